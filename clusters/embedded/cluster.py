@@ -1,0 +1,184 @@
+"""The embedded cluster as the lab uses it: `clusters.base.Cluster` for this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
+from clusters.embedded import binaries, host
+from clusters.embedded.channel import Channel, TcpdumpCapture, completed
+from clusters.embedded.settings import Settings
+from clusters.kube import Kube
+from lab.errors import ClusterGone, LabError
+
+STANDING = "lab"
+"""The cluster that `make up` starts and others find."""
+
+
+class Embedded:
+    """Real Kubernetes and real Istio as plain processes."""
+
+    kind = "embedded"
+
+    def __init__(
+        self, name: str = STANDING, *, stack: str = "1.31", token_renew_at: float = 0.8
+    ) -> None:
+        self.name, self._stack_name, self._renew_at = name, stack, token_renew_at
+        self.state = host.states() / name
+        self._channel = Channel(self.state / host.CONTROL)
+        self._owner = -1
+
+    @property
+    def stack(self) -> Stack:
+        settings = self._settings()
+        return Stack(
+            kubernetes=settings.kubernetes,
+            istio=settings.istio,
+            envoy=settings.envoy,
+            flavour="stock",
+            origin="built from Go modules; Envoy from its wheel",
+        )
+
+    @cached_property
+    def kube(self) -> Kube:
+        self._settings()  # a cluster that is not up has its own message
+        return Kube.from_kubeconfig(self.kubeconfig)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """For plain kubectl on the host."""
+        return self.state / "kubeconfig"
+
+    @property
+    def bin(self) -> Path:
+        """Where this cluster's kubectl lies."""
+        return Path(self._settings().bin)
+
+    def _settings(self) -> Settings:
+        try:
+            return Settings.load(self.state / "settings.json")
+        except OSError:
+            raise ClusterGone(
+                f"no embedded cluster {self.name!r} is up", hint="python -m lab up"
+            ) from None
+
+    def offers(self) -> frozenset[str]:
+        return frozenset({"sidecar", "capture", "mesh-scope"})
+
+    def running(self) -> bool:
+        """Whether it is up and answers."""
+        if host.first_pid(self.state) is None:
+            return False
+        try:
+            return bool(self._channel.ask({"op": "status"})["ready"])
+        except LabError:
+            return False
+
+    def status(self) -> Status:
+        if host.first_pid(self.state) is None:
+            died = self.state / "died"
+            why = f" ({died.read_text().strip()})" if died.exists() else ""
+            return Status(False, f"embedded cluster {self.name!r} is not up{why}")
+        try:
+            answer = self._channel.ask({"op": "status"})
+        except LabError as error:
+            return Status(False, f"embedded cluster {self.name!r} comes up or hangs: {error}")
+        details = {name: str(started) for name, started in answer["processes"].items()}
+        return Status(True, f"embedded cluster {self.name!r} is up", details)
+
+    def up(self, progress: Progress, *, owned: bool = False) -> None:
+        """Bring it up, or find it up. owned: it ends with the calling process."""
+        state = self.state
+        with host.locked(state):
+            if self.running():
+                progress("already up")
+                return
+            built = binaries.ensure(self._stack_name, progress)
+            host.end(state)
+            state.mkdir(mode=0o700)
+            checking = _Verifier(built)
+            try:
+                self._owner = self._launch(built, progress, owned)
+                checking.result()
+            except BaseException:
+                host.end(state)
+                raise
+
+    def _launch(self, built: binaries.Binaries, progress: Progress, owned: bool) -> int:
+        api = socket.create_server(("127.0.0.1", 0), backlog=128)
+        settings = Settings(
+            state=str(self.state),
+            bin=str(built.bin),
+            share=str(built.share),
+            istio=built.stack.istio,
+            kubernetes=built.stack.kubernetes,
+            envoy=built.stack.envoy,
+            api_port=api.getsockname()[1],
+            token_renew_at=self._renew_at,
+        )
+        return host.launch(self.state, settings, api, progress, owned)
+
+    def down(self) -> None:
+        with host.locked(self.state):
+            host.end(self.state)
+        if self._owner >= 0:
+            os.close(self._owner)
+            self._owner = -1
+
+    def exec(
+        self,
+        pod: PodRef,
+        argv: Sequence[str],
+        *,
+        container: str | None = None,
+        stdin: bytes = b"",
+        timeout: float = 30.0,
+    ) -> Completed:
+        return completed(self._channel, _exec_request(pod, argv, container), stdin, timeout)
+
+    def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
+        """Run a command with this process's own terminal; returns its code."""
+        return int(self._channel.run(_exec_request(pod, argv, container), 0, 1, 2)["code"])
+
+    def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
+        return TcpdumpCapture(self._channel, pod.namespace, pod.name, interface, bpf, into)
+
+    def logs(self, pod: PodRef, container: str) -> str:
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
+        return self.kube.text(path, {"container": container})
+
+
+def _exec_request(pod: PodRef, argv: Sequence[str], container: str | None) -> dict[str, object]:
+    return {
+        "op": "exec",
+        "namespace": pod.namespace,
+        "pod": pod.name,
+        "container": container,
+        "argv": list(argv),
+    }
+
+
+class _Verifier:
+    """Hashes the binaries beside the cluster's start; an altered one ends the attempt."""
+
+    def __init__(self, built: binaries.Binaries) -> None:
+        self._error: LabError | None = None
+        self._thread = threading.Thread(target=self._run, args=(built,), daemon=True)
+        self._thread.start()
+
+    def _run(self, built: binaries.Binaries) -> None:
+        try:
+            built.verify()
+        except LabError as error:
+            self._error = error
+
+    def result(self) -> None:
+        """Wait for the answer. Raises the LabError that names an altered binary."""
+        self._thread.join()
+        if self._error:
+            raise self._error

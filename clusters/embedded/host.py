@@ -1,0 +1,170 @@
+"""The host's side of a cluster's life: its folder, its first process, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from clusters.base import Progress
+from clusters.embedded.settings import Settings, private_path
+from lab.errors import LabError, NeedsUnmet, TimedOut
+from lab.wait import until
+
+CONTROL = "control.sock"
+
+
+def states() -> Path:
+    """The folder of all embedded clusters of this user; short, since sockets' paths are."""
+    base = Path(tempfile.gettempdir()) / f"istio-failure-lab-{os.getuid()}"
+    base.mkdir(mode=0o700, exist_ok=True)
+    info = base.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+        raise NeedsUnmet(f"{base} belongs to someone else", hint="set TMPDIR to a folder of yours")
+    base.chmod(0o700)
+    return base
+
+
+@contextlib.contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """One `up` or `down` of a cluster at a time."""
+    with (state.parent / f"{state.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(
+                f"another `up` or `down` of cluster {state.name!r} is under way"
+            ) from None
+        yield
+
+
+def first_pid(state: Path) -> int | None:
+    """The cluster's outermost process, if it runs. A pid used again by others is not it."""
+    try:
+        pid, started = json.loads((state / "first.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if _start_ticks(pid) == started else None
+
+
+def _start_ticks(pid: int) -> str | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def launch(
+    state: Path, settings: Settings, api: socket.socket, progress: Progress, owned: bool
+) -> int:
+    """Start the cluster in namespaces of its own; returns the owner's end of a pipe, or -1.
+
+    owned: the cluster ends when this process does, however it ends. Raises LabError with the
+    end of the log when it does not come up; nothing is left then.
+    """
+    settings.save(state / "settings.json")
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.bind(str(state / CONTROL))
+    control.listen(128)
+    told, tell = os.pipe()
+    owner_read, owner_write = os.pipe() if owned else (-1, -1)
+    fds = [api.fileno(), control.fileno(), tell, owner_read]
+    with (state / "node.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*_unshare(), sys.executable, "-m", "clusters.embedded.node"]
+            + [str(state / "settings.json"), *map(str, fds)],
+            env=_clean_environment(),
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[fd for fd in fds if fd >= 0],
+            start_new_session=True,
+        )
+    for end in (control, api):
+        end.close()
+    for fd in (tell, owner_read):
+        if fd >= 0:
+            os.close(fd)
+    (state / "first.json").write_text(json.dumps([process.pid, _start_ticks(process.pid)]))
+    _follow(told, state, progress)
+    return owner_write
+
+
+def _follow(told: int, state: Path, progress: Progress) -> None:
+    """Relay progress until the cluster says it is ready."""
+    with os.fdopen(told) as lines:
+        for line in lines:
+            event = json.loads(line)
+            if "error" in event:
+                raise LabError(
+                    f"the embedded cluster did not come up: {event['error']}\n"
+                    + _tail(state / "logs" / f"{event.get('log', '')}.log"),
+                    hint="python3 -m lab doctor tells what this machine lacks",
+                )
+            progress(event["step"])
+            if event.get("done"):
+                return
+    raise LabError(
+        "the embedded cluster ended while it came up\n" + _tail(state / "node.log"),
+        hint="python3 -m lab doctor tells what this machine lacks",
+    )
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+def _unshare() -> list[str]:
+    """A user namespace only where the caller is not root, who has no subordinate ids."""
+    argv = [
+        "unshare",
+        "--net",
+        "--mount",
+        "--pid",
+        "--ipc",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
+    return argv if os.getuid() == 0 else [*argv, "--user", "--map-root-user", "--map-auto"]
+
+
+def _clean_environment() -> dict[str, str]:
+    """Nothing of the caller's proxies, kubeconfigs or credentials reaches the cluster."""
+    kept = ("HOME", "LANG", "TMPDIR", "LAB_CACHE", "XDG_CACHE_HOME")
+    own = {"PATH": private_path(), "PYTHONUNBUFFERED": "1"}
+    return {name: os.environ[name] for name in kept if name in os.environ} | own
+
+
+def end(state: Path) -> None:
+    """End the cluster's first process, and with it all others; then remove its folder."""
+    pid = first_pid(state)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        _reap(pid)
+        try:
+            until(lambda: first_pid(state) is None, f"process {pid} to end", timeout=10)
+        except TimedOut:
+            raise LabError(f"process {pid} of cluster {state.name!r} does not end") from None
+    shutil.rmtree(state, ignore_errors=True)
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # not ours: it was started by another command
+        os.waitpid(pid, 0)

@@ -1,0 +1,353 @@
+"""One pod from binding to removal: what a kubelet does with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from clusters.embedded.kubelet import volumes
+from clusters.embedded.kubelet.container import Plan, user_of, write_etc
+from clusters.embedded.kubelet.environment import MissingKey, environment, expand
+from clusters.embedded.kubelet.images import Images, Rootfs
+from clusters.embedded.kubelet.runner import Runner, now
+from clusters.embedded.node.network import PodNetwork
+from clusters.embedded.settings import CLUSTER_DOMAIN, DNS_SERVICE_IP, NODE_IP
+from clusters.kube import MERGE, ApiError, Kube, Obj
+from lab.errors import ClusterGone, LabError
+
+REFRESH_SECONDS = 2.0
+"""How often configMaps, secrets and due tokens are looked at; a kubelet takes a minute."""
+
+
+class Pod:
+    """A pod's containers, volumes and status. `deleted` ends it."""
+
+    def __init__(
+        self,
+        obj: Obj,
+        kube: Kube,
+        network: PodNetwork,
+        images: Images,
+        folder: Path,
+        renew_at: float,
+    ) -> None:
+        self.obj, self._kube, self._network, self._images = obj, kube, network, images
+        self.uid = str(obj["metadata"]["uid"])
+        self.netns = f"pod-{self.uid[-11:]}"
+        self._folder = folder / self.uid
+        self.ip = ""
+        self._volumes = volumes.Volumes(kube, obj, self._folder / "volumes", renew_at)
+        self.runners: dict[str, Runner] = {}
+        self._waiting: Obj = {"reason": "ContainerCreating"}
+        self._change = threading.Condition()
+        self._dirty = self._deleted = False
+        self._grace = 30.0
+        self._start_time = now()
+        self._sent = ""
+        self._gone = threading.Event()
+        for target in (self._live, self._report):
+            threading.Thread(target=target, daemon=True, name=self.netns).start()
+
+    # What the watch tells
+
+    def update(self, obj: Obj) -> None:
+        """The API has a newer version of this pod."""
+        self.obj = obj
+        self._volumes.update(obj)
+        if "deletionTimestamp" in obj["metadata"]:
+            self._grace = float(obj["metadata"].get("deletionGracePeriodSeconds", 30))
+            self.delete()
+
+    def delete(self) -> None:
+        with self._change:
+            self._deleted = True
+            self._change.notify_all()
+
+    def find(self, container: str | None) -> Runner:
+        """A container that runs, by name; without a name the first application container."""
+        name = container or str(self.obj["spec"]["containers"][0]["name"])
+        runner = self.runners.get(name)
+        if runner is None or runner.container is None:
+            raise LabError(
+                f"container {name!r} of pod {self.obj['metadata']['name']!r} does not run"
+            )
+        return runner
+
+    # The pod's life
+
+    def _live(self) -> None:
+        try:
+            if not self._refused():
+                self._set_up()
+            self._wait_deleted()
+            self._tear_down()
+        except ClusterGone:
+            return
+        except Exception:
+            traceback.print_exc()
+
+    def _refused(self) -> bool:
+        """Say what this cluster does not offer; such a pod waits until it is deleted."""
+        problem = volumes.refused(self.obj)
+        self._waiting = {"reason": "VolumeNotOffered", "message": problem}
+        for spec in [] if problem else self._specs():
+            if self._images.find(spec["image"]) is None:
+                problem = self._images.refused(spec["image"])
+                self._waiting = {"reason": "ImageNotOffered", "message": problem}
+                break
+        if not problem:
+            self._waiting = {"reason": "ContainerCreating"}
+            return False
+        self._event("Warning", str(self._waiting["reason"]), problem)
+        self._changed()
+        return True
+
+    def _set_up(self) -> None:
+        """Network, volumes, init containers in order, then the applications."""
+        self.ip = self._network.attach(self.netns)
+        self._volumes.pod_ip = self.ip
+        self._changed()
+        uids = {self._user(spec)[0] for spec in self._specs()}
+        write_etc(self._folder / "etc", self.obj, self.ip, DNS_SERVICE_IP, CLUSTER_DOMAIN, uids)
+        if not self._mount():
+            return
+        threading.Thread(target=self._refresh, daemon=True).start()
+        if any((s.get("resources") or {}).get("limits") for s in self._specs()):
+            message = "resource limits are accepted and not enforced on the embedded cluster"
+            threading.Thread(
+                target=self._event, args=("Normal", "LimitsNotEnforced", message), daemon=True
+            ).start()
+        for spec in self.obj["spec"].get("initContainers", []):
+            if not self._initialise(spec):
+                return
+        for spec in self.obj["spec"]["containers"]:
+            self._start(spec, self.obj["spec"].get("restartPolicy", "Always"))
+
+    def _mount(self) -> bool:
+        while True:
+            try:
+                self._volumes.refresh()
+                return True
+            except (MissingKey, ApiError) as missing:
+                self._waiting = {"reason": "ContainerCreating", "message": str(missing)}
+                if self._wait_deleted(0.05):
+                    return False
+
+    def _initialise(self, spec: Obj) -> bool:
+        """Run one init container to its end, or a sidecar until it has started."""
+        sidecar = spec.get("restartPolicy") == "Always"
+        policy = self.obj["spec"].get("restartPolicy", "Always")
+        runner = self._start(spec, "Always" if sidecar else policy.replace("Always", "OnFailure"))
+        with self._change:
+            while not self._deleted:
+                if (runner.started and runner.running) if sidecar else runner.exit_code == 0:
+                    return True
+                if not sidecar and runner.finished:
+                    return False
+                self._change.wait(0.5)
+        return False
+
+    def _start(self, spec: Obj, restarts: str) -> Runner:
+        runner = Runner(
+            spec, lambda: self._plan(spec), self._logs(), restarts, self._changed, self.ip
+        )
+        self.runners[spec["name"]] = runner
+        runner.start()
+        return runner
+
+    def _logs(self) -> Path:
+        folder = self._folder / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _image(self, spec: Obj) -> Rootfs:
+        rootfs = self._images.find(spec["image"])
+        if rootfs is None:
+            raise OSError(self._images.refused(spec["image"]))
+        return rootfs
+
+    def _user(self, spec: Obj) -> tuple[int, int]:
+        return user_of(self.obj, spec, self._image(spec))
+
+    def _plan(self, spec: Obj) -> Plan:
+        rootfs, (uid, gid) = self._image(spec), self._user(spec)
+        try:
+            env = rootfs.env | environment(self.obj, spec, self.ip, self._volumes.keyed)
+        except MissingKey as missing:
+            raise OSError(str(missing)) from missing
+        env.setdefault("HOSTNAME", self.obj["metadata"]["name"])
+        mounts = tuple(self._mounted(mount, env) for mount in spec.get("volumeMounts", []))
+        etc = self._folder / "etc"
+        return Plan(spec["name"], self.netns, etc, rootfs, spec, uid, gid, env, mounts)
+
+    def _mounted(self, mount: Obj, env: dict[str, str]) -> tuple[str, str, bool]:
+        sub = mount.get("subPath") or expand(mount.get("subPathExpr", ""), env)
+        outside = self._volumes.path(mount["name"]) / sub
+        return str(outside), mount["mountPath"], bool(mount.get("readOnly", False))
+
+    def _refresh(self) -> None:
+        while not self._wait_deleted(REFRESH_SECONDS):
+            try:
+                self._volumes.refresh()
+            except (MissingKey, ApiError, ClusterGone):
+                continue  # what is mounted stays, as with a kubelet
+
+    def _wait_deleted(self, timeout: float | None = None) -> bool:
+        with self._change:
+            return self._change.wait_for(lambda: self._deleted, timeout)
+
+    def _tear_down(self) -> None:
+        """Applications first, then sidecars in reverse; then the pod leaves the API."""
+        deadline = time.monotonic() + self._grace
+        applications = {spec["name"] for spec in self.obj["spec"]["containers"]}
+        stopping = [
+            threading.Thread(target=runner.stop, args=(self._grace,))
+            for name, runner in self.runners.items()
+            if name in applications
+        ]
+        for thread in stopping:
+            thread.start()
+        for thread in stopping:
+            thread.join()
+        for name, runner in reversed(self.runners.items()):
+            if name not in applications:
+                runner.stop(max(0.0, deadline - time.monotonic()))
+        if self.ip:
+            self._network.detach(self.netns)
+        self._gone.set()
+        self._changed()
+        meta = self.obj["metadata"]
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
+        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
+        try:
+            self._kube.request("DELETE", path, options)
+        except ApiError:
+            pass  # already gone
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _specs(self) -> list[Obj]:
+        return [*self.obj["spec"].get("initContainers", []), *self.obj["spec"]["containers"]]
+
+    # What the API is told
+
+    def _changed(self) -> None:
+        with self._change:
+            self._dirty = True
+            self._change.notify_all()
+
+    def _report(self) -> None:
+        """Send the status whenever it differs from what was sent last."""
+        while not self._gone.is_set():
+            with self._change:
+                self._change.wait_for(lambda: self._dirty)
+                self._dirty = False
+            if self._gone.is_set():
+                return
+            status = self.status()
+            text = json.dumps(status, sort_keys=True)
+            if text == self._sent:
+                continue
+            meta = self.obj["metadata"]
+            path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
+            try:
+                self._kube.request("PATCH", path, {"status": status}, content_type=MERGE)
+                self._sent = text
+            except ApiError as refused:
+                if refused.status == 404:
+                    self.delete()
+            except ClusterGone:
+                return
+
+    def status(self) -> Obj:
+        """`status` as a kubelet would report it now."""
+        init_specs = self.obj["spec"].get("initContainers", [])
+        app_specs = self.obj["spec"]["containers"]
+        init, apps = (
+            [self._container_status(s) for s in specs] for specs in (init_specs, app_specs)
+        )
+        initialised = all(self._init_done(spec) for spec in init_specs)
+        sidecars = [s for s, spec in zip(init, init_specs, strict=True) if _sidecar(spec)]
+        ready = initialised and all(s["ready"] for s in [*apps, *sidecars]) and not self._deleted
+        return {
+            "phase": self._phase(apps, initialised),
+            "startTime": self._start_time,
+            "hostIP": NODE_IP,
+            "hostIPs": [{"ip": NODE_IP}],
+            **({"podIP": self.ip, "podIPs": [{"ip": self.ip}]} if self.ip else {}),
+            "qosClass": "Burstable",
+            "conditions": [
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": self._start_time},
+                _condition("PodReadyToStartContainers", bool(self.ip)),
+                _condition("Initialized", initialised),
+                _condition("ContainersReady", ready),
+                _condition("Ready", ready),
+            ],
+            "initContainerStatuses": init,
+            "containerStatuses": apps,
+        }
+
+    def _init_done(self, spec: Obj) -> bool:
+        runner = self.runners.get(spec["name"])
+        if runner is None:
+            return False
+        return runner.started if _sidecar(spec) else runner.exit_code == 0
+
+    def _container_status(self, spec: Obj) -> Obj:
+        runner = self.runners.get(spec["name"])
+        if runner:
+            return runner.status()
+        return {
+            "name": spec["name"],
+            "image": spec["image"],
+            "imageID": "",
+            "state": {"waiting": self._waiting},
+            "lastState": {},
+            "ready": False,
+            "started": False,
+            "restartCount": 0,
+        }
+
+    def _phase(self, apps: list[Obj], initialised: bool) -> str:
+        finished = [self.runners[s["name"]] for s in apps if s["name"] in self.runners]
+        if len(finished) == len(apps) and all(runner.finished for runner in finished):
+            good = all(runner.exit_code == 0 for runner in finished)
+            return "Succeeded" if good else "Failed"
+        return "Running" if initialised and finished else "Pending"
+
+    def _event(self, kind: str, reason: str, message: str) -> None:
+        meta = self.obj["metadata"]
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]},
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "uid": self.uid,
+            },
+            "type": kind,
+            "reason": reason,
+            "message": message,
+            "source": {"component": "kubelet", "host": NODE_IP},
+            "firstTimestamp": now(),
+            "lastTimestamp": now(),
+            "count": 1,
+        }
+        try:
+            self._kube.request("POST", f"/api/v1/namespaces/{meta['namespace']}/events", event)
+        except (ApiError, ClusterGone):
+            pass  # events are a courtesy
+
+
+def _sidecar(spec: Obj) -> bool:
+    return spec.get("restartPolicy") == "Always"
+
+
+def _condition(kind: str, holds: bool) -> Obj:
+    return {"type": kind, "status": "True" if holds else "False"}

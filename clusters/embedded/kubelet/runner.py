@@ -1,0 +1,207 @@
+"""Keeps one container of a pod running: start, probe, restart, stop."""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clusters.embedded.kubelet import probes
+from clusters.embedded.kubelet.container import Container, Plan
+from clusters.kube import Obj
+
+BACKOFF = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Runner:
+    """One container of one pod, over all its restarts."""
+
+    def __init__(
+        self,
+        spec: Obj,
+        plan: Callable[[], Plan],
+        logs: Path,
+        restarts: str,
+        changed: Callable[[], None],
+        pod_ip: str,
+    ) -> None:
+        """restarts: Always | OnFailure | Never. changed: called when its status may differ."""
+        self.spec, self._plan, self._logs, self._policy = spec, plan, logs, restarts
+        self._changed, self._ip = changed, pod_ip
+        self.container: Container | None = None
+        self.restart_count = 0
+        self.started = self.ready = False
+        self.state: Obj = {"waiting": {"reason": "PodInitializing"}}
+        self.last_state: Obj = {}
+        self.exit_code: int | None = None
+        self._stop = threading.Event()
+        self._round = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def name(self) -> str:
+        return str(self.spec["name"])
+
+    @property
+    def running(self) -> bool:
+        return "running" in self.state
+
+    @property
+    def finished(self) -> bool:
+        """It ended, and will not be started again."""
+        return not self._thread.is_alive() and self.exit_code is not None
+
+    def log_path(self, previous: bool = False) -> Path:
+        return self._logs / f"{self.name}.{max(0, self.restart_count - int(previous))}.log"
+
+    def wait_for_output(self, path: Path, offset: int) -> bool:
+        """Wait until a log grows beyond `offset`; True when it will not grow any more."""
+        while path.exists() and path.stat().st_size <= offset:
+            if not self.running or path != self.log_path():
+                return path.stat().st_size <= offset
+            self._round.wait(0.1)
+        return not path.exists()
+
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            setattr(self, name, value)
+        self._changed()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            code = self._once()
+            if self._stop.is_set() or self._policy == "Never":
+                return
+            if self._policy == "OnFailure" and code == 0:
+                return
+            pause = BACKOFF[min(self.restart_count, len(BACKOFF) - 1)]
+            if pause:
+                waiting = {"reason": "CrashLoopBackOff", "message": f"back-off {pause:.0f} s"}
+                self._set(last_state=self.state, state={"waiting": waiting})
+            if self._stop.wait(pause):
+                return
+            self.restart_count += 1
+
+    def _once(self) -> int:
+        began = now()
+        try:
+            self.container = Container(self._plan(), self.log_path())
+        except OSError as error:
+            self.exit_code = 128
+            waiting = {"reason": "RunContainerError", "message": str(error)}
+            self._set(state={"waiting": waiting})
+            return 128
+        self._round = threading.Event()
+        asked = self._start_probes()
+        self._set(
+            state={"running": {"startedAt": began}},
+            started="startup" not in asked,
+            ready=not ({"startup", "readiness"} & asked),
+        )
+        code = self.container.process.wait()
+        code = code if code >= 0 else 128 - code
+        self._round.set()
+        ended = {
+            "exitCode": code,
+            "reason": "Completed" if code == 0 else "Error",
+            "startedAt": began,
+            "finishedAt": now(),
+        }
+        self.exit_code = code
+        self._set(state={"terminated": ended}, last_state=self.state, started=False, ready=False)
+        return code
+
+    def _start_probes(self) -> set[probes.Kind]:
+        asked = {
+            kind: probes.Probe(kind, self.spec[key], self.spec, self._ip, self._exec)
+            for kind, key in probes.FIELDS.items()
+            if self.spec.get(key)
+        }
+        if asked:
+            target = (dict(asked), self._round)
+            threading.Thread(target=self._probe, args=target, daemon=True).start()
+        return set(asked)
+
+    def _probe(self, asked: dict[probes.Kind, probes.Probe], over: threading.Event) -> None:
+        """Startup first; readiness and liveness only once it has succeeded."""
+        startup = asked.pop("startup", None)
+        if startup:
+            probes.keep_asking(startup, over, lambda ok: self._answer("startup", ok))
+            if over.is_set():
+                return
+        if "readiness" not in asked:
+            self._set(ready=True)
+        for kind, probe in asked.items():
+            tell = self._teller(kind)
+            threading.Thread(
+                target=probes.keep_asking, args=(probe, over, tell), daemon=True
+            ).start()
+
+    def _teller(self, kind: probes.Kind) -> Callable[[bool], None]:
+        return lambda ok: self._answer(kind, ok)
+
+    def _answer(self, kind: probes.Kind, ok: bool) -> None:
+        if kind == "readiness" and ok != self.ready:
+            self._set(ready=ok)
+        elif kind == "startup" and ok:
+            self._set(started=True)
+        elif kind != "readiness" and not ok and self.container:
+            self.container.kill()
+
+    def _exec(self, argv: list[str], timeout: float) -> int:
+        if self.container is None:
+            return 1
+        try:
+            return subprocess.run(
+                self.container.exec_argv(argv),
+                env=self.container.plan.env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return 1
+
+    def stop(self, grace: float) -> None:
+        """preStop, SIGTERM, and after `grace` seconds SIGKILL; returns when it has ended."""
+        self._stop.set()
+        container = self.container
+        if container is None or container.process.poll() is not None:
+            return
+        deadline = time.monotonic() + grace
+        hook = (self.spec.get("lifecycle") or {}).get("preStop", {}).get("exec")
+        if hook and grace > 0:
+            self._exec(hook["command"], grace)
+        container.signal(signal.SIGTERM)
+        try:
+            container.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            container.kill()
+        container.process.wait()
+        self._thread.join(5)
+
+    def status(self) -> Obj:
+        """As `status.containerStatuses` has it."""
+        return {
+            "name": self.name,
+            "image": self.spec["image"],
+            "imageID": self.spec["image"],
+            "containerID": f"lab://{self.container.inner_pid}" if self.container else "",
+            "state": self.state,
+            "lastState": self.last_state if "terminated" in self.last_state else {},
+            "ready": self.ready,
+            "started": self.started,
+            "restartCount": self.restart_count,
+        }

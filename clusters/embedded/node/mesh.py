@@ -1,0 +1,203 @@
+"""Istio: its CRDs, injection template and values from its own module, and our settings.
+
+What is ours is small and stands here: mesh configuration, access log, and what a stock
+Envoy lacks. Everything else is the content of Istio's charts, unchanged.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clusters.embedded.node.plane import node_service
+from clusters.embedded.node.processes import Processes
+from clusters.kube import Obj
+
+NAMESPACE = "istio-system"
+TEMPLATES = {
+    "sidecar": "injection-template.yaml",
+    "gateway": "gateway-injection-template.yaml",
+}
+LOG_FIELDS = {
+    "start_time": "%START_TIME%",
+    "method": "%REQ(:METHOD)%",
+    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "authority": "%REQ(:AUTHORITY)%",
+    "protocol": "%PROTOCOL%",
+    "response_code": "%RESPONSE_CODE%",
+    "response_code_details": "%RESPONSE_CODE_DETAILS%",
+    "response_flags": "%RESPONSE_FLAGS%",
+    "connection_termination_details": "%CONNECTION_TERMINATION_DETAILS%",
+    "request_id": "%REQ(X-REQUEST-ID)%",
+    "connection_id": "%CONNECTION_ID%",
+    "downstream_remote_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
+    "downstream_local_address": "%DOWNSTREAM_LOCAL_ADDRESS%",
+    "downstream_tls_version": "%DOWNSTREAM_TLS_VERSION%",
+    "downstream_peer_uri_san": "%DOWNSTREAM_PEER_URI_SAN%",
+    "downstream_local_uri_san": "%DOWNSTREAM_LOCAL_URI_SAN%",
+    "downstream_transport_failure_reason": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
+    "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
+    "upstream_host": "%UPSTREAM_HOST%",
+    "upstream_local_address": "%UPSTREAM_LOCAL_ADDRESS%",
+    "upstream_transport_failure_reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+    "upstream_request_attempt_count": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "requested_server_name": "%REQUESTED_SERVER_NAME%",
+    "bytes_received": "%BYTES_RECEIVED%",
+    "bytes_sent": "%BYTES_SENT%",
+    "duration": "%DURATION%",
+    "filter_chain_name": "%FILTER_CHAIN_NAME%",
+}
+
+
+def mesh_config() -> Obj:
+    """meshConfig: Istio's defaults but for the access log and what a stock Envoy lacks."""
+    return {
+        "accessLogFile": "/dev/stdout",
+        "accessLogEncoding": "JSON",
+        "accessLogFormat": json.dumps(LOG_FIELDS),
+        "rootNamespace": NAMESPACE,
+        "trustDomain": "cluster.local",
+        # Istio's metrics filter is not in a stock Envoy, nor is anything here scraped.
+        "enablePrometheusMerge": False,
+        "defaultConfig": {
+            "discoveryAddress": f"istiod.{NAMESPACE}.svc:15012",
+            "fileFlushInterval": "0.05s",
+        },
+    }
+
+
+def objects(share: Path, istio: str) -> list[Obj]:
+    """What `istioctl install` with the minimal profile makes, istiod's own pod aside."""
+    ports = [
+        {"name": "grpc-xds", "port": 15010, "targetPort": 15010},
+        {"name": "https-dns", "port": 15012, "targetPort": 15012},
+        {"name": "https-webhook", "port": 443, "targetPort": 15017},
+        {"name": "http-monitoring", "port": 15014, "targetPort": 15014},
+    ]
+    return [
+        *node_service("istiod", NAMESPACE, None, ports),
+        _config_map("istio", {"mesh": json.dumps(mesh_config()), "meshNetworks": "networks: {}"}),
+        _config_map("istio-sidecar-injector", injector(share, istio)),
+        webhook(),
+    ]
+
+
+def custom_resources(share: Path) -> list[Obj]:
+    """Istio's CustomResourceDefinitions."""
+    return [obj for obj in yaml.load_all(_text(share, "crd-all.gen.yaml"), _loader()) if obj]
+
+
+def injector(share: Path, istio: str) -> dict[str, str]:
+    """The ConfigMap that istiod's webhook injects by: Istio's templates and values."""
+    config = {
+        "policy": "enabled",
+        "defaultTemplates": ["sidecar"],
+        "alwaysInjectSelector": [],
+        "neverInjectSelector": [],
+        "injectedAnnotations": {},
+        "templates": {name: _text(share, file) for name, file in TEMPLATES.items()},
+    }
+    return {"config": yaml.safe_dump(config), "values": json.dumps(values(share, istio))}
+
+
+def values(share: Path, istio: str) -> Obj:
+    """Chart values as the injector wants them: Istio's own, and the few that we set."""
+    loaded = yaml.load(_text(share, "values.yaml"), _loader())["_internal_defaults_do_not_set"]
+    chart: dict[str, Any] = copy.deepcopy(loaded)
+    chart["global"] |= {"hub": "docker.io/istio", "tag": istio}
+    return {
+        "global": chart["global"],
+        "sidecarInjectorWebhook": chart["sidecarInjectorWebhook"],
+        "revision": chart["revision"],
+        "pilot": {"cni": chart["cni"], "env": chart["env"]},
+        "gateways": chart["gateways"],
+    }
+
+
+def webhook() -> Obj:
+    """Istio's injection webhook for the default revision; istiod fills in its CA itself."""
+    injected = {"key": "sidecar.istio.io/inject", "operator": "NotIn", "values": ["false"]}
+    asked = {"key": "sidecar.istio.io/inject", "operator": "In", "values": ["true"]}
+    enabled = {"key": "istio-injection", "operator": "In", "values": ["enabled"]}
+    unlabelled = {"key": "istio-injection", "operator": "DoesNotExist"}
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {
+            "name": "istio-sidecar-injector",
+            "labels": {"istio.io/rev": "default", "app": "sidecar-injector"},
+        },
+        "webhooks": [
+            _hook("namespace", [enabled], [injected]),
+            _hook("object", [unlabelled], [asked]),
+        ],
+    }
+
+
+def _hook(name: str, namespaces: list[Obj], pods: list[Obj]) -> Obj:
+    service = {"name": "istiod", "namespace": NAMESPACE, "path": "/inject", "port": 443}
+    return {
+        "name": f"{name}.sidecar-injector.istio.io",
+        "clientConfig": {"service": service},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "rules": [
+            {
+                "operations": ["CREATE"],
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "resources": ["pods"],
+            }
+        ],
+        "namespaceSelector": {"matchExpressions": namespaces},
+        "objectSelector": {"matchExpressions": pods},
+    }
+
+
+def start_istiod(processes: Processes, config: Path, folder: Path) -> None:
+    """istiod as its chart's Deployment starts it, and without what a stock Envoy lacks."""
+    folder.mkdir(exist_ok=True)
+    processes.start(
+        "pilot-discovery",
+        [
+            "discovery",
+            f"--kubeconfig={config}",
+            "--monitoringAddr=:15014",
+            "--log_output_level=default:info",
+            "--domain=cluster.local",
+            "--keepaliveMaxServerConnectionAge=30m",
+        ],
+        cwd=folder,
+        env={
+            "REVISION": "default",
+            "PILOT_CERT_PROVIDER": "istiod",
+            "POD_NAME": "istiod-lab",
+            "POD_NAMESPACE": NAMESPACE,
+            "SERVICE_ACCOUNT": "istiod",
+            "CLUSTER_ID": "Kubernetes",
+            "PLATFORM": "",
+            # Filters that only Istio's own Envoy has (istio.alpn, istio.metadata_exchange).
+            "PILOT_ENABLE_ALPN_FILTER": "false",
+            "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+        },
+    )
+
+
+def _config_map(name: str, data: dict[str, str]) -> Obj:
+    meta = {"name": name, "namespace": NAMESPACE, "labels": {"istio.io/rev": "default"}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
+
+
+def _text(share: Path, name: str) -> str:
+    return next(share.rglob(name)).read_text()
+
+
+def _loader() -> Any:
+    # libyaml where PyYAML has it: the CRDs are a megabyte of YAML.
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,0 +1,27 @@
+"""The images that the lab's workloads name, as the embedded cluster offers them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Image:
+    """What an image name stands for: a command, run as a uid."""
+
+    name: str
+    command: tuple[str, ...]
+    about: str
+    uid: int = 1000
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+CATALOGUE: Mapping[str, Image] = {
+    image.name: image
+    for image in (
+        Image("lab/client", ("sleep", "infinity"), "curl and the lab's own probes"),
+        Image("lab/httpbin", ("gunicorn", "-b", "0.0.0.0:8080", "httpbin:app"), "httpbin"),
+        Image("lab/tcp-echo", ("tcp-echo",), "Istio's tcp-echo sample"),
+    )
+}
