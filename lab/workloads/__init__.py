@@ -1,0 +1,1 @@
+"""What runs in the worlds: images, manifests, and the probes inside pods."""

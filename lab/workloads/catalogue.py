@@ -20,8 +20,13 @@ class Image:
 CATALOGUE: Mapping[str, Image] = {
     image.name: image
     for image in (
-        Image("lab/client", ("sleep", "infinity"), "curl and the lab's own probes"),
-        Image("lab/httpbin", ("gunicorn", "-b", "0.0.0.0:8080", "httpbin:app"), "httpbin"),
-        Image("lab/tcp-echo", ("tcp-echo",), "Istio's tcp-echo sample"),
+        Image("lab/client", ("sleep", "infinity"), "curl and the lab's probes (say, tls-probe)"),
+        Image(
+            "lab/httpbin",
+            ("gunicorn", "--bind=0.0.0.0:8080", "--threads=4", "--no-control-socket")
+            + ("--access-logfile=-", "httpbin:app"),
+            "httpbin, from PyPI, on gunicorn",
+        ),
+        Image("lab/tcp-echo", ("tcp-echo",), "Istio's own sample"),
     )
 }

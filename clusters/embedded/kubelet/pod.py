@@ -259,6 +259,8 @@ class Pod:
             except ApiError as refused:
                 if refused.status == 404:
                     self.delete()
+                else:
+                    print(f"status of {path}: {refused}", flush=True)
             except ClusterGone:
                 return
 
@@ -278,7 +280,6 @@ class Pod:
             "hostIP": NODE_IP,
             "hostIPs": [{"ip": NODE_IP}],
             **({"podIP": self.ip, "podIPs": [{"ip": self.ip}]} if self.ip else {}),
-            "qosClass": "Burstable",
             "conditions": [
                 {"type": "PodScheduled", "status": "True", "lastTransitionTime": self._start_time},
                 _condition("PodReadyToStartContainers", bool(self.ip)),

@@ -1,0 +1,176 @@
+"""Makes one call on a live cluster and records what came back; concludes nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import shlex
+import time
+import uuid
+from typing import Any
+
+from clusters.base import Cluster, Completed
+from clusters.kube import ApiError
+from lab import proxy
+from lab.errors import LabError
+from lab.evidence import CallRecord
+from lab.failure import Call
+from lab.world import LiveWorld
+
+SECONDS = 15.0
+"""A call that has no answer by then is recorded as lost."""
+TLS_COUNTERS = "listener.*ssl.(fail_verify_no_cert|fail_verify_error|handshake)$"
+_CURL = {7: "refused", 28: "hang", 35: "not_tls", 52: "closed", 55: "reset", 56: "reset"}
+
+
+def make(call: Call, cluster: Cluster, live: LiveWorld) -> CallRecord:
+    """Make a call once. A lost answer is recorded as lost; nothing is tried again."""
+    marker, request_id = f"lab-{secrets.token_hex(12)}", str(uuid.uuid4())
+    typed = call.command.format(marker=marker, namespace=live.namespace)
+    blank = CallRecord(
+        name=call.name,
+        world=call.world,
+        typed=typed,
+        marker=marker,
+        request_id=request_id,
+        started=time.time(),
+        ended=time.time(),
+        code=-1,
+        outcome="error",
+    )
+    if call.source == "api":
+        return _apply(call, cluster, live, blank)
+    try:
+        return _in_pod(call, cluster, live, blank)
+    except LabError as problem:
+        return _with(blank, lost=str(problem), ended=time.time())
+
+
+def _in_pod(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
+    argv = shlex.split(blank.typed)
+    reads = {"curl": _curl, "say": _told, "tls-probe": _told}[argv[0]]
+    if argv[0] == "curl":
+        # Told to stderr, beside the command that people read: ports, status, the error's words.
+        extra = ["--max-time", "10", "-H", f"x-request-id: {blank.request_id}"]
+        argv[1:1] = [*extra, "-w", "%{stderr}%{json}"]
+    stdin = foreign_certificate(live.namespace) if "--stdin" in argv else b""
+    before = _counters(call, cluster, live)
+    done = cluster.exec(live.pods[call.source], argv, stdin=stdin, timeout=SECONDS)
+    after = _counters(call, cluster, live)
+    rose = {name: after[name] - before.get(name, 0) for name in after}
+    rest = {name: count for name, count in rose.items() if count}
+    fields = reads(done)
+    request_id = blank.request_id if argv[0] == "curl" else ""
+    return _with(
+        blank,
+        started=done.started,
+        ended=done.ended,
+        code=done.code,
+        counters=rest,
+        request_id=request_id,
+        **fields,
+    )
+
+
+def _counters(call: Call, cluster: Cluster, live: LiveWorld) -> dict[str, int]:
+    """The answering proxy's TLS counters; only asked where a refusal is to be counted."""
+    if not call.command.startswith("tls-probe"):
+        return {}
+    return proxy.stats(cluster, live.pods[call.to], TLS_COUNTERS)
+
+
+def _curl(done: Completed) -> dict[str, Any]:
+    text = done.stderr.decode(errors="replace")
+    said, _, told = text.rpartition("{")
+    facts = json.loads("{" + told) if told else {}
+    status = int(facts.get("http_code") or 0)
+    outcome = "answered" if done.code == 0 else _CURL.get(done.code, "error")
+    return {
+        "outcome": outcome,
+        "status": status,
+        "local_port": int(facts.get("local_port") or 0),
+        "received": done.stdout.decode(errors="replace")[:4000],
+        "error": said.strip(),
+    }
+
+
+def _told(done: Completed) -> dict[str, Any]:
+    """The one line of JSON that the lab's own tools print."""
+    try:
+        told = json.loads(done.stdout)
+    except ValueError:
+        return {"lost": f"no answer to read: {done.stderr.decode(errors='replace')[-300:]}"}
+    known = {
+        "outcome": told.pop("outcome"),
+        "local_port": told.pop("local_port") or 0,
+        "received": told.pop("received")[:4000],
+        "error": told.pop("error", ""),
+    }
+    der = base64.b64decode(told.pop("certificate", "") or "")
+    return {**known, "facts": {**told, **_identity(der)}}
+
+
+def _identity(der: bytes) -> dict[str, str]:
+    """Whom the server's certificate names, and who signed it."""
+    if not der:
+        return {}
+    from cryptography import x509
+
+    certificate = x509.load_der_x509_certificate(der)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    issuer = certificate.issuer.rfc4514_string()
+    return {"server_uri": uris[0] if uris else "", "server_issuer": issuer}
+
+
+def _apply(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
+    """Give a manifest to the API server, as `kubectl apply -f` does."""
+    started = time.time()
+    try:
+        cluster.kube.apply(call.manifest.format(namespace=live.namespace))
+        said, outcome, code = "configured", "answered", 0
+    except ApiError as refused:
+        said, outcome, code = refused.message, "refused", 1
+    return _with(
+        blank, started=started, ended=time.time(), code=code, outcome=outcome, received=said
+    )
+
+
+def _with(record: CallRecord, **fields: Any) -> CallRecord:
+    import dataclasses
+
+    return dataclasses.replace(record, **fields)
+
+
+def foreign_certificate(namespace: str) -> bytes:
+    """Key and certificate (PEM) with a member's very name, signed by a CA of nobody's.
+
+    Made for one call, given to the probe by its standard input, and never written down.
+    """
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "another CA")])
+    uri = f"spiffe://cluster.local/ns/{namespace}/sa/client"
+    san = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(san, critical=True)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, form, plain)
+    return pem + certificate.public_bytes(serialization.Encoding.PEM)

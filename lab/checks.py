@@ -1,0 +1,214 @@
+"""Checks: pure functions from a recorded case to a finding that says what it saw.
+
+A finding is True, False, or None where nothing can be said; `None` never turns into a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.failure import Check
+from lab.observe import Case, Observation
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether something holds, and in words what was expected and seen."""
+
+    holds: bool | None
+    text: str
+
+
+Look = Callable[[Observation], Finding]
+
+
+def each(*names: str, look: Look) -> Check:
+    """The same look at several calls; a call that is not there says nothing."""
+
+    def check(case: Case) -> Finding:
+        findings = []
+        for name in names:
+            seen = case.see(name)
+            told = look(seen) if seen else Finding(None, "the call has no record")
+            findings.append(Finding(told.holds, f"{name}: {told.text}"))
+        return _together(findings)
+
+    return check
+
+
+def all_of(*checks: Check) -> Check:
+    """All hold; one that fails decides, else one that cannot say."""
+    return lambda case: _together([check(case) for check in checks])
+
+
+def _together(findings: list[Finding]) -> Finding:
+    failing = [f for f in findings if f.holds is False]
+    unsure = [f for f in findings if f.holds is None]
+    told = failing or unsure or findings
+    holds = False if failing else None if unsure or not findings else True
+    texts = list(dict.fromkeys(f.text for f in told))
+    return Finding(holds, "; ".join(texts))
+
+
+def answered(*names: str, status: int = 0) -> Check:
+    """The call got its answer (with this HTTP status), and its own marker came back."""
+
+    def look(seen: Observation) -> Finding:
+        record = seen.record
+        good = record.outcome == "answered" and status in (0, record.status)
+        good = good and record.marker in record.received
+        wanted = f"answered {status or ''}".strip()
+        return Finding(
+            good, f"expected {wanted}, saw {record.outcome} {record.status or ''}".strip()
+        )
+
+    return each(*names, look=look)
+
+
+def secured(*names: str) -> Check:
+    """Mutual TLS: the packets are TLS records, and the server's proxy names the peer."""
+
+    def look(seen: Observation) -> Finding:
+        if "unknown" in (seen.wire.security, seen.server.security):
+            unknown = seen.wire if seen.wire.security == "unknown" else seen.server
+            return Finding(None, unknown.why)
+        good = seen.security == "mutual_tls" and seen.marker_count == 0
+        return Finding(good, f"expected mutual_tls, saw {seen.security}: {_why(seen)}")
+
+    return each(*names, look=look)
+
+
+def readable(*names: str) -> Check:
+    """Plaintext on the wire: the call's marker can be read between the pods."""
+
+    def look(seen: Observation) -> Finding:
+        if seen.wire.security == "unknown":
+            return Finding(None, seen.wire.why)
+        good = seen.wire.security == "plaintext" and seen.marker_count > 0
+        told = f"saw {seen.wire.security}, marker read {seen.marker_count}x"
+        return Finding(good, f"expected plaintext with the marker in it, {told}")
+
+    return each(*names, look=look)
+
+
+def _why(seen: Observation) -> str:
+    return f"{seen.wire.why}; {seen.server.why}"
+
+
+def left_client(*names: str) -> Check:
+    """The request did leave the client: its bytes are on the client's own loopback."""
+
+    def look(seen: Observation) -> Finding:
+        return Finding(seen.left_client, f"its bytes on the client's lo: {seen.left_client}")
+
+    return each(*names, look=look)
+
+
+def went_to(*names: str, cluster: str) -> Check:
+    """The client's proxy sent it to this cluster (its own log says so)."""
+
+    def look(seen: Observation) -> Finding:
+        if seen.client_line is None:
+            return Finding(None, "the client's proxy has no line of it")
+        found = str(seen.client_line.get("upstream_cluster"))
+        return Finding(found.startswith(cluster), f"expected {cluster}, saw {found}")
+
+    return each(*names, look=look)
+
+
+def broken_off(*names: str) -> Check:
+    """Reset or closed without an answer."""
+
+    def look(seen: Observation) -> Finding:
+        good = seen.record.outcome in ("reset", "closed") and not seen.record.received
+        return Finding(good, f"expected a connection broken off, saw {seen.record.outcome}")
+
+    return each(*names, look=look)
+
+
+def no_filter_chain(*names: str) -> Check:
+    """The server's proxy has no filter chain for it: flag NR, filter_chain_not_found."""
+
+    def look(seen: Observation) -> Finding:
+        line = seen.server_line
+        if line is None:
+            return Finding(None, "the server's proxy has no line of it")
+        found = f"{line.get('response_flags')} {line.get('response_code_details')}"
+        return Finding("filter_chain_not_found" in found, f"expected NR, saw {found}")
+
+    return each(*names, look=look)
+
+
+def tls_refused(*names: str, outcomes: tuple[str, ...], counter: str) -> Check:
+    """Refused in the TLS handshake: this alert at the caller, this counter at the server."""
+
+    def look(seen: Observation) -> Finding:
+        rose = sum(n for name, n in seen.record.counters.items() if name.endswith(counter))
+        good = seen.record.outcome in outcomes and rose == 1
+        told = f"saw {seen.record.outcome}, {counter} +{rose}"
+        return Finding(good, f"expected {' or '.join(outcomes)} and {counter} +1, {told}")
+
+    return each(*names, look=look)
+
+
+def shown_issuer(*names: str, contains: str) -> Check:
+    """The server showed a certificate for this identity."""
+
+    def look(seen: Observation) -> Finding:
+        shown = str(seen.record.facts.get("server_uri", ""))
+        return Finding(contains in shown, f"expected an identity with {contains}, saw {shown!r}")
+
+    return each(*names, look=look)
+
+
+def api_said(name: str, text: str) -> Check:
+    """The API server's answer to a manifest contains this text."""
+
+    def look(seen: Observation) -> Finding:
+        said = seen.record.received or seen.record.error
+        return Finding(text in said, f"expected {text!r}, the API server said {said[:200]!r}")
+
+    return each(name, look=look)
+
+
+def applied(name: str) -> Check:
+    """The API server took the manifest."""
+
+    def look(seen: Observation) -> Finding:
+        good = seen.record.outcome == "answered"
+        return Finding(good, f"expected it applied, saw {seen.record.received[:200]!r}")
+
+    return each(name, look=look)
+
+
+def identities(world: str, *workloads: str) -> Check:
+    """Each proxy holds a certificate for its own SPIFFE identity, all from one issuer."""
+
+    def check(case: Case) -> Finding:
+        record = case.world(world)
+        if record is None:
+            return Finding(None, f"world {world} has no record")
+        found, issuers = [], set()
+        for name in workloads:
+            certificate = record.pods[name].certificate
+            wanted = f"spiffe://cluster.local/ns/{record.namespace}/sa/{name}"
+            found.append(certificate.get("spiffe") == wanted)
+            issuers.add(certificate.get("issuer", ""))
+        good = all(found) and len(issuers) == 1 and "" not in issuers
+        told = ", ".join(record.pods[name].certificate.get("spiffe", "none") for name in workloads)
+        return Finding(good, f"{told}, issued by {' and '.join(sorted(issuers)) or 'nobody'}")
+
+    return check
+
+
+def no_certificate_secrets(world: str) -> Check:
+    """The namespace holds no Secret: nobody there keeps a certificate by hand."""
+
+    def check(case: Case) -> Finding:
+        record = case.world(world)
+        if record is None:
+            return Finding(None, f"world {world} has no record")
+        return Finding(not record.secrets, f"Secrets in the namespace: {list(record.secrets)}")
+
+    return check

@@ -1,0 +1,177 @@
+"""Evidence: what was recorded, as one versioned JSON file with its captures and logs beside it.
+
+Nothing in it is a conclusion. `lab.verdict` reads the same files again, offline.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.errors import BadEvidence
+from lab.store import write_text
+
+SCHEMA = 1
+_SECRETS = (
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
+    re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"),
+    re.compile(r"(?i)\bbearer\s+[\w.~+/-]{16,}=*"),
+)
+
+
+@dataclass(frozen=True)
+class PodRecord:
+    """One pod of a world."""
+
+    name: str
+    ip: str
+    sidecar: bool
+    envoy_version: str = ""
+    envoy_started: float = 0.0
+    """Unix seconds; from the proxy's own uptime."""
+    certificate: dict[str, str] = field(default_factory=dict)
+    """The workload certificate the proxy uses: spiffe, issuer, serial, valid_from, expires."""
+    rejected: int = -1
+    """Configuration updates that this proxy refused; -1: not known."""
+    unknown_fields: int = -1
+
+
+@dataclass(frozen=True)
+class CaptureRecord:
+    """Packets of one interface of one pod."""
+
+    pod: str
+    interface: str
+    file: str
+    packets: int
+    dropped: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class WorldRecord:
+    """One world as it was: where, under which policy, with which pods and captures."""
+
+    name: str
+    namespace: str
+    mtls: str
+    rule: str
+    pods: dict[str, PodRecord]
+    services: dict[str, str]
+    """Workload -> ClusterIP."""
+    captures: tuple[CaptureRecord, ...]
+    active: dict[str, str]
+    """What the proxies' own dumps say is active, per workload and port."""
+    secrets: tuple[str, ...] = ()
+    """Names of Secrets in the namespace: certificates that somebody would have to manage."""
+
+    def capture(self, pod: str, interface: str) -> CaptureRecord | None:
+        found = (c for c in self.captures if (c.pod, c.interface) == (pod, interface))
+        return next(found, None)
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    """One call as it was made, and what came back."""
+
+    name: str
+    world: str
+    typed: str
+    """As a person would type it."""
+    marker: str
+    request_id: str
+    started: float
+    ended: float
+    code: int
+    outcome: str
+    """answered, reset, closed, hang, refused, not_tls, tls_..., or error."""
+    status: int = 0
+    local_port: int = 0
+    received: str = ""
+    error: str = ""
+    lost: str = ""
+    """Why there is no answer to speak of; a lost call is no evidence."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What only this kind of call tells: alert, issuer shown, ..."""
+    counters: dict[str, int] = field(default_factory=dict)
+    """How much the answering proxy's TLS counters rose during the call."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that was recorded of one failure in one run."""
+
+    failure: str
+    run: str
+    recorded_at: str
+    cluster: str
+    stack: dict[str, str]
+    parameters: dict[str, str]
+    started: dict[str, float]
+    """When the control plane's processes were started, Unix seconds."""
+    worlds: dict[str, WorldRecord]
+    calls: tuple[CallRecord, ...]
+    problems: tuple[str, ...] = ()
+    """What went wrong while recording; each makes what depends on it inconclusive."""
+    schema: int = SCHEMA
+
+    def call(self, name: str) -> CallRecord | None:
+        return next((call for call in self.calls if call.name == name), None)
+
+
+def save(evidence: Evidence, folder: Path) -> None:
+    """Write evidence.json, atomically and without secrets."""
+    text = json.dumps(dataclasses.asdict(evidence), indent=1, sort_keys=True)
+    write_text(folder / "evidence.json", redact(text) + "\n")
+
+
+def load(folder: Path) -> Evidence:
+    """Read evidence.json. Raises BadEvidence: what is wrong, and where."""
+    path = folder / "evidence.json"
+    try:
+        data = json.loads(path.read_text())
+    except OSError as error:
+        raise BadEvidence(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise BadEvidence(f"{path} is damaged: {error}") from None
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        found = data.get("schema") if isinstance(data, dict) else None
+        raise BadEvidence(f"{path} has schema {found}, this lab reads {SCHEMA}")
+    try:
+        return _evidence(data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadEvidence(f"{path} does not hold what schema {SCHEMA} says: {error}") from None
+
+
+def _evidence(data: dict[str, Any]) -> Evidence:
+    worlds = {name: _world(world) for name, world in data["worlds"].items()}
+    calls = tuple(CallRecord(**call) for call in data["calls"])
+    rest = {**data, "worlds": worlds, "calls": calls, "problems": tuple(data["problems"])}
+    return Evidence(**rest)
+
+
+def _world(data: dict[str, Any]) -> WorldRecord:
+    pods = {name: PodRecord(**pod) for name, pod in data["pods"].items()}
+    captures = tuple(CaptureRecord(**capture) for capture in data["captures"])
+    for capture in captures:
+        if Path(capture.file).is_absolute() or ".." in Path(capture.file).parts:
+            raise BadEvidence(f"capture {capture.file!r} would lie outside the evidence")
+    rest = {**data, "pods": pods, "captures": captures, "secrets": tuple(data["secrets"])}
+    return WorldRecord(**rest)
+
+
+def redact(text: str) -> str:
+    """The text without private keys, tokens and bearer credentials."""
+    for secret in _SECRETS:
+        text = secret.sub("[redacted]", text)
+    return text
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

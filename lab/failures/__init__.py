@@ -1,0 +1,26 @@
+"""The documented failures: one file each, discovered, never listed."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+
+from lab.errors import BadArguments
+from lab.failure import Failure
+
+
+def names() -> list[str]:
+    """Every failure's name, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(name: str) -> Failure:
+    """A failure by its name. Raises BadArguments with the nearest name there is."""
+    wanted = name.replace("-", "_")
+    if wanted not in names():
+        near = difflib.get_close_matches(wanted, names(), 1, 0.4)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise BadArguments(f"no failure {name!r}: {meant}there is {', '.join(names())}")
+    failure: Failure = importlib.import_module(f"{__name__}.{wanted}").FAILURE
+    return failure

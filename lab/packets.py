@@ -1,0 +1,228 @@
+"""Captures and the TCP connections in them.
+
+Reads classic pcap as tcpdump writes it (Ethernet, raw IP, Linux cooked; IPv4), and joins
+segments by sequence number (RFC 9293). What is missing is said, never guessed: a hole in
+the sequence space, a segment cut off, a connection whose SYN is not there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from lab.errors import BadEvidence
+
+Address = tuple[str, int]
+"""(IPv4 address, port)"""
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+_MAGIC = {b"\xd4\xc3\xb2\xa1": ("<", 1e-6), b"\xa1\xb2\xc3\xd4": (">", 1e-6)}
+_MAGIC |= {b"\x4d\x3c\xb2\xa1": ("<", 1e-9), b"\xa1\xb2\x3c\x4d": (">", 1e-9)}
+# Bytes before the IP header, and where the two-byte protocol number stands in them.
+_LINK = {1: (14, 12), 101: (0, None), 113: (16, 14), 276: (20, 0)}
+
+
+class Segment(NamedTuple):
+    """One TCP segment."""
+
+    time: float
+    source: Address
+    target: Address
+    sequence: int
+    acknowledged: int
+    flags: int
+    payload: bytes
+    cut: bool
+    """The capture holds less of it than the wire did."""
+
+
+def read(path: Path) -> list[Segment]:
+    """Every TCP segment of a capture.
+
+    Raises BadEvidence for a file that is missing, empty, cut off or no classic pcap.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadEvidence(f"capture {path.name} cannot be read: {error.strerror}") from None
+    if len(data) < 24:
+        raise BadEvidence(f"capture {path.name} is empty or cut off in its header")
+    if data[:4] not in _MAGIC:
+        raise BadEvidence(f"capture {path.name} is not a pcap file")
+    order, tick = _MAGIC[data[:4]]
+    link = struct.unpack_from(order + "I", data, 20)[0] & 0x0FFFFFFF
+    if link not in _LINK:
+        raise BadEvidence(f"capture {path.name} has link type {link}, which is not read here")
+    return list(_segments(data, order, tick, link, path.name))
+
+
+def _segments(data: bytes, order: str, tick: float, link: int, name: str) -> Iterator[Segment]:
+    header, position = struct.Struct(order + "IIII"), 24
+    while position < len(data):
+        if position + 16 > len(data):
+            raise BadEvidence(f"capture {name} is cut off at byte {position}")
+        seconds, fraction, held, length = header.unpack_from(data, position)
+        position += 16
+        if held > length or position + held > len(data):
+            raise BadEvidence(f"capture {name} is cut off at byte {position}")
+        segment = _segment(data[position : position + held], seconds + fraction * tick, link)
+        if segment:
+            yield segment
+        position += held
+
+
+def _segment(frame: bytes, time: float, link: int) -> Segment | None:
+    skip, protocol = _LINK[link]
+    if protocol is not None and frame[protocol : protocol + 2] != b"\x08\x00":
+        return None
+    packet = frame[skip:]
+    if len(packet) < 20 or packet[0] >> 4 != 4 or packet[9] != 6:
+        return None
+    total, start = struct.unpack_from(">H", packet, 2)[0], (packet[0] & 15) * 4
+    # Segmentation offload leaves a length of 0 in frames above 64 KiB.
+    end = total or len(packet)
+    tcp = packet[start:end]
+    if len(tcp) < 20:
+        return None
+    sport, dport, sequence, acknowledged, offset, flags = struct.unpack_from(">HHIIBB", tcp)
+    return Segment(
+        time,
+        (_ip(packet[12:16]), sport),
+        (_ip(packet[16:20]), dport),
+        sequence,
+        acknowledged,
+        flags,
+        tcp[(offset >> 4) * 4 :],
+        len(packet) < end,
+    )
+
+
+def _ip(packed: bytes) -> str:
+    return str(ipaddress.IPv4Address(packed))
+
+
+Side = Literal["client", "server"]
+
+
+@dataclass
+class Half:
+    """What one side of a connection sent."""
+
+    start: int | None = None
+    """Sequence number of its SYN."""
+    fin: bool = False
+    rst: bool = False
+    pieces: dict[int, bytes] = field(default_factory=dict)
+    """Payloads by offset from the first byte."""
+    acknowledged: int = 0
+    """Bytes that the other side says it received."""
+    cut: bool = False
+
+    def join(self) -> tuple[bytes, bool]:
+        """The bytes from the first on, and whether all of them are there."""
+        joined = bytearray()
+        whole = not self.cut
+        for offset, piece in sorted(self.pieces.items()):
+            if offset > len(joined):
+                whole = False
+                break
+            joined += piece[len(joined) - offset :]
+        return bytes(joined), whole and self.acknowledged <= len(joined) + int(self.fin)
+
+
+@dataclass
+class Connection:
+    """One TCP connection. The client is who sent the SYN, or else the first segment."""
+
+    client: Address
+    server: Address
+    began: float
+    """Time of the SYN (or of the first segment seen), Unix seconds."""
+    halves: dict[Side, Half] = field(default_factory=lambda: {"client": Half(), "server": Half()})
+    segments: int = 0
+    _bytes: dict[Side, tuple[bytes, bool]] = field(default_factory=dict)
+
+    @property
+    def syn_seen(self) -> bool:
+        return self.halves["client"].start is not None
+
+    def sent(self, side: Side) -> bytes:
+        """The bytes that one side sent, in order."""
+        return self._joined(side)[0]
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is missing between the SYN and the last byte that was acknowledged."""
+        return self.syn_seen and all(self._joined(side)[1] for side in self.halves)
+
+    def _joined(self, side: Side) -> tuple[bytes, bool]:
+        if side not in self._bytes:
+            self._bytes[side] = self.halves[side].join()
+        return self._bytes[side]
+
+    @property
+    def ended_by(self) -> str:
+        """`RST by server`, `FIN by client, server`, or `still open`."""
+        for flag in ("rst", "fin"):
+            who = [side for side, half in self.halves.items() if getattr(half, flag)]
+            if who:
+                return f"{flag.upper()} by {', '.join(who)}"
+        return "still open"
+
+
+def connections(segments: Iterable[Segment]) -> list[Connection]:
+    """The connections of a capture by their beginning; a SYN of its own makes a new one."""
+    open_: dict[frozenset[Address], Connection] = {}
+    found: list[Connection] = []
+    for segment in segments:
+        key = frozenset((segment.source, segment.target))
+        known = open_.get(key)
+        if known is None or _begins_anew(segment, known):
+            known = _new(segment)
+            open_[key] = known
+            found.append(known)
+        _add(known, segment)
+    return found
+
+
+def _begins_anew(segment: Segment, known: Connection) -> bool:
+    if segment.flags & (SYN | ACK) != SYN:
+        return False
+    same = known.client == segment.source and known.halves["client"].start == segment.sequence
+    return not same  # the same SYN again is a retransmission
+
+
+def _new(segment: Segment) -> Connection:
+    if segment.flags & (SYN | ACK) == SYN | ACK:  # its SYN was not seen
+        return Connection(segment.target, segment.source, segment.time)
+    return Connection(segment.source, segment.target, segment.time)
+
+
+def _add(connection: Connection, segment: Segment) -> None:
+    side: Side = "client" if segment.source == connection.client else "server"
+    half, other = connection.halves[side], connection.halves[_other(side)]
+    connection.segments += 1
+    connection._bytes.clear()
+    sequence = segment.sequence
+    if segment.flags & SYN:
+        half.start = sequence
+        sequence += 1
+    half.fin |= bool(segment.flags & FIN)
+    half.rst |= bool(segment.flags & RST)
+    if segment.payload and half.start is not None:
+        offset = (sequence - half.start - 1) & 0xFFFFFFFF
+        if offset < 1 << 31 and len(half.pieces.get(offset, b"")) < len(segment.payload):
+            half.pieces[offset] = segment.payload
+    half.cut |= segment.cut or (bool(segment.payload) and half.start is None)
+    if segment.flags & ACK and other.start is not None and not segment.flags & RST:
+        said = (segment.acknowledged - other.start - 1) & 0xFFFFFFFF
+        if said < 1 << 31:
+            other.acknowledged = max(other.acknowledged, said)
+
+
+def _other(side: Side) -> Side:
+    return "server" if side == "client" else "client"

@@ -1,0 +1,195 @@
+"""The wire: what packets captured at the pods' own interfaces say of one connection.
+
+Istio's mTLS is TLS 1.3, which hides certificates from a passive reader: so this plane says
+`tls`, and `mutual_tls` only of TLS 1.2 with a request and a certificate in the clear.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lab import packets, tls
+from lab.errors import BadEvidence
+from lab.packets import Address, Connection
+from lab.planes import Fact, Security, Seen
+
+SOURCE = "packets"
+_HELLO_INSIDE = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class CaptureFile:
+    """Packets of one interface of one pod, and how many tcpdump says it lost."""
+
+    path: Path
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Which connection is meant: by its ports where known, else by when it began."""
+
+    client_ip: str
+    targets: tuple[Address, ...]
+    """Where it may have been sent: pod IP and target port, ClusterIP and Service port."""
+    client_port: int | None = None
+    window: tuple[float, float] | None = None
+    """Unix seconds between which its SYN must lie, where the port is not known."""
+
+
+class _Unknown(Exception):
+    """Why nothing can be said."""
+
+
+def read(
+    edge: Edge, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
+) -> Seen:
+    """What crossed between two pods, from the captures at both their eth0.
+
+    marker: the call's own random bytes; how often they are found is told beside the answer.
+    """
+    try:
+        at_client = _find(edge, client_eth0, "client's eth0")
+        at_server = _find(edge, server_eth0, "server's eth0") if server_eth0 else at_client
+        if at_client is None and at_server is None:
+            return _seen("none", "no connection of this call on either pod's eth0")
+        if at_client is None or at_server is None:
+            where = "server's" if at_client is None else "client's"
+            raise _Unknown(f"the connection was found on the {where} eth0 only")
+        _check_same(at_client, at_server)
+        security, why = _classify(at_client)
+        return _seen(security, why, **_facts(at_client, marker))
+    except (_Unknown, BadEvidence) as reason:
+        return _seen("unknown", str(reason))
+
+
+def on_loopback(
+    lo: CaptureFile, marker: bytes, *, source: Address | None = None
+) -> Literal[True, False] | None:
+    """Whether the marker crossed a pod's own `lo` in the clear: the application's side.
+
+    source: only segments from this address (the client's podIP:port). None: cannot be said.
+    """
+    if lo.dropped:
+        return None
+    try:
+        segments = _segments(lo.path)
+    except BadEvidence:
+        return None
+    sent: dict[Address, bytearray] = {}
+    for segment in segments:
+        if source is None or segment.source == source:
+            sent.setdefault(segment.source, bytearray()).extend(segment.payload)
+    return any(marker in data for data in sent.values())
+
+
+@functools.lru_cache(maxsize=64)
+def _read_once(path: Path, size: int, changed: int) -> tuple[packets.Segment, ...]:
+    return tuple(packets.read(path))
+
+
+def _segments(path: Path) -> Sequence[packets.Segment]:
+    try:
+        info = path.stat()
+    except OSError:
+        raise BadEvidence(f"capture {path.name} is missing") from None
+    return _read_once(path, info.st_size, info.st_mtime_ns)
+
+
+def _find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
+    """The one connection meant, or None when a sound capture holds none."""
+    if capture.dropped:
+        raise _Unknown(f"tcpdump lost {capture.dropped} packets at the {where}")
+    found = [
+        connection
+        for connection in packets.connections(_segments(capture.path))
+        if connection.client[0] == edge.client_ip and connection.server in edge.targets
+    ]
+    if edge.client_port is not None:
+        found = [c for c in found if c.client[1] == edge.client_port]
+        found = found[-1:]  # a port used twice: the later one is the call's
+    elif edge.window is not None:
+        first, last = edge.window
+        found = [c for c in found if first <= c.began <= last]
+    if len(found) > 1:
+        raise _Unknown(f"{len(found)} connections at the {where} could be the call's")
+    if not found:
+        return None
+    if not found[0].syn_seen:
+        raise _Unknown(f"the connection's SYN is not in the capture at the {where}")
+    if not found[0].whole:
+        raise _Unknown(f"packets of the connection are missing at the {where}")
+    return found[0]
+
+
+def _check_same(one: Connection, other: Connection) -> None:
+    """The same connection on both pods: same port, same first number, same bytes."""
+    if one.client != other.client or one.halves["client"].start != other.halves["client"].start:
+        raise _Unknown("the two pods' captures show different connections")
+    if any(one.sent(side) != other.sent(side) for side in one.halves):
+        raise _Unknown("the two pods saw different bytes of the connection")
+
+
+def _classify(connection: Connection) -> tuple[Security, str]:
+    sent = {side: connection.sent(side) for side in connection.halves}
+    spoken = {side: _speaks(data) for side, data in sent.items() if data}
+    if not spoken:
+        return "none", f"connected, but no byte was sent ({connection.ended_by})"
+    if "cut" in spoken.values():
+        raise _Unknown("a TLS record is not complete in the capture")
+    kinds = set(spoken.values())
+    if kinds == {"plain"}:
+        return "plaintext", "payload outside TLS records"
+    if kinds != {"tls"}:
+        return "mixed", "TLS records and payload outside them: " + ", ".join(
+            f"{side} {kind}" for side, kind in spoken.items()
+        )
+    if len(spoken) < 2:
+        raise _Unknown(f"only the {next(iter(spoken))} sent anything: {connection.ended_by}")
+    seen = tls.shown(tls.records(sent["client"]), tls.records(sent["server"]))
+    if seen.certificate_requested and seen.client_certificate:
+        return "mutual_tls", "TLS 1.2: a client certificate was asked for and given"
+    return "tls", "both directions are TLS records from the first byte to the last"
+
+
+def _speaks(data: bytes) -> Literal["tls", "plain", "mixed", "cut"]:
+    read = tls.records(data)
+    if read.whole:
+        return "tls"
+    if read.cut and (read.records or len(data) < 5 or data[0] == tls.HANDSHAKE):
+        return "cut"
+    if read.records or _HELLO_INSIDE.search(data):
+        return "mixed"
+    return "plain"
+
+
+def _facts(connection: Connection, marker: bytes) -> dict[str, Fact]:
+    client, server = connection.sent("client"), connection.sent("server")
+    seen = tls.shown(tls.records(client), tls.records(server))
+    facts: dict[str, Fact] = {
+        "client": f"{connection.client[0]}:{connection.client[1]}",
+        "server": f"{connection.server[0]}:{connection.server[1]}",
+        "syn_time": connection.began,
+        "segments": connection.segments,
+        "client_bytes": len(client),
+        "server_bytes": len(server),
+        "ended_by": connection.ended_by,
+        "first_bytes": client[:16].hex(),
+        "marker_in_client": client.count(marker),
+        "marker_in_server": server.count(marker),
+    }
+    if seen.client_hello:
+        facts["sni"] = seen.client_hello.sni
+        facts["alpn_offered"] = list(seen.client_hello.alpn)
+    if seen.server_hello:
+        facts["tls_version"] = seen.server_hello.version
+    return facts
+
+
+def _seen(security: Security, why: str, **facts: Fact) -> Seen:
+    return Seen("wire", SOURCE, security, why, facts)

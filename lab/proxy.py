@@ -1,0 +1,97 @@
+"""What a running sidecar says of itself, by Envoy's admin interface inside its pod."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from clusters.base import Cluster, PodRef
+from lab.errors import CommandFailed
+
+INBOUND, MUTUAL, PLAIN = "virtualInbound", "tls", "plaintext"
+
+
+def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
+    """GET a path of the sidecar's admin interface. Raises CommandFailed with what it said."""
+    argv = ["pilot-agent", "request", "GET", path]
+    done = cluster.exec(pod, argv, container="istio-proxy", timeout=15)
+    if done.code:
+        said = done.stderr.decode(errors="replace")[-300:]
+        raise CommandFailed(f"`{' '.join(argv)}` in pod {pod.name} ended with {done.code}: {said}")
+    return done.stdout.decode()
+
+
+def info(cluster: Cluster, pod: PodRef) -> tuple[str, float]:
+    """Envoy's version and when it started (Unix seconds, from its own uptime)."""
+    told = json.loads(ask(cluster, pod, "server_info"))
+    uptime = float(str(told["uptime_current_epoch"]).rstrip("s"))
+    return str(told["version"]).split("/")[1], time.time() - uptime
+
+
+def stats(cluster: Cluster, pod: PodRef, pattern: str) -> dict[str, int]:
+    """Counters and gauges whose names match a regular expression."""
+    lines = ask(cluster, pod, f"stats?filter={pattern}").splitlines()
+    pairs = (line.rsplit(": ", 1) for line in lines if ": " in line)
+    return {name: int(value) for name, value in pairs if value.isdigit()}
+
+
+def certificate(cluster: Cluster, pod: PodRef) -> dict[str, str]:
+    """The workload certificate in use: spiffe, issuer, serial, valid_from, expires."""
+    for entry in json.loads(ask(cluster, pod, "certs"))["certificates"]:
+        for chain in entry.get("cert_chain", []):
+            names = [name.get("uri", "") for name in chain.get("subject_alt_names", [])]
+            return {
+                "spiffe": names[0] if names else "",
+                "serial": str(chain.get("serial_number", "")),
+                "valid_from": str(chain.get("valid_from", "")),
+                "expires": str(chain.get("expiration_time", "")),
+                "issuer": _issuer(entry),
+            }
+    return {}
+
+
+def _issuer(entry: dict[str, Any]) -> str:
+    """The trust anchor the proxy holds, by its serial: Envoy does not tell the issuer's name."""
+    for anchor in entry.get("ca_cert", []):
+        return f"root certificate {str(anchor.get('serial_number', ''))[:16]}"
+    return ""
+
+
+def inbound_modes(cluster: Cluster, pod: PodRef, port: int) -> str:
+    """What this proxy's active inbound listener accepts at a port: `tls`, `plaintext`, both."""
+    dump = json.loads(ask(cluster, pod, "config_dump?resource=dynamic_listeners"))
+    for entry in dump.get("configs", []):
+        state = entry.get("active_state")
+        if entry.get("name") == INBOUND and state:
+            return _modes(state["listener"].get("filter_chains", []), port)
+    return ""
+
+
+def _modes(chains: list[dict[str, Any]], port: int) -> str:
+    seen = set()
+    for chain in chains:
+        if chain.get("filter_chain_match", {}).get("destination_port") == port:
+            seen.add(MUTUAL if "transport_socket" in chain else PLAIN)
+    return "+".join(sorted(seen, reverse=True))
+
+
+def outbound_modes(cluster: Cluster, pod: PodRef, names: list[str]) -> dict[str, str]:
+    """How this proxy's active clusters speak: `tls`, `plaintext`, `auto`, or `` when unknown."""
+    dump = json.loads(ask(cluster, pod, "config_dump?resource=dynamic_active_clusters"))
+    found = {entry["cluster"]["name"]: entry["cluster"] for entry in dump.get("configs", [])}
+    return {name: _speaks(found.get(name)) for name in names}
+
+
+def _speaks(cluster: dict[str, Any] | None) -> str:
+    if cluster is None:
+        return ""
+    if "transport_socket" in cluster:
+        return MUTUAL
+    return "auto" if "transport_socket_matches" in cluster else PLAIN
+
+
+def has_endpoint(cluster: Cluster, pod: PodRef, name: str, address: str) -> bool:
+    """Whether a cluster has this endpoint, healthy."""
+    wanted = f"{name}::{address}::health_flags::healthy"
+    return wanted in ask(cluster, pod, "clusters").splitlines()

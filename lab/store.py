@@ -1,0 +1,108 @@
+"""Where runs are kept: runs/<UTC time>-<id>/<failure>/, and evidence/<failure>/ for replay.
+
+Files are written beside and renamed: a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lab.errors import BadArguments
+
+ROOT = Path(__file__).parents[1]
+RECORDED = ROOT / "evidence"
+
+
+def runs() -> Path:
+    """The folder of all runs: LAB_RUNS, else runs/ in the checkout."""
+    return Path(os.environ.get("LAB_RUNS") or ROOT / "runs")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file beside its place, then move it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` for text."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Indented JSON, keys sorted."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def new_run() -> Path:
+    """A new run's folder, named by the time (UTC) and four random characters."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = runs() / f"{now}-{secrets.token_hex(2)}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def link_latest(run: Path) -> None:
+    """Point runs/latest at a finished run, by rename."""
+    beside = run.parent / f".latest-{run.name}"
+    beside.symlink_to(run.name)
+    os.replace(beside, run.parent / "latest")
+
+
+def find(name: str) -> Path:
+    """A stored run by its name, `latest`, or a path. Raises BadArguments with what there is."""
+    for candidate in (runs() / name, Path(name)):
+        if (candidate / "summary.json").exists():
+            return candidate.resolve()
+    there = [path.name for path in stored()]
+    raise BadArguments(f"no run {name!r}; there is: {', '.join(there[-5:]) or 'none yet'}")
+
+
+def stored() -> list[Path]:
+    """Every finished run, oldest first."""
+    return sorted(path.parent for path in runs().glob("2*/summary.json"))
+
+
+def commit() -> dict[str, Any]:
+    """The checkout's commit and whether it has uncommitted changes; empty without git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return {"commit": head, "dirty": bool(_git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def record(run: Path, failure: str) -> Path:
+    """Make a run's evidence the recorded one of a failure; returns its folder."""
+    target = RECORDED / failure
+    beside = RECORDED / f".{failure}.new"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name in ("evidence.json", "verdict.json"):
+        shutil.copy(run / failure / name, beside / name)
+    for name in ("captures", "logs"):
+        shutil.copytree(run / failure / name, beside / name)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(beside, target)
+    return target

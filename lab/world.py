@@ -1,0 +1,189 @@
+"""A world on a live cluster: its namespace, its pods, and what its proxies say is active."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+from clusters.base import Cluster, PodRef
+from clusters.kube import ApiError
+from lab import proxy
+from lab.errors import CommandFailed, TimedOut
+from lab.evidence import PodRecord
+from lab.failure import World
+from lab.wait import until
+from lab.workloads.manifests import SERVED, WORKLOADS
+
+LABEL = "lab.istio-failure/run"
+EXPECTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
+OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext", "": "auto"}
+
+
+@dataclass
+class LiveWorld:
+    """Where a world lives now."""
+
+    world: World
+    namespace: str
+    pods: dict[str, PodRef] = field(default_factory=dict)
+    services: dict[str, str] = field(default_factory=dict)
+    active: dict[str, str] = field(default_factory=dict)
+
+
+def deploy(cluster: Cluster, world: World, run: str, posted: bool) -> LiveWorld:
+    """Namespace, policy, workloads: all applied when this returns, nothing awaited.
+
+    posted: take the post's own namespace name where it is free.
+    """
+    live = LiveWorld(world, _namespace(cluster, world, run, posted))
+    cluster.kube.apply(world.policy.format(namespace=live.namespace))
+    for name in world.workloads:
+        cluster.kube.apply(WORKLOADS[name](), live.namespace)
+    return live
+
+
+def _namespace(cluster: Cluster, world: World, run: str, posted: bool) -> str:
+    own = f"with-istio-{world.name}-{run[-4:]}"
+    for name in ["with-istio", own] if posted else [own]:
+        labels = {LABEL: run, "istio-injection": "enabled"}
+        meta = {"name": name, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+        try:
+            cluster.kube.request("POST", "/api/v1/namespaces", body)
+            return name
+        except ApiError as refused:
+            if refused.status != 409 or name == own:
+                raise
+    raise AssertionError("unreachable")
+
+
+def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 90.0) -> None:
+    """Until every workload has one ready pod. Raises TimedOut with what the pods say."""
+    path = f"/api/v1/namespaces/{live.namespace}/pods"
+    wanted = set(live.world.workloads)
+
+    def look() -> bool:
+        for pod in cluster.kube.items(path):
+            if _ready(pod):
+                live.pods[pod["metadata"]["labels"]["app"]] = _reference(pod)
+        return wanted <= set(live.pods)
+
+    until(
+        look,
+        f"the pods of {live.namespace}",
+        timeout=timeout,
+        every=0.1,
+        last_seen=lambda: _say_pods(cluster, path),
+        hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
+    )
+    for name in live.world.workloads:
+        if name in SERVED:
+            service = cluster.kube.get(f"/api/v1/namespaces/{live.namespace}/services/{name}")
+            live.services[name] = str((service or {"spec": {}})["spec"].get("clusterIP", ""))
+
+
+def _ready(pod: dict[str, object]) -> bool:
+    status: dict[str, list[dict[str, str]]] = pod.get("status", {})  # type: ignore[assignment]
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+
+
+def _reference(pod: dict[str, dict[str, object]]) -> PodRef:
+    spec, meta = pod["spec"], pod["metadata"]
+    containers = [
+        str(container["name"])
+        for key in ("containers", "initContainers")
+        for container in spec.get(key) or []  # type: ignore[attr-defined]
+    ]
+    names = [n for n in containers if n not in ("istio-proxy", "istio-init")]
+    names += ["istio-proxy"] if "istio-proxy" in containers else []
+    return PodRef(
+        str(meta["namespace"]), str(meta["name"]), str(pod["status"]["podIP"]), tuple(names)
+    )
+
+
+def _say_pods(cluster: Cluster, path: str) -> str:
+    told = []
+    for pod in cluster.kube.items(path):
+        statuses = pod.get("status", {})
+        waiting = [
+            f"{s['name']}: {s['state']['waiting'].get('message') or s['state']['waiting']['reason']}"
+            for key in ("initContainerStatuses", "containerStatuses")
+            for s in statuses.get(key, [])
+            if "waiting" in s.get("state", {})
+        ]
+        told.append(f"{pod['metadata']['name']} {statuses.get('phase')} ({'; '.join(waiting)})")
+    return ", ".join(told) or "no pods"
+
+
+def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str:
+    """Until the proxies' own dumps show this world's policy; returns a problem, or nothing.
+
+    An acknowledged update is not an active one: only the dump's active state counts.
+    """
+    try:
+        until(
+            lambda: _is_active(cluster, live),
+            f"the policy of {live.namespace} to be active",
+            timeout=timeout,
+            every=0.1,
+            last_seen=lambda: str(live.active),
+        )
+    except (TimedOut, CommandFailed) as problem:
+        return str(problem)
+    return ""
+
+
+def _is_active(cluster: Cluster, live: LiveWorld) -> bool:
+    checks = []
+    for server in sorted(set(live.world.workloads) & set(SERVED)):
+        for port, target in SERVED[server].items():
+            seen = proxy.inbound_modes(cluster, live.pods[server], target)
+            live.active[f"{server} accepts at {target}"] = seen
+            checks.append(seen == EXPECTED[live.world.mtls])
+            checks.append(_client_active(cluster, live, server, port, target))
+    return all(checks)
+
+
+def _client_active(cluster: Cluster, live: LiveWorld, server: str, port: int, target: int) -> bool:
+    client = live.pods.get("client")
+    if client is None:
+        return True
+    name = f"outbound|{port}||{server}.{live.namespace}.svc.cluster.local"
+    seen = proxy.outbound_modes(cluster, client, [name])[name]
+    live.active[f"client speaks to {server}:{port}"] = seen or "no cluster"
+    if not seen:  # a port that is taken for UDP has no cluster at all
+        return port == 9001
+    wanted = OUTBOUND[live.world.rule]
+    address = f"{live.pods[server].ip}:{target}"
+    return seen == wanted and proxy.has_endpoint(cluster, client, name, address)
+
+
+def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
+    """What is recorded of a pod; of its sidecar its version, start, identity and refusals."""
+    if not pod.has_sidecar:
+        return PodRecord(pod.name, pod.ip, sidecar=False)
+    version, started = proxy.info(cluster, pod)
+    seen = proxy.stats(cluster, pod, "update_rejected|dynamic_unknown_fields")
+    return PodRecord(
+        pod.name,
+        pod.ip,
+        sidecar=True,
+        envoy_version=version,
+        envoy_started=started,
+        certificate=proxy.certificate(cluster, pod),
+        rejected=sum(n for name, n in seen.items() if name.endswith("update_rejected")),
+        unknown_fields=seen.get("server.dynamic_unknown_fields", -1),
+    )
+
+
+def secrets(cluster: Cluster, namespace: str) -> tuple[str, ...]:
+    """Names of the Secrets in a namespace."""
+    found = cluster.kube.items(f"/api/v1/namespaces/{namespace}/secrets")
+    return tuple(sorted(str(secret["metadata"]["name"]) for secret in found))
+
+
+def remove(cluster: Cluster, run: str) -> None:
+    """Delete every namespace that carries the run's label."""
+    for namespace in cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{LABEL}={run}"}):
+        with contextlib.suppress(ApiError):
+            cluster.kube.request("DELETE", f"/api/v1/namespaces/{namespace['metadata']['name']}")
