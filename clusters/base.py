@@ -88,7 +88,9 @@ class Cluster(Protocol):
     kind: str
     """`embedded`, `kind` or `existing`."""
 
-    stack: Stack
+    @property
+    def stack(self) -> Stack:
+        """Versions of what runs, and where it came from."""
 
     @property
     def kube(self) -> Kube:

@@ -1,1 +1,17 @@
 """The Istio failure lab: reproduce what the post documents, and prove it on the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.story import Story
+
+__all__ = ["open_run"]
+
+
+def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
+    """Start a run of a failure; see `lab.story.open_run`."""
+    from lab import story
+
+    return story.open_run(name, cluster, **parameters)

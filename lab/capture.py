@@ -9,8 +9,8 @@ from clusters.base import Capture, Cluster
 from lab.errors import LabError
 from lab.evidence import CaptureRecord, digest
 from lab.wait import until
-from lab.world import LiveWorld
 from lab.workloads.manifests import SERVED
+from lab.world import LiveWorld
 
 INTERFACES = ("eth0", "lo")
 OUTBOUND_LISTENER = 15001

@@ -27,12 +27,14 @@ def each(*names: str, look: Look) -> Check:
     """The same look at several calls; a call that is not there says nothing."""
 
     def check(case: Case) -> Finding:
-        findings = []
+        told: dict[Finding, list[str]] = {}
         for name in names:
             seen = case.see(name)
-            told = look(seen) if seen else Finding(None, "the call has no record")
-            findings.append(Finding(told.holds, f"{name}: {told.text}"))
-        return _together(findings)
+            finding = look(seen) if seen else Finding(None, "the call has no record")
+            told.setdefault(finding, []).append(name)
+        return _together(
+            [Finding(f.holds, f"{', '.join(calls)}: {f.text}") for f, calls in told.items()]
+        )
 
     return check
 

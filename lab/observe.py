@@ -83,20 +83,21 @@ class Case:
     def _planes(self, call: Call, record: CallRecord, world: WorldRecord) -> Observation:
         client_ip = world.pods[call.source].ip
         address = f"{client_ip}:{record.local_port}" if record.local_port else ""
-        client_line = log.outbound(
+        client_line = log.find(
             self._log(world, call.source), request_id=record.request_id, address=address
         )
         port = log.port_of((client_line or {}).get("upstream_local_address"))
-        if port is None and not world.pods[call.source].sidecar:
+        if not world.pods[call.source].sidecar:
             port = record.local_port or None
-        peer = f"{client_ip}:{port}" if port else ""
-        server_line = log.inbound(
+        wired = self._wire(call, record, world, port)
+        peer = f"{client_ip}:{port}" if port else str(wired.facts.get("client", ""))
+        server_line = log.find(
             self._log(world, call.to), request_id=record.request_id, address=peer
         )
         return Observation(
             call,
             record,
-            self._wire(call, record, world, port),
+            wired,
             log.server_says(server_line),
             client_line,
             server_line,
@@ -104,14 +105,12 @@ class Case:
         )
 
     def _wire(self, call: Call, record: CallRecord, world: WorldRecord, port: int | None) -> Seen:
+        """By the network-side port where it is known; else by when the call was made."""
         captures = [self._capture(world, pod, "eth0") for pod in (call.source, call.to)]
         if captures[0] is None or captures[1] is None:
             return Seen("wire", wire.SOURCE, "unknown", "a pod's eth0 was not captured")
         target = SERVED[call.to][call.port]
-        targets = (
-            (world.pods[call.to].ip, target),
-            (world.services[call.to], call.port),
-        )
+        targets = ((world.pods[call.to].ip, target), (world.services[call.to], call.port))
         window = (record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK)
         edge = wire.Edge(world.pods[call.source].ip, targets, port, None if port else window)
         return wire.read(edge, captures[0], captures[1], record.marker.encode())

@@ -21,8 +21,8 @@ from lab.capture import Captures
 from lab.errors import LabError
 from lab.evidence import CallRecord, Evidence, PodRecord, WorldRecord
 from lab.failure import Failure, Phase
-from lab.wait import until
 from lab.verdict import Verdict, judge, to_json
+from lab.wait import until
 from lab.world import LiveWorld
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class LiveRun:
         self._save()
 
     def _deploy(self, name: str) -> None:
-        posted = name == "posted"
-        live = world.deploy(self._cluster, self.failure.world(name), self.run_id, posted)
+        declared = self.failure.world(name)
+        live = world.deploy(self._cluster, declared, self.run_id, self.failure.name)
         self._worlds[name] = live
         world.wait_ready(self._cluster, live)
         problem = world.wait_active(self._cluster, live)

@@ -30,21 +30,23 @@ class LiveWorld:
     active: dict[str, str] = field(default_factory=dict)
 
 
-def deploy(cluster: Cluster, world: World, run: str, posted: bool) -> LiveWorld:
+def deploy(cluster: Cluster, world: World, run: str, failure: str) -> LiveWorld:
     """Namespace, policy, workloads: all applied when this returns, nothing awaited.
 
-    posted: take the post's own namespace name where it is free.
+    The post's world takes the post's own namespace name where it is free.
     """
-    live = LiveWorld(world, _namespace(cluster, world, run, posted))
+    own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
+    names = ["with-istio", own] if world.name == "posted" else [own]
+    live = LiveWorld(world, _namespace(cluster, names, run))
     cluster.kube.apply(world.policy.format(namespace=live.namespace))
     for name in world.workloads:
         cluster.kube.apply(WORKLOADS[name](), live.namespace)
     return live
 
 
-def _namespace(cluster: Cluster, world: World, run: str, posted: bool) -> str:
-    own = f"with-istio-{world.name}-{run[-4:]}"
-    for name in ["with-istio", own] if posted else [own]:
+def _namespace(cluster: Cluster, names: list[str], run: str) -> str:
+    """Make the first of these namespaces that is not there yet."""
+    for name in names:
         labels = {LABEL: run, "istio-injection": "enabled"}
         meta = {"name": name, "labels": labels}
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
@@ -52,7 +54,7 @@ def _namespace(cluster: Cluster, world: World, run: str, posted: bool) -> str:
             cluster.kube.request("POST", "/api/v1/namespaces", body)
             return name
         except ApiError as refused:
-            if refused.status != 409 or name == own:
+            if refused.status != 409 or name == names[-1]:
                 raise
     raise AssertionError("unreachable")
 
@@ -106,13 +108,17 @@ def _say_pods(cluster: Cluster, path: str) -> str:
     for pod in cluster.kube.items(path):
         statuses = pod.get("status", {})
         waiting = [
-            f"{s['name']}: {s['state']['waiting'].get('message') or s['state']['waiting']['reason']}"
+            f"{s['name']}: {_reason(s['state']['waiting'])}"
             for key in ("initContainerStatuses", "containerStatuses")
             for s in statuses.get(key, [])
             if "waiting" in s.get("state", {})
         ]
         told.append(f"{pod['metadata']['name']} {statuses.get('phase')} ({'; '.join(waiting)})")
     return ", ".join(told) or "no pods"
+
+
+def _reason(waiting: dict[str, str]) -> str:
+    return waiting.get("message") or waiting["reason"]
 
 
 def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,21 +85,16 @@ def _answer(link: socket.socket) -> dict[str, Any]:
 
 def completed(channel: Channel, request: dict[str, Any], stdin: bytes, timeout: float) -> Completed:
     """A command's code and output. Output goes through files: a pipe could fill up."""
-    with tempfile.TemporaryFile() as fed, tempfile.TemporaryFile() as out:
-        with tempfile.TemporaryFile() as err:
-            fed.write(stdin)
-            fed.seek(0)
-            answer = channel.run(request, fed, out, err, timeout)
-            out.seek(0)
-            err.seek(0)
-            return Completed(
-                tuple(request["argv"]),
-                answer["code"],
-                out.read(),
-                err.read(),
-                answer["started"],
-                answer["ended"],
-            )
+    file = tempfile.TemporaryFile
+    with file() as fed, file() as out, file() as err:
+        fed.write(stdin)
+        fed.seek(0)
+        answer = channel.run(request, fed, out, err, timeout)
+        out.seek(0)
+        err.seek(0)
+        said = out.read(), err.read()
+    times = answer["started"], answer["ended"]
+    return Completed(tuple(request["argv"]), answer["code"], *said, *times)
 
 
 class TcpdumpCapture:
@@ -109,7 +103,7 @@ class TcpdumpCapture:
     def __init__(
         self, channel: Channel, namespace: str, pod: str, interface: str, bpf: str, into: Path
     ):
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed by stop)
         argv = ["tcpdump", "-i", interface, "-w", "-", "-U", "--immediate-mode", "-Z", "root"]
         argv += ["-s", "0", "-B", "4096", "-n", bpf]
         request = {"op": "netns", "namespace": namespace, "pod": pod, "argv": argv}

@@ -80,10 +80,10 @@ def launch(
     told, tell = os.pipe()
     owner_read, owner_write = os.pipe() if owned else (-1, -1)
     fds = [api.fileno(), control.fileno(), tell, owner_read]
+    node = [sys.executable, "-m", "clusters.embedded.node"]
     with (state / "node.log").open("ab") as log:
         process = subprocess.Popen(
-            [*_unshare(), sys.executable, "-m", "clusters.embedded.node"]
-            + [str(state / "settings.json"), *map(str, fds)],
+            [*_unshare(), *node, str(state / "settings.json"), *map(str, fds)],
             env=_clean_environment(),
             cwd=Path(__file__).parents[2],
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A TCP port is said to be ignored by Istio: is it, and what really goes in plaintext?"""
+"""A TCP port that Istio is said to ignore, and one that really goes in plaintext."""
 
 from lab.checks import (
     all_of,
@@ -126,7 +126,7 @@ FAILURE = Failure(
             "C2",
             "not reproduced",
             "reproduced",
-            "mTLS covers TCP, and did in 1.2; a port taken for UDP gets no cluster and passes through",
+            "mTLS covers TCP, as it did in 1.2; a port taken for UDP passes through",
         ),
     ),
     parameters={

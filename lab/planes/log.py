@@ -28,20 +28,13 @@ def parse(text: str) -> list[Line]:
     return lines
 
 
-def outbound(
-    lines: Sequence[Line], *, request_id: str, address: str, started: float = 0.0
-) -> Line | None:
-    """The client's proxy's line of a call: by request id, else by the application's address."""
+def find(lines: Sequence[Line], *, request_id: str, address: str) -> Line | None:
+    """A proxy's line of a call: by request id, else by the address that called it."""
     for line in lines:
         if request_id and line.get("request_id") == request_id:
             return line
     matching = [line for line in lines if line.get("downstream_remote_address") == address]
     return matching[-1] if address and matching else None
-
-
-def inbound(lines: Sequence[Line], *, request_id: str, address: str) -> Line | None:
-    """The server's proxy's line of the same call: by request id, else by the peer's address."""
-    return outbound(lines, request_id=request_id, address=address)
 
 
 def server_says(line: Line | None) -> Seen:
@@ -58,6 +51,10 @@ def server_says(line: Line | None) -> Seen:
         "failure": line.get("downstream_transport_failure_reason"),
         "sni": line.get("requested_server_name"),
     }
+    if facts["failure"] and facts["failure"] != "-":
+        # Envoy logs the name that a certificate claims, even of one that it then refuses.
+        why = f"the handshake was refused: {facts['failure']}"
+        return Seen("log", "server's proxy", "tls", why, facts)
     if peer and version:
         why = f"the server's proxy took {peer} from the client's certificate ({version})"
         return Seen("log", "server's proxy", "mutual_tls", why, facts)

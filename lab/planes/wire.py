@@ -56,6 +56,8 @@ def read(
     try:
         at_client = _find(edge, client_eth0, "client's eth0")
         at_server = _find(edge, server_eth0, "server's eth0") if server_eth0 else at_client
+        if at_client is None and at_server is None and edge.client_port:
+            raise _Unknown(f"no connection from port {edge.client_port} on either pod's eth0")
         if at_client is None and at_server is None:
             return _seen("none", "no connection of this call on either pod's eth0")
         if at_client is None or at_server is None:
@@ -89,7 +91,7 @@ def on_loopback(
 
 
 @functools.lru_cache(maxsize=64)
-def _read_once(path: Path, size: int, changed: int) -> tuple[packets.Segment, ...]:
+def _read_once(path: Path, _size: int, _changed: int) -> tuple[packets.Segment, ...]:
     return tuple(packets.read(path))
 
 

@@ -23,8 +23,9 @@ CATALOGUE: Mapping[str, Image] = {
         Image("lab/client", ("sleep", "infinity"), "curl and the lab's probes (say, tls-probe)"),
         Image(
             "lab/httpbin",
-            ("gunicorn", "--bind=0.0.0.0:8080", "--threads=4", "--no-control-socket")
-            + ("--access-logfile=-", "httpbin:app"),
+            tuple(
+                ["gunicorn", "--bind=0.0.0.0:8080", "--threads=4", "--no-control-socket", "--access-logfile=-", "httpbin:app"]
+            ),
             "httpbin, from PyPI, on gunicorn",
         ),
         Image("lab/tcp-echo", ("tcp-echo",), "Istio's own sample"),

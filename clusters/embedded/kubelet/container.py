@@ -18,13 +18,11 @@ from clusters.embedded.settings import private_path
 from clusters.kube import Obj
 
 # What containerd gives a container that asks for nothing (as root; another uid has none).
-DEFAULT_CAPABILITIES = (
-    "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP "
-    "NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE"
-).split()
-SYSTEM = [
-    f"/etc/{name}"
-    for name in "alternatives ssl ld.so.cache protocols services ethertypes mime.types".split()
+DEFAULT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW"]
+DEFAULT_CAPABILITIES += ["SETGID", "SETUID", "SETFCAP", "SETPCAP", "NET_BIND_SERVICE"]
+DEFAULT_CAPABILITIES += ["SYS_CHROOT", "KILL", "AUDIT_WRITE"]
+SYSTEM = ["/etc/alternatives", "/etc/ssl", "/etc/ld.so.cache", "/etc/protocols"]
+SYSTEM += ["/etc/services", "/etc/ethertypes", "/etc/mime.types"]
 ]
 
 
@@ -52,11 +50,11 @@ class Plan:
 
 
 def user_of(pod: Obj, spec: Obj, rootfs: Rootfs) -> tuple[int, int]:
-    """uid and gid: the container's securityContext, else the pod's, else the image's."""
+    """Uid and gid: the container's securityContext, else the pod's, else the image's."""
     inner = spec.get("securityContext") or {}
     outer = pod["spec"].get("securityContext") or {}
     uid = inner.get("runAsUser", outer.get("runAsUser", rootfs.uid))
-    gid = inner.get("runAsGroup", outer.get("runAsGroup", uid if uid else 0))
+    gid = inner.get("runAsGroup", outer.get("runAsGroup", uid or 0))
     return int(uid), int(gid)
 
 
@@ -160,9 +158,9 @@ def _parents(path: str) -> list[str]:
 def _usr_links() -> list[str]:
     argv: list[str] = []
     for name in ("/bin", "/sbin", "/lib", "/lib64", "/lib32"):
-        if os.path.islink(name):
+        if Path(name).is_symlink():
             argv += ["--symlink", os.readlink(name), name]
-        elif os.path.isdir(name):
+        elif Path(name).is_dir():
             argv += ["--ro-bind", name, name]
     return argv
 

@@ -19,6 +19,7 @@ BACKOFF = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 
 
 def now() -> str:
+    """The time as the API writes it."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -62,7 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True  # the reader went away
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        """Exec, attach and port-forward come as POST."""
+        self.do_GET()
 
     def _say(self, status: int, text: str) -> None:
         body = f"{text}\n".encode()

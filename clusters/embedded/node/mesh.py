@@ -106,7 +106,7 @@ def injector(share: Path, istio: str) -> dict[str, str]:
 
 def values(share: Path, istio: str) -> Obj:
     """Chart values as the injector wants them: Istio's own, and the few that we set."""
-    loaded = yaml.load(_text(share, "values.yaml"), _loader())["_internal_defaults_do_not_set"]
+    loaded = yaml.safe_load(_text(share, "values.yaml"))["_internal_defaults_do_not_set"]
     chart: dict[str, Any] = copy.deepcopy(loaded)
     chart["global"] |= {"hub": "docker.io/istio", "tag": istio}
     return {
@@ -161,7 +161,7 @@ def _hook(name: str, namespaces: list[Obj], pods: list[Obj]) -> Obj:
 
 
 def start_istiod(processes: Processes, config: Path, folder: Path) -> None:
-    """istiod as its chart's Deployment starts it, and without what a stock Envoy lacks."""
+    """Istiod as its chart's Deployment starts it, and without what a stock Envoy lacks."""
     folder.mkdir(exist_ok=True)
     processes.start(
         "pilot-discovery",

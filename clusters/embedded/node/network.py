@@ -44,8 +44,9 @@ class PodNetwork:
             name,
             "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 2>/dev/null;"
             "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start;"
-            f"printf 'link set lo up\nlink set eth0 up\naddr add {address}/32 dev eth0\n"
-            f"route add {NODE_IP} dev eth0 scope link\nroute add default via {NODE_IP}\n' | ip -batch -",
+            "ip -batch -",
+            f"link set lo up\nlink set eth0 up\naddr add {address}/32 dev eth0\n"
+            f"route add {NODE_IP} dev eth0 scope link\nroute add default via {NODE_IP}\n",
         )
         _ip(f"link set {host} up\nroute add {address}/32 dev {host}\n")
         return address
@@ -59,8 +60,8 @@ def _ip(batch: str, *, check: bool = True) -> None:
     _run(["ip", "-batch", "-"], batch, check)
 
 
-def _in_netns(name: str, script: str) -> None:
-    _run(["nsenter", f"--net={NETNS / name}", "sh", "-c", script], "", True)
+def _in_netns(name: str, script: str, stdin: str) -> None:
+    _run(["nsenter", f"--net={NETNS / name}", "sh", "-c", script], stdin, True)
 
 
 def _run(argv: list[str], stdin: str, check: bool) -> None:

@@ -17,7 +17,7 @@ ETCD = "http://127.0.0.1:2379"
 
 
 def start_api(processes: Processes, pki: Pki, data: Path) -> None:
-    """etcd and the API server, at once: the API server waits for etcd by itself."""
+    """Etcd and the API server, at once: the API server waits for etcd by itself."""
     processes.start(
         "etcd",
         [

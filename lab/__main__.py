@@ -1,0 +1,254 @@
+"""`python -m lab`: list, show, doctor, up, down, status, run, judge, exec, shell.
+
+doctor, list and show need nothing but a Python: they work before any set-up.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036  (any Python may start this file)
+    sys.exit("the lab needs Python 3.11 or later; this is " + sys.version.split()[0])
+
+import argparse
+import difflib
+import os
+import shutil
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from lab import failures, store
+from lab.errors import BadArguments, LabError
+
+if TYPE_CHECKING:
+    from clusters.embedded.cluster import Embedded
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad arguments are code 254, with the nearest command named."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadArguments(message, hint=f"{self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", parser_class=_Parser)
+    commands.add_parser("help", help="this text")
+    commands.add_parser("list", help="the documented failures")
+    show = commands.add_parser(
+        "show", help="a failure's story, verdict and first bytes, as recorded"
+    )
+    show.add_argument("failure", nargs="?", help="without one: the table of all")
+    commands.add_parser("preview", help="what `make reproduce` will do, and the recorded table")
+    for name, text in (
+        ("up", "start the standing cluster"),
+        ("down", "end it, and all it made"),
+        ("status", "is it up"),
+        ("shell", "a shell with kubectl for it"),
+    ):
+        added = commands.add_parser(name, help=text)
+        added.add_argument("--cluster", default="auto")
+    run = commands.add_parser("run", help="reproduce failures; 0 as pinned, 1 differs, 3 unsure")
+    run.add_argument("failures", nargs="*")
+    run.add_argument("--cluster", default="auto")
+    run.add_argument("--params", default="", help="NAME=VALUE ..., as the notebook declares them")
+    run.add_argument("--keep", action="store_true", help="leave cluster and namespaces")
+    judge = commands.add_parser("judge", help="judge stored runs again, offline")
+    judge.add_argument("runs", nargs="*", help="default: all stored runs")
+    record = commands.add_parser("record", help="make a run's evidence the recorded one")
+    record.add_argument("run", nargs="?", default="latest")
+    execute = commands.add_parser("exec", help="a command in a pod: exec POD [-n NS] -- CMD")
+    execute.add_argument("pod")
+    execute.add_argument("-n", "--namespace", default="")
+    execute.add_argument("-c", "--container", default=None)
+    execute.add_argument("words", nargs=argparse.REMAINDER)
+    commands.add_parser("doctor", help="what this machine lacks", add_help=False)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run a command; a foreseeable problem is a sentence, never a traceback."""
+    try:
+        if argv[:1] == ["doctor"]:
+            from lab import doctor
+
+            return doctor.main(argv[1:])
+        _suggest(argv)
+        options = _parser().parse_args(argv)
+        return int(_COMMANDS[options.command or "help"](options))
+    except LabError as problem:
+        print(f"lab: {problem}", file=sys.stderr)
+        return problem.exit_code
+    except KeyboardInterrupt:
+        print("\nlab: interrupted; what was recorded so far is in runs/", file=sys.stderr)
+        return 255
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception:
+        traceback.print_exc()
+        print("lab: this is a defect of the lab itself", file=sys.stderr)
+        return 255
+
+
+def _suggest(argv: list[str]) -> None:
+    words = [word for word in argv if not word.startswith("-")]
+    known = [*_COMMANDS, "doctor"]
+    if words and argv[0] == words[0] and words[0] not in known:
+        near = difflib.get_close_matches(words[0], known, 1, 0.4)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise BadArguments(f"no command {words[0]!r}: {meant}there is {', '.join(known)}")
+
+
+def _list(_options: argparse.Namespace) -> int:
+    for name in failures.names():
+        failure = failures.load(name)
+        claims = ", ".join(claim.id for claim in failure.claims)
+        print(f"{name:<14} {failure.title}  ({claims})")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from lab import tell
+
+    names = [options.failure] if options.failure else failures.names()
+    print(tell.story(names[0], _width()) if options.failure else tell.table(names, _width()))
+    return 0
+
+
+def _preview(_options: argparse.Namespace) -> int:
+    from lab import tell
+
+    print(tell.preview(_width()))
+    return 0
+
+
+def _open(options: argparse.Namespace) -> Embedded:
+    from clusters import open_cluster
+
+    return open_cluster(options.cluster)
+
+
+def _up(options: argparse.Namespace) -> int:
+    cluster = _open(options)
+    cluster.up(lambda step: print(f"  {step}", flush=True))
+    print(f"up. Next:\n  python -m lab shell\n  export KUBECONFIG={cluster.kubeconfig}")
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    _open(options).down()
+    print("down; nothing is left")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    import datetime
+
+    status = _open(options).status()
+    print(status.text)
+    for name, started in status.details.items():
+        at = datetime.datetime.fromtimestamp(float(started)).strftime("%H:%M:%S")
+        print(f"  {name:<26} since {at}")
+    return 0 if status.running else 1
+
+
+def _shell(options: argparse.Namespace) -> int:
+    cluster = _open(options)
+    path = f"{cluster.bin}{os.pathsep}{os.environ.get('PATH', '')}"
+    own = {"KUBECONFIG": str(cluster.kubeconfig), "PATH": path}
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    print(f"kubectl here speaks to the {cluster.kind} cluster; leave with exit")
+    os.execvpe(shell, [shell], {**os.environ, **own})
+
+
+def _run(options: argparse.Namespace) -> int:
+    from lab import runner
+
+    given = {}
+    for word in options.params.split():
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise BadArguments(f"{word!r} is not NAME=VALUE")
+        given[name] = value
+    names = [name for word in options.failures for name in word.split(",")]
+    return runner.run(runner.plan(names, given, options.cluster, options.keep))
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from lab import report, runner
+
+    runs = [store.find(name) for name in options.runs] or store.stored()
+    code = 0
+    for run in runs:
+        wanted = [
+            failures.load(n) for n in failures.names() if (run / n / "evidence.json").exists()
+        ]
+        verdicts, missing = runner.judge_all(wanted, run)
+        code = max(code, runner.exit_code(verdicts, missing))
+        print(report.claims_table(verdicts, run.name).text(_width()) + "\n")
+        for name, why in missing.items():
+            print(f"{name}: inconclusive: {why}\n")
+    if not runs:
+        print("no run is stored yet: make reproduce")
+    return code
+
+
+def _record(options: argparse.Namespace) -> int:
+    run = store.find(options.run)
+    for name in failures.names():
+        if (run / name / "verdict.json").exists():
+            print(store.record(run, name).relative_to(store.ROOT))
+    return 0
+
+
+def _exec(options: argparse.Namespace) -> int:
+    from clusters import open_cluster
+    from clusters.base import PodRef
+
+    cluster = open_cluster("auto")
+    words = options.words[1:] if options.words[:1] == ["--"] else options.words
+    if not words:
+        raise BadArguments("no command given", hint="python -m lab exec POD -n NAMESPACE -- CMD")
+    namespace = options.namespace or _namespace_of(cluster, options.pod)
+    return cluster.exec_here(PodRef(namespace, options.pod, "", ()), words, options.container)
+
+
+def _namespace_of(cluster: Embedded, pod: str) -> str:
+    found = [
+        str(item["metadata"]["namespace"])
+        for item in cluster.kube.items("/api/v1/pods")
+        if item["metadata"]["name"] == pod
+    ]
+    if len(found) != 1:
+        raise BadArguments(f"{len(found)} pods are named {pod!r}", hint="name the namespace: -n")
+    return found[0]
+
+
+def _width() -> int:
+    return min(120, shutil.get_terminal_size((100, 24)).columns)
+
+
+def _help(_options: argparse.Namespace) -> int:
+    _parser().print_help()
+    return 0
+
+
+_COMMANDS = {
+    "help": _help,
+    "list": _list,
+    "show": _show,
+    "preview": _preview,
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "run": _run,
+    "judge": _judge,
+    "record": _record,
+    "exec": _exec,
+    "shell": _shell,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

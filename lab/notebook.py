@@ -1,0 +1,134 @@
+"""Runs a notebook headlessly under a guard: papermill, with what it lets through refused.
+
+papermill only warns of unknown parameters, drops some types, calls `sys.exit(0)` a success,
+and writes its output in place. So parameters are read and converted here, the output is
+written beside and renamed, and only a verdict file counts as a verdict.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import store
+from lab.errors import BadArguments
+
+NOTEBOOKS = store.ROOT / "notebooks"
+
+
+@dataclass(frozen=True)
+class NotebookParameter:
+    """One assignment of the cell tagged `parameters`."""
+
+    name: str
+    annotation: str
+    default: Any
+
+
+def declared(path: Path) -> list[NotebookParameter]:
+    """A notebook's parameters, read from its source without running it."""
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        if "parameters" in cell.get("metadata", {}).get("tags", []):
+            return _assignments("".join(cell["source"]))
+    return []
+
+
+def _assignments(source: str) -> list[NotebookParameter]:
+    found = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name, kind = node.targets[0].id, ""
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            name, kind = node.target.id, ast.unparse(node.annotation)
+        else:
+            continue
+        assert node.value is not None
+        found.append(NotebookParameter(name, kind, ast.literal_eval(node.value)))
+    return found
+
+
+def convert(path: Path, given: dict[str, str]) -> dict[str, Any]:
+    """Values as the notebook's cell wants them; `1.30` stays text where text is wanted.
+
+    Raises BadArguments for a name it does not declare (the nearest is named) or a wrong type.
+    """
+    known = {parameter.name: parameter for parameter in declared(path)}
+    values = {}
+    for name, text in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.4)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise BadArguments(
+                f"{path.name} has no parameter {name!r}: {meant}it has {', '.join(known)}"
+            )
+        values[name] = _value(name, text, type(known[name].default))
+    return values
+
+
+def _value(name: str, text: str, kind: type) -> Any:
+    if kind is str:
+        return text
+    if kind is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return kind(text) if kind is not bool else _refuse(name, text, kind)
+    except ValueError:
+        _refuse(name, text, kind)
+
+
+def _refuse(name: str, text: str, kind: type) -> Any:
+    raise BadArguments(f"{name}={text!r} is no {kind.__name__}")
+
+
+class _Atomic:
+    """papermill's way to files, written beside and renamed."""
+
+    def read(self, path: str) -> str:
+        return Path(path.removeprefix("lab://")).read_text()
+
+    def write(self, text: str, path: str) -> None:
+        store.write_text(Path(path.removeprefix("lab://")), text)
+
+    def listdir(self, path: str) -> list[str]:
+        return [str(entry) for entry in Path(path.removeprefix("lab://")).iterdir()]
+
+    def pretty_path(self, path: str) -> str:
+        return path.removeprefix("lab://")
+
+
+def execute(name: str, folder: Path, values: dict[str, Any]) -> None:
+    """Run notebooks/<name>.ipynb; <folder>/notebook.ipynb is its executed copy, in any case."""
+    import papermill
+    from papermill.iorw import papermill_io
+    from traitlets.config import Config
+
+    papermill_io.register("lab://", _Atomic())
+    papermill.execute_notebook(
+        str(NOTEBOOKS / f"{name}.ipynb"),
+        f"lab://{folder / 'notebook.ipynb'}",
+        parameters=values,
+        cwd=str(folder),
+        kernel_name="python3",
+        progress_bar=False,
+        request_save_on_cell_execute=False,
+        execution_timeout=600,
+        # Sockets in the file system: nothing listens on the network, and nobody need wonder why.
+        config=Config({"KernelManager": {"transport": "ipc"}}),
+    )
+
+
+def main(argv: list[str]) -> int:
+    """`python -m lab.notebook NAME FOLDER JSON`: one notebook, in a process of its own."""
+    name, folder, values = argv
+    execute(name, Path(folder), json.loads(values))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""Replays stored evidence through the same steps as a live run; it never makes a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab import evidence, store
+from lab.errors import BadArguments
+from lab.evidence import CallRecord, Evidence
+from lab.failure import Failure, Phase
+from lab.verdict import Verdict, judge
+
+
+class RecordedRun:
+    """The recorded run of a failure: evidence/<failure>/ in the checkout."""
+
+    source = "recorded"
+
+    def __init__(self, failure: Failure, values: dict[str, str]) -> None:
+        self.folder = store.RECORDED / failure.name
+        if not (self.folder / "evidence.json").exists():
+            raise BadArguments(
+                f"nothing is recorded of {failure.name}",
+                hint=f"make reproduce FAILURE={failure.name}",
+            )
+        self.evidence: Evidence = evidence.load(self.folder)
+        if values != self.evidence.parameters:
+            there = " ".join(f"{k}={v}" for k, v in self.evidence.parameters.items())
+            raise BadArguments(
+                f"{failure.name} is recorded with {there} only; other parameters need a cluster",
+                hint="CLUSTER=embedded",
+            )
+        self.failure, self.parameters = failure, values
+
+    @property
+    def run_id(self) -> str:
+        return self.evidence.run
+
+    def open(self) -> None:
+        """Nothing to make: it is all recorded."""
+
+    def before(self) -> Sequence[CallRecord]:
+        return self._phase("before")
+
+    def during(self) -> Sequence[CallRecord]:
+        return self._phase("during")
+
+    def after(self) -> Sequence[CallRecord]:
+        return self._phase("after")
+
+    def _phase(self, phase: Phase) -> Sequence[CallRecord]:
+        names = {world.name for world in self.failure.worlds if world.phase == phase}
+        return [call for call in self.evidence.calls if call.world in names]
+
+    def judge(self) -> Verdict:
+        """Judge the recorded files now, with today's judge."""
+        return judge(self.failure, self.evidence, self.folder)
+
+    def close(self) -> None:
+        """Nothing to remove."""
+
+
+def said(recorded: Evidence) -> str:
+    """`RECORDED`, with stack and date, for wherever a replay is shown."""
+    stack = recorded.stack
+    return (
+        f"RECORDED on {recorded.recorded_at[:10]}: {recorded.cluster} cluster, "
+        f"Istio {stack['istio']}, Envoy {stack['envoy']} ({stack['flavour']}), "
+        f"Kubernetes {stack['kubernetes']}"
+    )

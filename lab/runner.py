@@ -1,0 +1,298 @@
+"""`lab run`: a cluster, each failure's notebook side by side, then verdicts, table and codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import evidence, failures, notebook, report, store
+from lab.errors import LabError
+from lab.failure import Failure
+from lab.run import parameters_of, with_parameters
+from lab.verdict import Verdict, judge
+from lab.wait import until
+
+if TYPE_CHECKING:
+    from clusters.embedded.cluster import Embedded
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `lab run` was asked for."""
+
+    failures: tuple[Failure, ...]
+    values: dict[str, str]
+    cluster: str
+    keep: bool
+    command: str
+
+
+def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) -> Plan:
+    """Everything refused that does not exist, before anything is started."""
+    from lab.story import choose
+
+    wanted = tuple(failures.load(name) for name in (names or failures.names()))
+    for failure in wanted:
+        parameters_of(failure, given)
+        notebook.convert(notebook.NOTEBOOKS / f"{failure.name}.ipynb", given)
+    kind = (
+        "embedded"
+        if cluster == "auto" and not os.environ.get("LAB_CLUSTER")
+        else choose(cluster)[0]
+    )
+    words = ["make reproduce"]
+    words += [f"FAILURE={','.join(names)}"] if names else []
+    words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
+    words += [f"CLUSTER={kind}"] if cluster != "auto" else []
+    return Plan(wanted, given, kind, keep, " ".join(words))
+
+
+def run(wanted: Plan) -> int:
+    """Run it; returns the exit code (design: 0, 1, 3; see lab.report.EXPLAINED)."""
+    began = time.monotonic()
+    folder = store.new_run()
+    say = _Log(folder / "run.log", began)
+    say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.cluster}")
+    try:
+        with _cluster(wanted, say) as cluster:
+            _notebooks(wanted, folder, cluster, say)
+            if cluster and not wanted.keep:
+                say("removing the run's namespaces")
+                _remove_namespaces(cluster, folder)
+    finally:
+        code = finish(wanted, folder, time.monotonic() - began)
+    return code
+
+
+class _Log:
+    """A line to the terminal and to run.log."""
+
+    def __init__(self, path: Path, began: float) -> None:
+        self._path, self._began = path, began
+
+    def __call__(self, line: str) -> None:
+        stamped = f"{time.monotonic() - self._began:6.1f} s  {line}"
+        print(stamped, flush=True)
+        with self._path.open("a") as file:
+            file.write(stamped + "\n")
+
+
+@contextmanager
+def _cluster(wanted: Plan, say: _Log) -> Iterator[Embedded | None]:
+    """The standing cluster, left as it is; else one of this run's own, ended afterwards.
+
+    The notebooks' kernels start meanwhile: they wait for the cluster by its name.
+    """
+    if wanted.cluster == "recorded":
+        yield None
+        return
+    from clusters import open_cluster
+
+    standing = open_cluster(wanted.cluster)
+    if standing.running():
+        say(f"using the cluster that is up ({standing.name})")
+        os.environ["LAB_CLUSTER_NAME"] = standing.name
+        yield standing
+        return
+    own = standing if wanted.keep else open_cluster(wanted.cluster, f"run-{os.getpid()}")
+    os.environ["LAB_CLUSTER_NAME"] = own.name
+    try:
+        yield own
+    finally:
+        if not wanted.keep:
+            own.down()
+
+
+def _notebooks(wanted: Plan, folder: Path, cluster: Embedded | None, say: _Log) -> None:
+    """All notebooks side by side, each in a process of its own, followed line by line."""
+    os.environ["LAB_CLUSTER"] = wanted.cluster
+    os.environ["LAB_RUN"] = str(folder)
+    processes = {f.name: _start(f.name, folder, wanted.values) for f in wanted.failures}
+    try:
+        if cluster and not cluster.running():
+            cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
+        _follow(processes, folder, say)
+    finally:
+        for process in processes.values():
+            _end(process)
+
+
+def _start(name: str, folder: Path, values: dict[str, str]) -> subprocess.Popen[bytes]:
+    place = folder / name
+    place.mkdir()
+    path = notebook.NOTEBOOKS / f"{name}.ipynb"
+    arguments = [name, str(place), json.dumps(notebook.convert(path, values))]
+    with (place / "notebook.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lab.notebook", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _follow(processes: dict[str, subprocess.Popen[bytes]], folder: Path, say: _Log) -> None:
+    """Relay each notebook's progress until all have ended."""
+    told = dict.fromkeys(processes, 0)
+
+    def look() -> bool:
+        ended = all(process.poll() is not None for process in processes.values())
+        for name in processes:
+            path = folder / name / "progress.log"
+            lines = path.read_text().splitlines() if path.exists() else []
+            for line in lines[told[name] :]:
+                say(f"{name}  {line if len(line) < 96 else line[:93] + '...'}")
+            told[name] = len(lines)
+        return ended
+
+    until(look, "the notebooks", timeout=3600, every=0.05)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """A notebook and its kernel, when the run ends before them."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _remove_namespaces(cluster: Embedded, folder: Path) -> None:
+    from lab import world
+
+    if cluster.running():
+        world.remove(cluster, folder.name.lower())
+
+
+def finish(wanted: Plan, folder: Path, seconds: float) -> int:
+    """Judge what is stored, write summaries, show the table; returns the exit code."""
+    verdicts, missing = judge_all(wanted.failures, folder)
+    code = exit_code(verdicts, missing)
+    summary = _summary(wanted, folder, verdicts, missing, code, seconds)
+    store.write_json(folder / "summary.json", summary)
+    store.write_text(folder / "summary.md", report.markdown(summary, verdicts))
+    store.write_text(folder / "junit.xml", report.junit(verdicts, missing, seconds))
+    store.link_latest(folder)
+    _show(wanted, folder, verdicts, missing, code, seconds)
+    return code
+
+
+def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], dict[str, str]]:
+    """Verdicts from a run's files; and, of failures without a verdict file, why."""
+    verdicts, missing = [], {}
+    for failure in wanted:
+        place = folder / failure.name
+        try:
+            recorded = evidence.load(place)
+            if not (place / "verdict.json").exists():
+                raise LabError(f"its notebook ended before its verdict: {_last_words(place)}")
+            turned = with_parameters(failure, recorded.parameters)
+            verdicts.append(judge(turned, recorded, place))
+        except LabError as problem:
+            missing[failure.name] = str(problem)
+    return verdicts, missing
+
+
+def _last_words(place: Path) -> str:
+    log = place / "notebook.log"
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "no output"
+
+
+def exit_code(verdicts: Sequence[Verdict], missing: dict[str, str]) -> int:
+    """The worst of all: a verdict that differs, else one that is missing or unsure."""
+    codes = [verdict.exit_code for verdict in verdicts] + [3 for _ in missing]
+    return 1 if 1 in codes else max(codes, default=3)
+
+
+def _summary(
+    wanted: Plan,
+    folder: Path,
+    verdicts: Sequence[Verdict],
+    missing: dict[str, str],
+    code: int,
+    seconds: float,
+) -> dict[str, Any]:
+    started: dict[str, Any] = {}
+    for verdict in verdicts:
+        recorded = evidence.load(folder / verdict.failure)
+        started["istiod"] = recorded.started.get("pilot-discovery")
+        started[verdict.failure] = {
+            f"{world.namespace}/{pod.name}": round(pod.envoy_started, 1)
+            for world in recorded.worlds.values()
+            for pod in world.pods.values()
+            if pod.sidecar
+        }
+    return {
+        "run": folder.name,
+        "exit_code": code,
+        "cluster": wanted.cluster,
+        "stack": verdicts[0].stack if verdicts else {},
+        "parameters": wanted.values,
+        "command": wanted.command,
+        "seconds": round(seconds, 1),
+        "checkout": store.commit(),
+        "started": started,
+        "recorded": wanted.cluster == "recorded",
+        "verdicts": {
+            verdict.failure: {
+                claim.id: {
+                    "as_posted": claim.as_posted.word,
+                    "today": claim.today.word,
+                    "wire": claim.proof.security if claim.proof else None,
+                    "agreement": claim.agreement,
+                }
+                for claim in verdict.claims
+            }
+            for verdict in verdicts
+        },
+        "missing": missing,
+    }
+
+
+def _show(
+    wanted: Plan,
+    folder: Path,
+    verdicts: Sequence[Verdict],
+    missing: dict[str, str],
+    code: int,
+    seconds: float,
+) -> None:
+    width = min(120, shutil.get_terminal_size((100, 24)).columns)
+    stack = verdicts[0].stack if verdicts else {}
+    title = f"{wanted.cluster} cluster"
+    title += "".join(
+        f", {n.capitalize()} {stack[n]}" for n in ("istio", "envoy", "kubernetes") if stack
+    )
+    if wanted.cluster == "recorded" and verdicts:
+        title = f"RECORDED on {verdicts[0].recorded_at[:10]}: {title}"
+    print("\n" + report.terminal(verdicts, width, title=title))
+    for name, why in missing.items():
+        print(f"\n{name}: inconclusive: {why}")
+    print(f"\nTry next:\n  {chr(10).join(_next(wanted)).replace(chr(10), chr(10) + '  ')}")
+    print(f"\nReport: {_relative(folder / 'summary.md')}  ({seconds:.1f} s)")
+    print(f"Exit code {code}: {report.EXPLAINED[code]}")
+
+
+def _next(wanted: Plan) -> list[str]:
+    lines = [f"python -m lab show {wanted.failures[0].name}", *wanted.failures[-1].try_next[:1]]
+    return [*lines, "make lab        # the notebooks"]
+
+
+def _relative(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

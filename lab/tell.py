@@ -1,0 +1,110 @@
+"""What `list` and `show` tell from committed evidence alone; standard library only."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from lab import failures, recorded, report
+from lab.errors import LabError
+from lab.observe import Case
+from lab.verdict import Verdict
+
+
+def _recorded(name: str) -> recorded.RecordedRun:
+    failure = failures.load(name)
+    defaults = {key: parameter.default for key, parameter in failure.parameters.items()}
+    return recorded.RecordedRun(failure, defaults)
+
+
+def table(names: Sequence[str], width: int) -> str:
+    """The table of what is recorded, marked as such."""
+    verdicts: list[Verdict] = []
+    said = ""
+    for name in names:
+        try:
+            run = _recorded(name)
+        except LabError:
+            continue
+        verdicts.append(run.judge())
+        said = recorded.said(run.evidence)
+    if not verdicts:
+        return "Nothing is recorded yet."
+    return report.claims_table(verdicts, said).text(width)
+
+
+def story(name: str, width: int) -> str:
+    """A failure in one screen: symptom, what was tried, what crossed the wire, verdict."""
+    run = _recorded(name)
+    verdict = run.judge()
+    case = Case(run.failure, run.evidence, run.folder)
+    lines = [run.failure.title, "=" * len(run.failure.title), recorded.said(run.evidence), ""]
+    lines += [f"Symptom: {run.failure.symptom}", ""]
+    for claim, judged in zip(run.failure.claims, verdict.claims, strict=True):
+        lines.append(f"{claim.id}. The post says: {claim.says}")
+        for answer, said in ((claim.as_posted, judged.as_posted), (claim.today, judged.today)):
+            lines.append(f"    {answer.question}  {said.word.upper()}")
+        lines.append("")
+    lines.append("On the wire, between the pods:")
+    shown = dict.fromkeys([claim.shows for claim in run.failure.claims])
+    for call in [*shown, *_others(run)]:
+        lines += _wire(case, call)
+    lines += ["", "Sources:", *(f"  {source}" for source in run.failure.sources)]
+    lines += ["", f"See it live: make reproduce FAILURE={name}"]
+    return "\n".join(_fold(line, width) for line in lines)
+
+
+def _others(run: recorded.RecordedRun) -> list[str]:
+    """A readable call beside the secured ones, so that the eye has both."""
+    named = [call.name for call in run.failure.calls if call.name in ("udp-foo", "plain-post")]
+    return named[:1]
+
+
+def _wire(case: Case, name: str) -> list[str]:
+    seen = case.see(name)
+    if seen is None:
+        return []
+    first = bytes.fromhex(str(seen.wire.facts.get("first_bytes", "")))
+    text = "".join(chr(b) if 32 <= b < 127 else "." for b in first)
+    return [
+        f"  $ {seen.record.typed}",
+        f"    {first.hex(' ')}  |{text}|",
+        f"    {report.SHOWS[seen.security]}; marker read {seen.marker_count}x; "
+        f"{seen.record.outcome}",
+    ]
+
+
+def _fold(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return (
+        textwrap.fill(
+            line,
+            width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            replace_whitespace=False,
+            break_on_hyphens=False,
+            drop_whitespace=True,
+        )
+        if len(line) > width
+        else line
+    )
+
+
+def preview(width: int) -> str:
+    """Before a run: what it will cost if anything is to be built, and the recorded table."""
+    from clusters.embedded import binaries
+
+    wanted = binaries.source("1.31")
+    lines = []
+    if not wanted.built:
+        cost = wanted.spec["build"]
+        lines += [
+            f"This first start builds Kubernetes and Istio from their Go modules: about "
+            f"{cost['minutes']} minutes on two cores,",
+            f"{cost['gigabytes_needed']:.0f} GB of disk while it builds, "
+            f"{cost['gigabytes_kept']} GB kept in {wanted.target.parent}.",
+            "To undo it all: make clean, and remove that folder. Meanwhile, what was seen before:",
+            "",
+        ]
+    return "\n".join([*lines, table(failures.names(), width), ""])
