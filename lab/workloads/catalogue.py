@@ -24,7 +24,14 @@ CATALOGUE: Mapping[str, Image] = {
         Image(
             "lab/httpbin",
             tuple(
-                ["gunicorn", "--bind=0.0.0.0:8080", "--threads=4", "--no-control-socket", "--access-logfile=-", "httpbin:app"]
+                [
+                    "gunicorn",
+                    "--bind=0.0.0.0:8080",
+                    "--threads=4",
+                    "--no-control-socket",
+                    "--access-logfile=-",
+                    "httpbin:app",
+                ]
             ),
             "httpbin, from PyPI, on gunicorn",
         ),

@@ -23,7 +23,6 @@ DEFAULT_CAPABILITIES += ["SETGID", "SETUID", "SETFCAP", "SETPCAP", "NET_BIND_SER
 DEFAULT_CAPABILITIES += ["SYS_CHROOT", "KILL", "AUDIT_WRITE"]
 SYSTEM = ["/etc/alternatives", "/etc/ssl", "/etc/ld.so.cache", "/etc/protocols"]
 SYSTEM += ["/etc/services", "/etc/ethertypes", "/etc/mime.types"]
-]
 
 
 @dataclass(frozen=True)
