@@ -14,6 +14,7 @@ import argparse
 import difflib
 import os
 import shutil
+import subprocess
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
@@ -62,7 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("pod")
     execute.add_argument("-n", "--namespace", default="")
     execute.add_argument("-c", "--container", default=None)
-    execute.add_argument("words", nargs=argparse.REMAINDER)
     commands.add_parser("doctor", help="what this machine lacks", add_help=False)
     return parser
 
@@ -75,7 +75,10 @@ def main(argv: list[str]) -> int:
 
             return doctor.main(argv[1:])
         _suggest(argv)
-        options = _parser().parse_args(argv)
+        # What follows `--` is another program's: its options are not ours.
+        cut = argv.index("--") if "--" in argv else len(argv)
+        options = _parser().parse_args(argv[:cut])
+        options.words = argv[cut + 1 :]
         return int(_COMMANDS[options.command or "help"](options))
     except LabError as problem:
         print(f"lab: {problem}", file=sys.stderr)
@@ -160,7 +163,7 @@ def _shell(options: argparse.Namespace) -> int:
     own = {"KUBECONFIG": str(cluster.kubeconfig), "PATH": path}
     shell = os.environ.get("SHELL") or "/bin/sh"
     print(f"kubectl here speaks to the {cluster.kind} cluster; leave with exit")
-    os.execvpe(shell, [shell], {**os.environ, **own})
+    return subprocess.call([shell], env={**os.environ, **own})
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -208,11 +211,12 @@ def _exec(options: argparse.Namespace) -> int:
     from clusters.base import PodRef
 
     cluster = open_cluster("auto")
-    words = options.words[1:] if options.words[:1] == ["--"] else options.words
-    if not words:
+    if not options.words:
         raise BadArguments("no command given", hint="python -m lab exec POD -n NAMESPACE -- CMD")
     namespace = options.namespace or _namespace_of(cluster, options.pod)
-    return cluster.exec_here(PodRef(namespace, options.pod, "", ()), words, options.container)
+    return cluster.exec_here(
+        PodRef(namespace, options.pod, "", ()), options.words, options.container
+    )
 
 
 def _namespace_of(cluster: Embedded, pod: str) -> str:

@@ -11,7 +11,8 @@ from lab.observe import Case
 from lab.verdict import Verdict
 
 
-def _recorded(name: str) -> recorded.RecordedRun:
+def recorded_run(name: str) -> recorded.RecordedRun:
+    """The recorded run of a failure, with its default parameters."""
     failure = failures.load(name)
     defaults = {key: parameter.default for key, parameter in failure.parameters.items()}
     return recorded.RecordedRun(failure, defaults)
@@ -23,7 +24,7 @@ def table(names: Sequence[str], width: int) -> str:
     said = ""
     for name in names:
         try:
-            run = _recorded(name)
+            run = recorded_run(name)
         except LabError:
             continue
         verdicts.append(run.judge())
@@ -35,7 +36,7 @@ def table(names: Sequence[str], width: int) -> str:
 
 def story(name: str, width: int) -> str:
     """A failure in one screen: symptom, what was tried, what crossed the wire, verdict."""
-    run = _recorded(name)
+    run = recorded_run(name)
     verdict = run.judge()
     case = Case(run.failure, run.evidence, run.folder)
     lines = [run.failure.title, "=" * len(run.failure.title), recorded.said(run.evidence), ""]

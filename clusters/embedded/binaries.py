@@ -176,47 +176,57 @@ def _flags(variables: dict[str, str]) -> list[str]:
 def _compile(
     wanted: Source, go: Path, environment: dict[str, str], folder: Path, progress: Progress
 ) -> None:
+    """Build each binary in turn; what they share is compiled once."""
     (folder / "bin").mkdir()
-    flags = _flags(wanted.spec["variables"])
-    argv = [str(go), "build", "-v", *flags, "-o", f"{folder / 'bin'}/", "./coredns", "tool"]
-    process = subprocess.Popen(
-        argv,
-        cwd=wanted.folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        tail = _count(process, wanted.spec["build"]["packages"], progress)
-    finally:
-        process.terminate()
-        code = process.wait()
-    if code:
-        raise CommandFailed(
-            f"`cd {wanted.folder} && {' '.join(argv)}` ended with {code}:\n" + "\n".join(tail),
-            hint="is the module proxy in reach, and is there room on the disk?",
+    counter = _Counter(wanted.spec["build"]["packages"], progress)
+    for name, package in wanted.spec["binaries"].items():
+        argv = [str(go), "build", "-v", *_flags(wanted.spec["variables"])]
+        argv += ["-o", str(folder / "bin" / name), package]
+        process = subprocess.Popen(
+            argv,
+            cwd=wanted.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-    for name, built in wanted.spec["binaries"].items():
-        if name != built:
-            (folder / "bin" / built).rename(folder / "bin" / name)
+        try:
+            tail = counter.follow(process, name)
+        finally:
+            process.terminate()
+            code = process.wait()
+        if code:
+            raise CommandFailed(
+                f"`cd {wanted.folder} && {' '.join(argv)}` ended with {code}:\n" + "\n".join(tail),
+                hint="is the module proxy in reach, and is there room on the disk?",
+            )
 
 
-def _count(process: subprocess.Popen[str], known: int, progress: Progress) -> deque[str]:
-    """Follow `go build -v`, which names each package as it is compiled."""
-    tail: deque[str] = deque(maxlen=12)
-    began, told, compiled = time.monotonic(), 0.0, 0
-    assert process.stderr is not None
-    for line in process.stderr:
-        tail.append(line.rstrip())
-        compiled += not line.startswith(("go: ", "#"))
-        spent = time.monotonic() - began
-        if spent - told >= 15:
-            told = spent
-            left = spent * max(0, known - compiled) / compiled / 60 if compiled else 0
-            about = f", about {left:.0f} min left" if compiled > known / 20 else ""
-            progress(f"compiled {compiled} of {known} packages{about}")
-    return tail
+class _Counter:
+    """Counts packages as `go build -v` names them, and tells now and then how far it is."""
+
+    def __init__(self, known: int, progress: Progress) -> None:
+        self._known, self._progress = known, progress
+        self._began, self._told, self._compiled = time.monotonic(), 0.0, 0
+
+    def follow(self, process: subprocess.Popen[str], name: str) -> deque[str]:
+        """Read until the process closes its output; returns its last lines."""
+        tail: deque[str] = deque(maxlen=12)
+        assert process.stderr is not None
+        for line in process.stderr:
+            tail.append(line.rstrip())
+            self._compiled += not line.startswith(("go: ", "#"))
+            self._tell(name)
+        return tail
+
+    def _tell(self, name: str) -> None:
+        spent = time.monotonic() - self._began
+        if spent - self._told < 15:
+            return
+        self._told = spent
+        left = spent * max(0, self._known - self._compiled) / max(1, self._compiled) / 60
+        about = f", about {left:.0f} min left" if self._compiled > self._known / 20 else ""
+        self._progress(f"{name}: compiled {self._compiled} of {self._known} packages{about}")
 
 
 def _share(wanted: Source, go: Path, environment: dict[str, str], folder: Path) -> None:

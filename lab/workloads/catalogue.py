@@ -23,18 +23,17 @@ CATALOGUE: Mapping[str, Image] = {
         Image("lab/client", ("sleep", "infinity"), "curl and the lab's probes (say, tls-probe)"),
         Image(
             "lab/httpbin",
-            tuple(
-                [
-                    "gunicorn",
-                    "--bind=0.0.0.0:8080",
-                    "--threads=4",
-                    "--no-control-socket",
-                    "--access-logfile=-",
-                    "httpbin:app",
-                ]
+            (
+                "gunicorn",
+                "--bind=0.0.0.0:8080",
+                "--threads=4",
+                "--no-control-socket",
+                "--access-logfile=-",
+                "httpbin:app",
             ),
             "httpbin, from PyPI, on gunicorn",
         ),
         Image("lab/tcp-echo", ("tcp-echo",), "Istio's own sample"),
+        Image("lab/istio-echo", ("istio-echo",), "the echo server of Istio's own tests"),
     )
 }

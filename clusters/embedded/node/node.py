@@ -15,6 +15,7 @@ from pathlib import Path
 from clusters.embedded.kubelet import server
 from clusters.embedded.kubelet.kubelet import Kubelet
 from clusters.embedded.node import forward, mesh, network, pki, plane
+from clusters.embedded.node.alpn import AlpnStandIn
 from clusters.embedded.node.control import Control
 from clusters.embedded.node.processes import Processes
 from clusters.embedded.settings import API_PORT, Settings
@@ -62,6 +63,7 @@ class Node:
         self.tell(step="istiod, controllers, Services, DNS")
         mesh.start_istiod(self._processes, config, INSIDE / "istiod")
         plane.start_rest(self._processes, keys, config, INSIDE)
+        AlpnStandIn(kube, mesh.NAMESPACE).start()
         kubelet = Kubelet(kube, self._settings, INSIDE / "pods")
         kubelet.start()
         server.serve(kubelet, keys)

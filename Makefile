@@ -1,0 +1,86 @@
+# The lab's commands. GNU make 3.81 is enough. `make help` lists them.
+#
+#   FAILURE=tcp_mtls      only this failure (several: a,b)
+#   CLUSTER=embedded      or recorded
+#   PARAMS='mtls=DISABLE' a failure's parameters
+#   KEEP=1                leave cluster and namespaces
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FAILURE ?=
+CLUSTER ?= auto
+PARAMS ?=
+KEEP ?=
+space := $(subst ,, )
+comma := ,
+STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+
+.PHONY: help env reproduce test check lab up down status doctor lock verify notebooks readme clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo "  with FAILURE= CLUSTER= PARAMS= KEEP=1; see the Makefile's head"
+
+reproduce: preview env ## reproduce every failure on a real mesh, and show the verdicts
+	@$(BIN)/python -m lab run $(subst $(comma), ,$(FAILURE)) --cluster $(CLUSTER) --params "$(PARAMS)" $(if $(KEEP),--keep); code=$$?; \
+	  $(BIN)/python -m lab.ownership; \
+	  [ $$code -eq 0 ] || echo "make: python -m lab run ended with code $$code"; exit $$code
+
+.PHONY: preview
+preview:
+	@$(PYTHON) -m lab preview
+
+test: env ## lint, types, and all tests, those on a real cluster too
+	@$(PYTHON) -m lab doctor --tests --fix --quiet
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: env ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: env ## open the notebooks in JupyterLab, on this machine only
+	$(BIN)/jupyter lab --ip 127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_start_here.ipynb
+
+up: env ## start the standing cluster, which later runs use
+	@$(BIN)/python -m lab up
+
+down: env ## end it, and all it made
+	@$(BIN)/python -m lab down
+
+status: env ## is it up
+	@$(BIN)/python -m lab status
+
+doctor: ## what this machine lacks
+	@$(PYTHON) -m lab doctor
+
+env: $(STAMP) ## the lab's own Python environment, from the lock
+
+# On Debian or Ubuntu, as root, missing system packages are installed; else they are named.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -m lab doctor --fix --quiet
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/ready-*
+	@touch $@
+
+lock: env ## write requirements.lock anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-header --no-annotate -q \
+	  --group pyproject.toml:dev pyproject.toml -o requirements.lock
+
+notebooks: env ## execute the notebooks from recorded evidence, and keep their outputs
+	$(BIN)/python -m lab.committed notebooks
+
+readme: env ## write README's generated parts anew
+	$(BIN)/python -m lab.committed readme
+
+verify: env ## are the generated parts as they would be generated now
+	$(BIN)/python -m lab.committed verify
+
+clean: ## remove the environment and the runs; the cache of binaries stays
+	rm -rf $(VENV) runs

@@ -1,0 +1,137 @@
+"""A stand-in for `istio.alpn`, the one filter of Istio's Envoy that traffic depends on.
+
+On a port whose protocol Istio has to detect, the client's proxy tells the server's by ALPN
+what it detected (`istio-http/1.1`, `istio-h2`); with a bare `istio` the server would take
+HTTP for plain TCP. Istio's filter derives it from the cluster's upstream protocol. A stock
+Envoy lacks the filter, so `set_filter_state` sets the same filter state, by the request's
+own protocol, for exactly those clusters: on a declared port the upstream protocol is fixed,
+and an ALPN that says another would break it (502).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+
+from clusters.embedded.settings import CLUSTER_DOMAIN
+from clusters.kube import ApiError, Kube, Obj
+from lab.errors import ClusterGone
+
+NAME = "lab-alpn"
+# pkg/config/protocol/instance.go, Parse, and pkg/config/kube/conversion.go of Istio 1.31.
+KNOWN = {"tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls"}
+KNOWN |= {"mongo", "redis", "mysql", "hbone", "double-hbone", "kubernetes.io/h2c"}
+KNOWN |= {"kubernetes.io/ws", "kubernetes.io/wss"}
+WELL_KNOWN_PORTS = {25, 53, 3306, 27017}
+
+
+def detected(port: Obj) -> bool:
+    """Whether Istio has to detect this Service port's protocol from its traffic."""
+    if port.get("protocol", "TCP") != "TCP" or port["port"] in WELL_KNOWN_PORTS:
+        return False
+    name = str(port.get("appProtocol") or port.get("name") or "").lower()
+    prefix = name if name in KNOWN or name.startswith("grpc-web") else name.partition("-")[0]
+    return not (prefix in KNOWN or prefix.startswith("grpc-web"))
+
+
+def clusters_of(service: Obj) -> list[str]:
+    """The outbound clusters of a Service's detected ports, as istiod names them."""
+    meta = service["metadata"]
+    host = f"{meta['name']}.{meta['namespace']}.svc.{CLUSTER_DOMAIN}"
+    ports = service["spec"].get("ports", [])
+    return [f"outbound|{port['port']}||{host}" for port in ports if detected(port)]
+
+
+def envoy_filter(clusters: list[str], namespace: str) -> Obj:
+    """The EnvoyFilter for these clusters, for sidecars' outbound listeners and gateways."""
+    names = ", ".join(f"'{name}'" for name in clusters)
+    by_protocol = (
+        "request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : 'istio-http/1.1,istio,http/1.1'"
+    )
+    expression = f"xds.cluster_name in [{names}] ? ({by_protocol}) : ''"
+    types = "type.googleapis.com/envoy.extensions"
+    state = {
+        "object_key": "envoy.network.application_protocols",
+        "format_string": {
+            "text_format_source": {"inline_string": f"%CEL({expression})%"},
+            "formatters": [
+                {
+                    "name": "envoy.formatter.cel",
+                    "typed_config": {"@type": f"{types}.formatter.cel.v3.Cel"},
+                }
+            ],
+        },
+        "skip_if_empty": True,
+        "shared_with_upstream": "ONCE",
+    }
+    value = {
+        "name": NAME,
+        "typed_config": {
+            "@type": f"{types}.filters.http.set_filter_state.v3.Config",
+            "on_request_headers": [state],
+        },
+    }
+    return {
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "spec": {
+            "configPatches": [_patch(context, value) for context in ("SIDECAR_OUTBOUND", "GATEWAY")]
+        },
+    }
+
+
+def _patch(context: str, value: Obj) -> Obj:
+    manager = {
+        "name": "envoy.filters.network.http_connection_manager",
+        "subFilter": {"name": "envoy.filters.http.router"},
+    }
+    return {
+        "applyTo": "HTTP_FILTER",
+        "match": {"context": context, "listener": {"filterChain": {"filter": manager}}},
+        "patch": {"operation": "INSERT_BEFORE", "value": value},
+    }
+
+
+class AlpnStandIn:
+    """Keeps the EnvoyFilter equal to the Services that there are."""
+
+    def __init__(self, kube: Kube, namespace: str) -> None:
+        self._kube, self._namespace = kube, namespace
+        self._known: dict[str, list[str]] = {}
+        self._applied = ""
+
+    def start(self) -> None:
+        """Watch Services in the background."""
+        threading.Thread(target=self._watch, daemon=True, name="alpn").start()
+
+    def _watch(self) -> None:
+        path = "/api/v1/services"
+        while True:
+            try:
+                listed = self._kube.request("GET", path)
+                self._known = {s["metadata"]["uid"]: clusters_of(s) for s in listed["items"]}
+                self._apply()
+                query = {"resourceVersion": listed["metadata"]["resourceVersion"]}
+                for kind, service in self._kube.watch(path, query):
+                    if kind == "ERROR":
+                        break
+                    uid = service["metadata"]["uid"]
+                    self._known[uid] = [] if kind == "DELETED" else clusters_of(service)
+                    self._apply()
+            except (ApiError, ClusterGone) as problem:
+                print(f"alpn: {problem}", flush=True)
+                if threading.Event().wait(0.5):
+                    return
+
+    def _apply(self) -> None:
+        names = sorted({name for group in self._known.values() for name in group})
+        wanted = envoy_filter(names, self._namespace)
+        text = json.dumps(wanted)
+        if text == self._applied:
+            return
+        if names:
+            self._kube.apply([wanted])
+        elif self._applied:
+            self._kube.delete([wanted])
+        self._applied = text
