@@ -123,7 +123,9 @@ class Case:
 
     def _capture(self, world: WorldRecord, pod: str, interface: str) -> wire.CaptureFile | None:
         found = world.capture(pod, interface)
-        return wire.CaptureFile(self.folder / found.file, found.dropped) if found else None
+        if found is None:
+            return None
+        return wire.CaptureFile(self.folder / found.file, found.dropped, found.packets)
 
     def _log(self, world: WorldRecord, pod: str) -> list[log.Line]:
         key = (world.name, pod)

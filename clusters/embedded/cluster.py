@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ class Embedded:
         self.name, self._stack_name, self._renew_at = name, stack, token_renew_at
         self.state = host.states() / name
         self._channel = Channel(self.state / host.CONTROL)
-        self._owner = -1
+        self._launched: host.Launched | None = None
 
     @property
     def stack(self) -> Stack:
@@ -103,13 +102,13 @@ class Embedded:
             state.mkdir(mode=0o700)
             checking = _Verifier(built)
             try:
-                self._owner = self._launch(built, progress, owned)
+                self._launched = self._launch(built, progress, owned)
                 checking.result()
             except BaseException:
                 host.end(state)
                 raise
 
-    def _launch(self, built: binaries.Binaries, progress: Progress, owned: bool) -> int:
+    def _launch(self, built: binaries.Binaries, progress: Progress, owned: bool) -> host.Launched:
         api = socket.create_server(("127.0.0.1", 0), backlog=128)
         settings = Settings(
             state=str(self.state),
@@ -126,9 +125,9 @@ class Embedded:
     def down(self) -> None:
         with host.locked(self.state):
             host.end(self.state)
-        if self._owner >= 0:
-            os.close(self._owner)
-            self._owner = -1
+            if self._launched:
+                self._launched.release()
+                self._launched = None
 
     def exec(
         self,

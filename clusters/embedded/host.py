@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.base import Progress
@@ -65,10 +66,25 @@ def _start_ticks(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
+@dataclass
+class Launched:
+    """A cluster that this process started."""
+
+    process: subprocess.Popen[bytes]
+    owner: int
+    """Our end of a pipe: the cluster ends when it closes. -1: it outlives us."""
+
+    def release(self) -> None:
+        """Reap the first process, which has been ended, and close the pipe."""
+        if self.owner >= 0:
+            os.close(self.owner)
+        self.process.wait()
+
+
 def launch(
     state: Path, settings: Settings, api: socket.socket, progress: Progress, owned: bool
-) -> int:
-    """Start the cluster in namespaces of its own; returns the owner's end of a pipe, or -1.
+) -> Launched:
+    """Start the cluster in namespaces of its own, and follow it until it is ready.
 
     owned: the cluster ends when this process does, however it ends. Raises LabError with the
     end of the log when it does not come up; nothing is left then.
@@ -98,8 +114,14 @@ def launch(
         if fd >= 0:
             os.close(fd)
     (state / "first.json").write_text(json.dumps([process.pid, _start_ticks(process.pid)]))
-    _follow(told, state, progress)
-    return owner_write
+    launched = Launched(process, owner_write)
+    try:
+        _follow(told, state, progress)
+    except BaseException:
+        process.kill()
+        launched.release()
+        raise
+    return launched
 
 
 def _follow(told: int, state: Path, progress: Progress) -> None:
@@ -157,14 +179,8 @@ def end(state: Path) -> None:
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        _reap(pid)
         try:
             until(lambda: first_pid(state) is None, f"process {pid} to end", timeout=10)
         except TimedOut:
             raise LabError(f"process {pid} of cluster {state.name!r} does not end") from None
     shutil.rmtree(state, ignore_errors=True)
-
-
-def _reap(pid: int) -> None:
-    with contextlib.suppress(ChildProcessError):  # not ours: it was started by another command
-        os.waitpid(pid, 0)

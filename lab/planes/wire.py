@@ -19,7 +19,7 @@ from lab.packets import Address, Connection
 from lab.planes import Fact, Security, Seen
 
 SOURCE = "packets"
-_HELLO_INSIDE = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00", re.DOTALL)
+HELLO_INSIDE = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class CaptureFile:
 
     path: Path
     dropped: int
+    captured: int | None = None
+    """How many packets tcpdump says it wrote; a file that holds fewer was cut off."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def on_loopback(
     if lo.dropped:
         return None
     try:
-        segments = _segments(lo.path)
+        segments = _segments(lo)
     except BadEvidence:
         return None
     sent: dict[Address, bytearray] = {}
@@ -95,12 +97,18 @@ def _read_once(path: Path, _size: int, _changed: int) -> tuple[packets.Segment, 
     return tuple(packets.read(path))
 
 
-def _segments(path: Path) -> Sequence[packets.Segment]:
+def _segments(capture: CaptureFile) -> Sequence[packets.Segment]:
+    path = capture.path
     try:
         info = path.stat()
     except OSError:
         raise BadEvidence(f"capture {path.name} is missing") from None
-    return _read_once(path, info.st_size, info.st_mtime_ns)
+    found = _read_once(path, info.st_size, info.st_mtime_ns)
+    if capture.captured is not None and len(found) != capture.captured:
+        raise BadEvidence(
+            f"capture {path.name} holds {len(found)} packets of {capture.captured} recorded"
+        )
+    return found
 
 
 def _find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
@@ -109,7 +117,7 @@ def _find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
         raise _Unknown(f"tcpdump lost {capture.dropped} packets at the {where}")
     found = [
         connection
-        for connection in packets.connections(_segments(capture.path))
+        for connection in packets.connections(_segments(capture))
         if connection.client[0] == edge.client_ip and connection.server in edge.targets
     ]
     if edge.client_port is not None:
@@ -165,7 +173,7 @@ def _speaks(data: bytes) -> Literal["tls", "plain", "mixed", "cut"]:
         return "tls"
     if read.cut and (read.records or len(data) < 5 or data[0] == tls.HANDSHAKE):
         return "cut"
-    if read.records or _HELLO_INSIDE.search(data):
+    if read.records or HELLO_INSIDE.search(data):
         return "mixed"
     return "plain"
 

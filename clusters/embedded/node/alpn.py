@@ -20,7 +20,7 @@ from lab.errors import ClusterGone
 NAME = "lab-alpn"
 # pkg/config/protocol/instance.go, Parse, and pkg/config/kube/conversion.go of Istio 1.31.
 KNOWN = {"tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls"}
-KNOWN |= {"mongo", "redis", "mysql", "hbone", "double-hbone", "kubernetes.io/h2c"}
+KNOWN |= {"mongo", "redis", "mysql", "kubernetes.io/h2c"}
 KNOWN |= {"kubernetes.io/ws", "kubernetes.io/wss"}
 WELL_KNOWN_PORTS = {25, 53, 3306, 27017}
 

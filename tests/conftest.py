@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from clusters.embedded.cluster import Embedded
+from lab.wait import until
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Embedded]:
+    """One embedded cluster for all tests; its tokens are renewed after three seconds."""
+    made = Embedded(f"test-{os.getpid()}", token_renew_at=0.005)
+    made.up(lambda _step: None, owned=True)
+    try:
+        yield made
+    finally:
+        made.down()
+
+
+class Kubectl:
+    """Plain kubectl, from the host, as a person has it."""
+
+    def __init__(self, cluster: Embedded) -> None:
+        self._argv = [str(cluster.bin / "kubectl"), f"--kubeconfig={cluster.kubeconfig}"]
+
+    def run(self, *words: str, stdin: str = "", timeout: float = 60) -> tuple[int, str]:
+        """Code, and what was printed to either stream."""
+        done = subprocess.run(
+            [*self._argv, *words], input=stdin, capture_output=True, text=True, timeout=timeout
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def __call__(self, *words: str, stdin: str = "") -> str:
+        code, said = self.run(*words, stdin=stdin)
+        assert code == 0, f"kubectl {' '.join(words)}: {said}"
+        return said
+
+    def eventually(self, wanted: str, *words: str, timeout: float = 30) -> str:
+        """Repeat until the output holds `wanted`."""
+        seen: list[str] = []
+
+        def look() -> bool:
+            seen.append(self.run(*words)[1])
+            return wanted in seen[-1]
+
+        until(
+            look,
+            f"{wanted!r} from kubectl {' '.join(words)}",
+            timeout=timeout,
+            every=0.2,
+            last_seen=lambda: seen[-1],
+        )
+        return seen[-1]
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Embedded) -> Kubectl:
+    return Kubectl(cluster)
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    name = f"test-{next(_NUMBERS)}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def in_pod(cluster: Embedded) -> Callable[..., str]:
+    """Run a command in a pod through the lab, and return its output."""
+    from clusters.base import PodRef
+
+    def run(namespace: str, pod: str, *argv: str, container: str | None = None) -> str:
+        done = cluster.exec(PodRef(namespace, pod, "", ()), argv, container=container)
+        return (done.stdout + done.stderr).decode()
+
+    return run

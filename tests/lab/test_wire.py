@@ -1,0 +1,209 @@
+"""The wire plane: what it says of sound captures, and that it says unknown of all others."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from lab import packets, tls
+from lab.errors import BadEvidence
+from lab.planes import Seen
+from lab.planes.wire import CaptureFile, Edge, on_loopback, read
+from lab.store import ROOT
+
+CAPTURES = ROOT / "tests" / "captures"
+MARKER = b"marker-0123456789"
+
+
+def edge(path: Path) -> Edge:
+    first = packets.connections(packets.read(path))[0]
+    return Edge(first.client[0], (first.server,), first.client[1])
+
+
+def see(name: str, dropped: int = 0) -> Seen:
+    path = CAPTURES / f"{name}.pcap"
+    file = CaptureFile(path, dropped)
+    return read(edge(path), file, file, MARKER)
+
+
+@pytest.mark.parametrize(
+    ("name", "security", "marker"),
+    [
+        ("plain", "plaintext", 2),
+        ("large", "plaintext", 2000),
+        ("refused", "plaintext", 1),
+        ("tls13", "tls", 0),
+        ("tls12", "tls", 0),
+        ("tls12-mutual", "mutual_tls", 0),
+        ("starttls", "mixed", 0),
+        ("reset", "none", 0),
+    ],
+)
+def test_a_sound_capture_is_read_for_what_it_is(name: str, security: str, marker: int) -> None:
+    seen = see(name)
+    assert seen.security == security, seen.why
+    facts = seen.facts
+    assert int(str(facts["marker_in_client"])) + int(str(facts["marker_in_server"])) == marker
+
+
+def test_hellos_tell_name_offer_and_version() -> None:
+    facts = see("tls13").facts
+    assert facts["sni"] == "outbound_.9000_._.tcp-echo.with-istio.svc.cluster.local"
+    assert facts["alpn_offered"] == ["istio-peer-exchange", "istio"]
+    assert facts["tls_version"] == "TLSv1.3"
+
+
+def test_tls_1_3_is_never_called_mutual_even_when_it_is() -> None:
+    assert see("tls13").security == "tls"
+
+
+@pytest.mark.parametrize("name", ["plain", "tls13", "tls12-mutual"])
+def test_one_lost_packet_makes_it_unknown(name: str) -> None:
+    assert see(name, dropped=1).security == "unknown"
+    assert "lost 1" in see(name, dropped=1).why
+
+
+def rewritten(path: Path, keep: list[int], into: Path) -> CaptureFile:
+    data = path.read_bytes()
+    order = "<" if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
+    position, frames = 24, []
+    while position < len(data):
+        size = struct.unpack_from(order + "I", data, position + 8)[0]
+        frames.append(data[position : position + 16 + size])
+        position += 16 + size
+    into.write_bytes(data[:24] + b"".join(frames[i] for i in keep if i < len(frames)))
+    return CaptureFile(into, 0)
+
+
+def count(path: Path) -> int:
+    return len(packets.read(path))
+
+
+@pytest.mark.parametrize("name", ["plain", "tls13"])
+def test_a_missing_packet_with_payload_is_never_overlooked(name: str, tmp_path: Path) -> None:
+    path = CAPTURES / f"{name}.pcap"
+    whole = see(name).security
+    segments = packets.read(path)
+    for left_out, segment in enumerate(segments):
+        keep = [i for i in range(count(path)) if i != left_out]
+        file = rewritten(path, keep, tmp_path / "holed.pcap")
+        seen = read(edge(path), file, file, MARKER)
+        counted = CaptureFile(file.path, 0, len(segments))
+        assert read(edge(path), counted, counted, MARKER).security == "unknown"
+        # That nobody acknowledged a last packet leaves no trace: tcpdump's own count does.
+        last = not any(later.payload for later in segments[left_out + 1 :])
+        if (segment.payload and not last) or segment.flags & packets.SYN:
+            assert seen.security == "unknown", f"packet {left_out}: {seen}"
+        else:
+            assert seen.security in (whole, "unknown")
+
+
+def test_a_connection_whose_syn_is_not_there_is_unknown(tmp_path: Path) -> None:
+    path = CAPTURES / "plain.pcap"
+    file = rewritten(path, list(range(1, count(path))), tmp_path / "late.pcap")
+    assert read(edge(path), file, file, MARKER).security == "unknown"
+
+
+def test_packets_in_another_order_or_sent_twice_are_read_the_same(tmp_path: Path) -> None:
+    path = CAPTURES / "large.pcap"
+    order = list(range(count(path)))
+    middle = order[4:-4]
+    shuffled = [*order[:4], *reversed(middle), *middle[:3], *order[-4:]]
+    file = rewritten(path, shuffled, tmp_path / "shuffled.pcap")
+    seen = read(edge(path), file, file, MARKER)
+    assert (seen.security, seen.facts["marker_in_client"]) == ("plaintext", 2000)
+
+
+def test_a_capture_cut_off_at_any_byte_is_never_more_certain_than_the_whole(tmp_path: Path) -> None:
+    path = CAPTURES / "tls12.pcap"
+    data, wanted, captured = path.read_bytes(), edge(path), count(path)
+    cut = tmp_path / "cut.pcap"
+    for length in range(0, len(data), 7):
+        cut.write_bytes(data[:length])
+        file = CaptureFile(cut, 0, captured)
+        assert read(wanted, file, file, MARKER).security == "unknown", length
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 24, b"GIF89a" * 20, b"\x0a\x0d\x0d\x0a" + b"\0" * 60]
+)
+def test_empty_and_foreign_files_are_unknown(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "foreign.pcap"
+    path.write_bytes(content)
+    file = CaptureFile(path, 0)
+    seen = read(Edge("10.0.0.1", (("10.0.0.2", 80),), 4711), file, file, MARKER)
+    assert seen.security == "unknown"
+    assert "foreign.pcap" in seen.why
+
+
+def test_a_missing_file_is_unknown(tmp_path: Path) -> None:
+    file = CaptureFile(tmp_path / "none.pcap", 0)
+    assert read(Edge("10.0.0.1", (("10.0.0.2", 80),), 1), file, file, MARKER).security == "unknown"
+
+
+def test_a_connection_seen_at_one_pod_only_is_unknown(tmp_path: Path) -> None:
+    path = CAPTURES / "plain.pcap"
+    empty = rewritten(path, [], tmp_path / "empty.pcap")
+    assert read(edge(path), CaptureFile(path, 0), empty, MARKER).security == "unknown"
+
+
+def test_without_a_port_only_one_candidate_may_be_meant(tmp_path: Path) -> None:
+    path = CAPTURES / "plain.pcap"
+    first = packets.connections(packets.read(path))[0]
+    near = (first.began - 1, first.began + 1)
+    file = CaptureFile(path, 0)
+    meant = Edge(first.client[0], (first.server,), None, near)
+    assert read(meant, file, file, MARKER).security == "plaintext"
+    far = Edge(first.client[0], (first.server,), None, (0.0, 1.0))
+    assert read(far, file, file, MARKER).security == "none"
+    twice = tmp_path / "twice.pcap"
+    other = (CAPTURES / "refused.pcap").read_bytes()[24:]
+    twice.write_bytes(path.read_bytes() + other)
+    both = CaptureFile(twice, 0)
+    wide = Edge(first.client[0], (first.server,), None, (0.0, 1e12))
+    assert read(wide, both, both, MARKER).security == "unknown"
+
+
+def test_different_bytes_at_the_two_pods_are_unknown(tmp_path: Path) -> None:
+    path = CAPTURES / "plain.pcap"
+    changed = tmp_path / "changed.pcap"
+    changed.write_bytes(path.read_bytes().replace(MARKER, MARKER[::-1]))
+    seen = read(edge(path), CaptureFile(path, 0), CaptureFile(changed, 0), MARKER)
+    assert seen.security == "unknown"
+
+
+def test_the_applications_side_is_read_on_loopback(tmp_path: Path) -> None:
+    plain = CaptureFile(CAPTURES / "plain.pcap", 0)
+    assert on_loopback(plain, MARKER) is True
+    assert on_loopback(CaptureFile(CAPTURES / "tls13.pcap", 0), MARKER) is False
+    assert on_loopback(CaptureFile(plain.path, 2), MARKER) is None
+    assert on_loopback(CaptureFile(tmp_path / "none", 0), MARKER) is None
+
+
+def test_hostile_bytes_never_crash_the_reader() -> None:
+    hello = next(
+        body
+        for kind, body in tls.handshakes(
+            tls.records(
+                packets.connections(packets.read(CAPTURES / "tls13.pcap"))[0].sent("client")
+            )
+        )
+        if kind == tls.CLIENT_HELLO
+    )
+    for position in range(len(hello)):
+        for value in (0, 0x7F, 0xFF):
+            broken = hello[:position] + bytes([value]) + hello[position + 1 :]
+            tls.client_hello(broken)
+            tls.client_hello(broken[:position])
+            tls.server_hello(broken)
+
+
+def test_a_capture_of_another_link_type_is_refused(tmp_path: Path) -> None:
+    data = bytearray((CAPTURES / "plain.pcap").read_bytes())
+    data[20] = 195  # IEEE 802.15.4
+    path = tmp_path / "radio.pcap"
+    path.write_bytes(data)
+    with pytest.raises(BadEvidence, match="link type 195"):
+        packets.read(path)

@@ -1,0 +1,94 @@
+"""tshark's reading of a capture, as the measure for ours."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FIELDS = (
+    "tcp.stream ip.src tcp.srcport ip.dst tcp.dstport tcp.flags.syn tcp.flags.ack tcp.flags.reset "
+    "tcp.flags.fin frame.time_epoch tls.record.content_type tls.handshake.type "
+    "tls.handshake.extensions_server_name tls.handshake.extensions_alpn_str "
+    "tls.handshake.extensions.supported_version tls.handshake.version tls.alert_message.desc "
+    "tcp.payload tls.record.opaque_type"
+).split()
+
+
+@dataclass
+class Stream:
+    """One TCP stream as tshark tells it."""
+
+    client: tuple[str, int]
+    server: tuple[str, int]
+    syn: bool = False
+    reset_by: set[tuple[str, int]] = field(default_factory=set)
+    fin_by: set[tuple[str, int]] = field(default_factory=set)
+    records: dict[tuple[str, int], list[int]] = field(default_factory=lambda: defaultdict(list))
+    sni: str = ""
+    alpn: list[str] = field(default_factory=list)
+    version: str = ""
+    alerts: list[int] = field(default_factory=list)
+    hello: bool = False
+
+
+@functools.cache
+def streams(path: Path) -> list[Stream]:
+    argv = ["tshark", "-r", str(path), "-T", "json", "-o", "tcp.desegment_tcp_streams:TRUE"]
+    argv += ["-o", "tcp.reassemble_out_of_order:TRUE", "-Y", "tcp"]
+    for port in (4433, 8080, 9000, 9001, 8000):
+        argv += ["-d", f"tcp.port=={port},tls"]
+    for name in FIELDS:
+        argv += ["-e", name]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    found: dict[str, Stream] = {}
+    for packet in json.loads(said or "[]"):
+        _add(found, packet["_source"]["layers"])
+    return list(found.values())
+
+
+def _add(found: dict[str, Stream], layer: dict[str, list[str]]) -> None:
+    source = (layer["ip.src"][0], int(layer["tcp.srcport"][0]))
+    target = (layer["ip.dst"][0], int(layer["tcp.dstport"][0]))
+    is_syn, is_ack = _true(layer, "tcp.flags.syn"), _true(layer, "tcp.flags.ack")
+    number = layer["tcp.stream"][0]
+    if number not in found:
+        ends = (target, source) if is_syn and is_ack else (source, target)
+        found[number] = Stream(*ends)
+    stream = found[number]
+    stream.syn |= is_syn and not is_ack
+    if _true(layer, "tcp.flags.reset"):
+        stream.reset_by.add(source)
+    if _true(layer, "tcp.flags.fin"):
+        stream.fin_by.add(source)
+    kinds = layer.get("tls.record.content_type", []) + layer.get("tls.record.opaque_type", [])
+    stream.records[source] += [int(kind) for kind in kinds]
+    if "1" in layer.get("tls.handshake.type", []):
+        stream.hello = True
+        stream.sni = (layer.get("tls.handshake.extensions_server_name") or [""])[0]
+        stream.alpn = layer.get("tls.handshake.extensions_alpn_str", [])
+    if "2" in layer.get("tls.handshake.type", []):
+        versions = layer.get("tls.handshake.extensions.supported_version")
+        number = (versions or layer["tls.handshake.version"])[0]
+        stream.version = {"0x0304": "TLSv1.3", "0x0303": "TLSv1.2"}[number]
+    stream.alerts += [int(code) for code in layer.get("tls.alert_message.desc", [])]
+
+
+def _true(layer: dict[str, list[str]], name: str) -> bool:
+    return layer.get(name, ["0"])[0] in ("1", "True", "true")
+
+
+@functools.cache
+def followed(path: Path, number: int) -> tuple[bytes, bytes]:
+    """Both directions' bytes of a stream: (client's, server's)."""
+    argv = ["tshark", "-r", str(path), "-q", "-z", f"follow,tcp,raw,{number}"]
+    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    sent: dict[bool, bytearray] = {True: bytearray(), False: bytearray()}
+    for line in lines:
+        text = line.strip()
+        if text and all(c in "0123456789abcdef" for c in text):
+            sent[not line.startswith("\t")] += bytes.fromhex(text)
+    return bytes(sent[True]), bytes(sent[False])
