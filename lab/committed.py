@@ -23,11 +23,11 @@ def table() -> str:
 
     lines = ["| failure | the post says | as posted, today | today's form |", "|---|---|---|---|"]
     for name in failures.names():
-        for claim in recorded_run(name).judge().claims:
-            lines.append(
-                f"| [{name}](notebooks/{name}.ipynb) {claim.id} | {claim.says} "
-                f"| {claim.as_posted.word} | {claim.today.word} |"
-            )
+        lines += [
+            f"| [{name}](notebooks/{name}.ipynb) {claim.id} | {claim.says} "
+            f"| {claim.as_posted.word} | {claim.today.word} |"
+            for claim in recorded_run(name).judge().claims
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 from collections.abc import Callable
 
@@ -182,16 +183,11 @@ def test_exec_attach_port_forward_and_cp_answer_with_one_sentence(
         ["exec", pod, "--", "ls"],
         ["attach", pod],
         ["cp", str(file), f"{pod}:/tmp/file"],
+        ["port-forward", pod, ":8080"],
     ):
-        code, said = kubectl.run(*words, "-n", namespace)
+        code, said = kubectl.run("-n", namespace, *words)
         assert code != 0
         assert f"python -m lab exec {pod} -n {namespace} -- CMD" in said
-    code, said = _port_forward(kubectl, namespace, pod)
-    assert "python -m lab exec" in said
-
-
-def _port_forward(kubectl: Kubectl, namespace: str, pod: str) -> tuple[int, str]:
-    return kubectl.run("port-forward", pod, ":8080", "-n", namespace, timeout=20)
 
 
 def test_logs_are_followed_while_a_container_writes(
@@ -200,12 +196,23 @@ def test_logs_are_followed_while_a_container_writes(
     kubectl("apply", "-n", namespace, "-f", "-", stdin=deployment("web"))
     pod = ready(kubectl, namespace, "web")
     argv = [cluster.bin / "kubectl", f"--kubeconfig={cluster.kubeconfig}", "logs", "-f", pod]
-    with subprocess.Popen([*argv, "-n", namespace], stdout=subprocess.PIPE, text=True) as follow:
-        in_pod(namespace, pod, "curl", "-s", "http://localhost:8080/anything/followed")
-        assert follow.stdout is not None
-        assert any("/anything/followed" in line for line in follow.stdout)
-        follow.terminate()
-        follow.stdout.close()
+    follow = subprocess.Popen([*argv, "-n", namespace], stdout=subprocess.PIPE)
+    assert follow.stdout is not None
+    os.set_blocking(follow.stdout.fileno(), False)
+    seen = b""
+    try:
+        for word in ("first", "second"):
+            def followed(word: str = word) -> bool:
+                nonlocal seen
+                in_pod(namespace, pod, "curl", "-s", f"http://localhost:8080/anything/{word}")
+                seen += follow.stdout.read() or b""  # type: ignore[union-attr]
+                return f"/anything/{word}".encode() in seen
+
+            until(followed, word, timeout=15, every=0.2)
+        assert follow.poll() is None, "it follows until it is told to stop"
+    finally:
+        follow.kill()
+        follow.communicate()
 
 
 def test_a_crashed_container_is_restarted_and_its_earlier_log_kept(

@@ -88,9 +88,8 @@ class Runner:
             if self._policy == "OnFailure" and code == 0:
                 return
             pause = BACKOFF[min(self.restart_count, len(BACKOFF) - 1)]
-            if pause:
-                waiting = {"reason": "CrashLoopBackOff", "message": f"back-off {pause:.0f} s"}
-                self._set(last_state=self.state, state={"waiting": waiting})
+            waiting = {"reason": "CrashLoopBackOff", "message": f"back-off {pause:.0f} s"}
+            self._set(last_state=self.state, state={"waiting": waiting})
             if self._stop.wait(pause):
                 return
             self.restart_count += 1
@@ -121,7 +120,7 @@ class Runner:
             "finishedAt": now(),
         }
         self.exit_code = code
-        self._set(state={"terminated": ended}, last_state=self.state, started=False, ready=False)
+        self._set(state={"terminated": ended}, started=False, ready=False)
         return code
 
     def _start_probes(self) -> set[probes.Kind]:
