@@ -38,15 +38,21 @@ def states() -> Path:
 
 @contextlib.contextmanager
 def locked(state: Path) -> Iterator[None]:
-    """One `up` or `down` of a cluster at a time."""
-    with (state.parent / f"{state.name}.lock").open("w") as lock:
+    """One `up` or `down` of a cluster at a time. The lock's file goes with its cluster."""
+    path = state.parent / f"{state.name}.lock"
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.fstat(lock.fileno()).st_nlink > 0  # not one that is just being removed
         except BlockingIOError:
-            raise LabError(
-                f"another `up` or `down` of cluster {state.name!r} is under way"
-            ) from None
-        yield
+            mine = False
+        if not mine:
+            raise LabError(f"another `up` or `down` of cluster {state.name!r} is under way")
+        try:
+            yield
+        finally:
+            if not state.exists():
+                path.unlink()
 
 
 def first_pid(state: Path) -> int | None:
@@ -177,10 +183,24 @@ def end(state: Path) -> None:
     """End the cluster's first process, and with it all others; then remove its folder."""
     pid = first_pid(state)
     if pid is not None:
+        # The kernel reaps the first process of a pid namespace after all others in it.
+        family = [pid, *children(pid)]
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         try:
-            until(lambda: first_pid(state) is None, f"process {pid} to end", timeout=10)
+            until(
+                lambda: all(_start_ticks(one) is None for one in family),
+                f"processes {family} to end",
+                timeout=10,
+            )
         except TimedOut:
             raise LabError(f"process {pid} of cluster {state.name!r} does not end") from None
     shutil.rmtree(state, ignore_errors=True)
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of a process's children; none when it has ended."""
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

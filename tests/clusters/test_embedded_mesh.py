@@ -116,7 +116,7 @@ def asks(protocol: str, port_name: str) -> tuple[str, list[str]]:
     if protocol == "gRPC":
         return "StatusCode=200", ["istio-echo-client", f"grpc://{address}", "--timeout=5s"]
     flags = ["--http2-prior-knowledge"] if protocol == "HTTP/2" else ["--http1.1"]
-    return "StatusCode=200", ["curl", "-s", "-m", "5", *flags, f"http://{address}/"]
+    return "URL=/", ["curl", "-s", "-m", "5", *flags, f"http://{address}/"]
 
 
 # gRPC needs HTTP/2 to its server, which a port declared as HTTP/1.1 does not carry.
@@ -235,7 +235,7 @@ def test_tls_that_a_rule_originates_to_an_https_backend_is_left_alone(
     client = pod_of(kubectl, meshed, "client")["metadata"]["name"]
     argv = ["curl", "-s", "-m", "5", "http://tls-echo:8006/"]
     until(
-        lambda: "StatusCode=200" in in_pod(meshed, client, *argv),
+        lambda: "URL=/" in in_pod(meshed, client, *argv),
         "an answer over originated TLS",
         timeout=15,
         every=0.3,

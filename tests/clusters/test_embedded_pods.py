@@ -308,13 +308,14 @@ def test_the_node_stays_ready_because_its_lease_is_renewed(
     assert kubectl("get", "node", "lab", "-o", ready_now) == "True"
 
 
-def test_a_pod_runs_as_its_own_user_with_no_capability_and_the_labs_own_python(
+def test_a_pod_runs_under_its_own_name_and_user_with_no_capability(
     kubectl: Kubectl, namespace: str, in_pod: Callable[..., str]
 ) -> None:
     import sys
 
     kubectl("apply", "-n", namespace, "-f", "-", stdin=deployment("client", "lab/client"))
     pod = ready(kubectl, namespace, "client")
+    assert in_pod(namespace, pod, "hostname").strip() == pod
     assert "uid=1000" in in_pod(namespace, pod, "id")
     assert "CapEff:\t0000000000000000" in in_pod(namespace, pod, "cat", "/proc/self/status")
     prefix = in_pod(namespace, pod, "python3", "-c", "import sys; print(sys.prefix)")

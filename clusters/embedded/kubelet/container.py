@@ -102,8 +102,8 @@ class Container:
 
     def exec_argv(self, argv: Sequence[str]) -> list[str]:
         """How to run one more command in this container, from the node."""
-        target = ["--target", str(self.inner_pid), "--mount", "--pid", "--net", "--ipc", "--wd=/"]
-        return [_tool("nsenter"), *target, "--", *_as_user(self.plan), *argv]
+        target = ["--target", str(self.inner_pid), "--mount", "--pid", "--net", "--ipc", "--uts"]
+        return [_tool("nsenter"), *target, "--wd=/", "--", *_as_user(self.plan), *argv]
 
 
 def _tool(name: str) -> str:
@@ -134,6 +134,7 @@ def _as_user(plan: Plan) -> list[str]:
 
 def _bwrap(plan: Plan, info_fd: int) -> list[str]:
     argv = [_tool("bwrap"), "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
+    argv += ["--unshare-uts", "--hostname", (plan.etc / "hostname").read_text().strip()]
     argv += ["--info-fd", str(info_fd), *_capabilities(plan)]
     argv += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
     argv += ["--perms", "0755", "--tmpfs", "/run", "--perms", "0755", "--dir", "/var/run"]

@@ -41,8 +41,8 @@ class Node:
         """One JSON line to whoever brings the cluster up; nobody listens later."""
         try:
             self._progress.write(json.dumps(event) + "\n")
-        except OSError:
-            pass
+        except (OSError, ValueError):
+            pass  # the reader has gone, or was told all and the pipe is closed
 
     def up(self, api: socket.socket, control: socket.socket) -> None:
         """Everything from the first process to a mesh that injects."""
