@@ -180,6 +180,41 @@ def _inbound(kubectl: Kubectl, namespace: str, pod: str, protocol: str) -> list[
     return [line for line in lines if json.loads(line)["protocol"] == version]
 
 
+def test_a_subset_of_a_detected_port_is_detected_too(
+    cluster: Embedded, kubectl: Kubectl, meshed: str, in_pod: Callable[..., str]
+) -> None:
+    kind = {"apiVersion": "networking.istio.io/v1"}
+    host = f"unnamed-web.{meshed}.svc.cluster.local"
+    subset = {"name": "all", "labels": {"app": "echo"}}
+    rule = {"host": host, "subsets": [subset]}
+    route = {
+        "hosts": [host],
+        "http": [{"route": [{"destination": {"host": host, "subset": "all"}}]}],
+    }
+    objects = [
+        {**kind, "kind": "DestinationRule", "metadata": {"name": "subset"}, "spec": rule},
+        {**kind, "kind": "VirtualService", "metadata": {"name": "subset"}, "spec": route},
+    ]
+    cluster.kube.apply(objects, meshed)
+    client = pod_of(kubectl, meshed, "client")["metadata"]["name"]
+    echo = pod_of(kubectl, meshed, "echo")["metadata"]["name"]
+
+    def through_the_subset() -> bool:
+        in_pod(meshed, client, "curl", "-s", "-m", "5", "http://unnamed-web:8004/")
+        said = kubectl("logs", client, "-n", meshed, "-c", "istio-proxy", "--tail=1")
+        return '"upstream_cluster":"outbound|8004|all|' in said
+
+    before = len(_inbound(kubectl, meshed, echo, "HTTP/1.1"))
+    until(through_the_subset, "a request through the subset", timeout=10, every=0.2)
+    until(
+        lambda: len(_inbound(kubectl, meshed, echo, "HTTP/1.1")) > before,
+        "HTTP in the server's sidecar",
+        timeout=5,
+        every=0.2,
+    )
+    cluster.kube.delete(objects, meshed)
+
+
 def test_tls_that_a_rule_originates_to_an_https_backend_is_left_alone(
     cluster: Embedded, kubectl: Kubectl, meshed: str, in_pod: Callable[..., str]
 ) -> None:

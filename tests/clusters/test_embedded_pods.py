@@ -202,6 +202,7 @@ def test_logs_are_followed_while_a_container_writes(
     seen = b""
     try:
         for word in ("first", "second"):
+
             def followed(word: str = word) -> bool:
                 nonlocal seen
                 in_pod(namespace, pod, "curl", "-s", f"http://localhost:8080/anything/{word}")

@@ -34,33 +34,33 @@ def detected(port: Obj) -> bool:
     return not (prefix in KNOWN or prefix.startswith("grpc-web"))
 
 
-def clusters_of(service: Obj) -> list[str]:
-    """The outbound clusters of a Service's detected ports, as istiod names them."""
+def conditions_of(service: Obj) -> list[str]:
+    """A condition for each of a Service's detected ports: its outbound clusters, any subset's.
+
+    Not a pattern: Envoy refuses one of more than 100 RE2 instructions, and the listener with it.
+    """
     meta = service["metadata"]
     host = f"{meta['name']}.{meta['namespace']}.svc.{CLUSTER_DOMAIN}"
     ports = service["spec"].get("ports", [])
-    return [f"outbound|{port['port']}||{host}" for port in ports if detected(port)]
+    name = "xds.cluster_name"
+    return [
+        f"({name}.startsWith('outbound|{port['port']}|') && {name}.endsWith('|{host}'))"
+        for port in ports
+        if detected(port)
+    ]
 
 
-def envoy_filter(clusters: list[str], namespace: str) -> Obj:
-    """The EnvoyFilter for these clusters, for sidecars' outbound listeners and gateways."""
-    names = ", ".join(f"'{name}'" for name in clusters)
+def envoy_filter(conditions: list[str], namespace: str) -> Obj:
+    """The EnvoyFilter for these conditions, for sidecars' outbound listeners and gateways."""
+    chosen = " || ".join(conditions)
     by_protocol = (
         "request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : 'istio-http/1.1,istio,http/1.1'"
     )
-    expression = f"xds.cluster_name in [{names}] ? ({by_protocol}) : ''"
+    expression = f"({chosen}) ? ({by_protocol}) : ''"
     types = "type.googleapis.com/envoy.extensions"
     state = {
         "object_key": "envoy.network.application_protocols",
-        "format_string": {
-            "text_format_source": {"inline_string": f"%CEL({expression})%"},
-            "formatters": [
-                {
-                    "name": "envoy.formatter.cel",
-                    "typed_config": {"@type": f"{types}.formatter.cel.v3.Cel"},
-                }
-            ],
-        },
+        "format_string": {"text_format_source": {"inline_string": f"%CEL({expression})%"}},
         "skip_if_empty": True,
         "shared_with_upstream": "ONCE",
     }
@@ -110,14 +110,14 @@ class AlpnStandIn:
         while True:
             try:
                 listed = self._kube.request("GET", path)
-                self._known = {s["metadata"]["uid"]: clusters_of(s) for s in listed["items"]}
+                self._known = {s["metadata"]["uid"]: conditions_of(s) for s in listed["items"]}
                 self._apply()
                 query = {"resourceVersion": listed["metadata"]["resourceVersion"]}
                 for kind, service in self._kube.watch(path, query):
                     if kind == "ERROR":
                         break
                     uid = service["metadata"]["uid"]
-                    self._known[uid] = [] if kind == "DELETED" else clusters_of(service)
+                    self._known[uid] = [] if kind == "DELETED" else conditions_of(service)
                     self._apply()
             except (ApiError, ClusterGone) as problem:
                 print(f"alpn: {problem}", flush=True)
