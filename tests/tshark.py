@@ -9,13 +9,27 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FIELDS = (
-    "tcp.stream ip.src tcp.srcport ip.dst tcp.dstport tcp.flags.syn tcp.flags.ack tcp.flags.reset "
-    "tcp.flags.fin frame.time_epoch tls.record.content_type tls.handshake.type "
-    "tls.handshake.extensions_server_name tls.handshake.extensions_alpn_str "
-    "tls.handshake.extensions.supported_version tls.handshake.version tls.alert_message.desc "
-    "tcp.payload tls.record.opaque_type"
-).split()
+FIELDS = [
+    "tcp.stream",
+    "ip.src",
+    "tcp.srcport",
+    "ip.dst",
+    "tcp.dstport",
+    "tcp.flags.syn",
+    "tcp.flags.ack",
+    "tcp.flags.reset",
+    "tcp.flags.fin",
+    "frame.time_epoch",
+    "tls.record.content_type",
+    "tls.handshake.type",
+    "tls.handshake.extensions_server_name",
+    "tls.handshake.extensions_alpn_str",
+    "tls.handshake.extensions.supported_version",
+    "tls.handshake.version",
+    "tls.alert_message.desc",
+    "tcp.payload",
+    "tls.record.opaque_type",
+]
 
 
 @dataclass

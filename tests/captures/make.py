@@ -1,6 +1,7 @@
 """Makes the small captures beside it: real traffic on the loopback of a network namespace.
 
-unshare --net --map-root-user .venv/bin/python tests/captures/make.py     (as root: without --map-root-user)
+unshare --net --map-root-user .venv/bin/python tests/captures/make.py
+(as root: without --map-root-user)
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def main() -> None:
         over_tls("tls13", *contexts(pem, ssl.TLSVersion.TLSv1_3, mutual=True))
         over_tls("tls12-mutual", *contexts(pem, ssl.TLSVersion.TLSv1_2, mutual=True))
         over_tls("tls12", *contexts(pem, ssl.TLSVersion.TLSv1_2, mutual=False))
-        server, client = contexts(pem, ssl.TLSVersion.TLSv1_2, mutual=True)
+        server = contexts(pem, ssl.TLSVersion.TLSv1_2, mutual=True)[0]
         nobody = contexts(pem, ssl.TLSVersion.TLSv1_2, mutual=False)[1]
         over_tls("tls12-alert", server, nobody)
         starttls("starttls", *contexts(pem, ssl.TLSVersion.TLSv1_3, mutual=False))

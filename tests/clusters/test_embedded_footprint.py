@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,10 @@ def inside(cluster: Embedded) -> int:
 
 
 @pytest.fixture
-def own(request: pytest.FixtureRequest) -> Embedded:
+def own(request: pytest.FixtureRequest) -> Iterator[Embedded]:
     made = Embedded(f"mark-{os.getpid()}-{abs(hash(request.node.name)) % 10000}")
-    request.addfinalizer(made.down)
-    return made
+    yield made
+    made.down()
 
 
 def test_after_down_the_host_is_as_before(own: Embedded) -> None:

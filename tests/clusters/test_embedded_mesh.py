@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from conftest import Kubectl
 
 from clusters.embedded.cluster import Embedded
-from conftest import Kubectl
 from lab.wait import until
 
 pytestmark = pytest.mark.cluster

@@ -9,9 +9,9 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
+from conftest import Kubectl
 
 from clusters.embedded.cluster import Embedded
-from conftest import Kubectl
 from lab.wait import until
 
 pytestmark = pytest.mark.cluster

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 import tshark
+
 from lab import packets, tls
 from lab.planes import wire
 from lab.store import ROOT
