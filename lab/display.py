@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,8 +50,13 @@ class Table:
         return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
+_CODE = "font-family: var(--jp-code-font-family, monospace)"  # JupyterLab's, else any
+_BYTES = re.compile(r"[0-9a-f]{2}( [0-9a-f]{2})+(\n|$)")
+
+
 def _cell(text: str) -> str:
-    return html.escape(text).replace("\n", "<br>")
+    shown = html.escape(text).replace("\n", "<br>")
+    return f"<span style='{_CODE}'>{shown}</span>" if _BYTES.match(text) else shown
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -80,7 +86,7 @@ class Text:
         return "\n".join(self.lines)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        return f"<pre style='{_CODE}'>{html.escape(repr(self))}</pre>"
 
 
 @dataclass(frozen=True)
