@@ -10,19 +10,19 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import threading
 import time
 import tomllib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from clusters.base import Progress, Stack
 from clusters.embedded import cache, toolchain
-from lab.errors import BadArguments, CommandFailed, NeedsUnmet
+from lab import shell
+from lab.errors import BadArguments, NeedsUnmet
 
 STACKS = Path(__file__).parent / "stacks"
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
@@ -182,24 +182,13 @@ def _compile(
     for name, package in wanted.spec["binaries"].items():
         argv = [str(go), "build", "-v", *_flags(wanted.spec["variables"])]
         argv += ["-o", str(folder / "bin" / name), package]
-        process = subprocess.Popen(
+        shell.run(
             argv,
             cwd=wanted.folder,
             env=environment,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            each=partial(counter.hear, name),
+            hint=toolchain.HINT,
         )
-        try:
-            tail = counter.follow(process, name)
-        finally:
-            process.terminate()
-            code = process.wait()
-        if code:
-            raise CommandFailed(
-                f"`cd {wanted.folder} && {' '.join(argv)}` ended with {code}:\n" + "\n".join(tail),
-                hint="is the module proxy in reach, and is there room on the disk?",
-            )
 
 
 class _Counter:
@@ -209,15 +198,10 @@ class _Counter:
         self._known, self._progress = known, progress
         self._began, self._told, self._compiled = time.monotonic(), 0.0, 0
 
-    def follow(self, process: subprocess.Popen[str], name: str) -> deque[str]:
-        """Read until the process closes its output; returns its last lines."""
-        tail: deque[str] = deque(maxlen=12)
-        assert process.stderr is not None
-        for line in process.stderr:
-            tail.append(line.rstrip())
-            self._compiled += not line.startswith(("go: ", "#"))
-            self._tell(name)
-        return tail
+    def hear(self, name: str, line: str) -> None:
+        """One line of `go build -v` for the binary `name`."""
+        self._compiled += not line.startswith(("go: ", "#"))
+        self._tell(name)
 
     def _tell(self, name: str) -> None:
         spent = time.monotonic() - self._began
@@ -232,18 +216,9 @@ class _Counter:
 def _share(wanted: Source, go: Path, environment: dict[str, str], folder: Path) -> None:
     """Copy Istio's own files out of its module: at run time nothing may point into a cache."""
     folder.mkdir()
-    argv = [
-        str(go),
-        "list",
-        "-mod=readonly",
-        "-m",
-        "-f",
-        "{{.Dir}}",
-        wanted.spec["share"]["module"],
-    ]
-    done = subprocess.run(argv, cwd=wanted.folder, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise CommandFailed(f"`{' '.join(argv)}` ended with {done.returncode}:\n{done.stderr}")
+    wanted_module = wanted.spec["share"]["module"]
+    argv = [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", wanted_module]
+    module = Path(shell.run(argv, cwd=wanted.folder, env=environment).strip())
     for name in wanted.spec["share"]["files"]:
         target = folder / Path(name).name
-        target.write_bytes((Path(done.stdout.strip()) / name).read_bytes())
+        target.write_bytes((module / name).read_bytes())

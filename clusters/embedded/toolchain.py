@@ -10,9 +10,11 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
-from lab.errors import CommandFailed, NeedsUnmet
+from lab import shell
+from lab.errors import NeedsUnmet
+
+HINT = "is the package registry in reach, and is there room on the disk?"
 
 
 def fetch_wheel(spec: dict[str, str], folder: Path) -> None:
@@ -39,7 +41,7 @@ def fetch_wheel(spec: dict[str, str], folder: Path) -> None:
         "-r",
         str(pins),
     ]
-    run(argv, cwd=folder)
+    shell.run(argv, cwd=folder, hint=HINT)
     for wheel in folder.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
@@ -76,14 +78,3 @@ def _go_version(go: str) -> str:
 def _at_least(version: str, wanted: str) -> bool:
     numbers = [[int(n) for n in v.split(".")] for v in (version or "0", wanted)]
     return numbers[0] >= numbers[1]
-
-
-def run(argv: list[str], **options: Any) -> None:
-    """Run a set-up command. Raises CommandFailed with it as one would paste it, and its output."""
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
-    if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
-        raise CommandFailed(
-            f"`{' '.join(argv)}` ended with {done.returncode}:\n{tail}",
-            hint="is the package registry in reach, and is there room on the disk?",
-        )
