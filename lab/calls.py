@@ -128,7 +128,8 @@ def _apply(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> 
     """Give a manifest to the API server, as `kubectl apply -f` does."""
     started = time.time()
     try:
-        cluster.kube.apply(call.manifest.format(namespace=live.namespace))
+        manifest = call.manifest.format(namespace=live.namespace, rule=live.world.rule)
+        cluster.kube.apply(manifest)
         said, outcome, code = "configured", "answered", 0
     except ApiError as refused:
         said, outcome, code = refused.message, "refused", 1

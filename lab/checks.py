@@ -53,6 +53,18 @@ def _together(findings: list[Finding]) -> Finding:
     return Finding(holds, "; ".join(texts))
 
 
+def under(mtls: str, world: str, check: Check) -> Check:
+    """The check, where that world has this PeerAuthentication mode; elsewhere nothing is asked."""
+
+    def asked(case: Case) -> Finding:
+        record = case.world(world)
+        if record is None:
+            return Finding(None, f"world {world} has no record")
+        return check(case) if record.mtls == mtls else Finding(True, f"{world} is {record.mtls}")
+
+    return asked
+
+
 def answered(*names: str, status: int = 0) -> Check:
     """The call got its answer (with this HTTP status), and its own marker came back."""
 
@@ -150,16 +162,6 @@ def tls_refused(*names: str, outcomes: tuple[str, ...], counter: str) -> Check:
         good = seen.record.outcome in outcomes and rose == 1
         told = f"saw {seen.record.outcome}, {counter} +{rose}"
         return Finding(good, f"expected {' or '.join(outcomes)} and {counter} +1, {told}")
-
-    return each(*names, look=look)
-
-
-def shown_issuer(*names: str, contains: str) -> Check:
-    """The server showed a certificate for this identity."""
-
-    def look(seen: Observation) -> Finding:
-        shown = str(seen.record.facts.get("server_uri", ""))
-        return Finding(contains in shown, f"expected an identity with {contains}, saw {shown!r}")
 
     return each(*names, look=look)
 

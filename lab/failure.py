@@ -79,6 +79,7 @@ class Call:
     """Service port; 0 for a call to the API server."""
     command: str
     manifest: str = ""
+    """What `api` is given, with `{namespace}` and the world's `{rule}` still open."""
 
 
 @dataclass(frozen=True)

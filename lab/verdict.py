@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lab.checks import Finding
-from lab.evidence import Evidence
+from lab.evidence import Evidence, digest
 from lab.failure import Answer, Claim, Failure, Word
 from lab.observe import Case
 
@@ -89,7 +89,7 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
     """Judge one failure's evidence; `folder` holds its captures and logs."""
     case = Case(failure, evidence, folder)
     controls = [(c.says, *_finding(case, c.check)) for c in failure.controls]
-    obstacle = _obstacle(evidence, controls)
+    obstacle = _altered(evidence, folder) or _obstacle(evidence, controls)
     return Verdict(
         failure.name,
         failure.title,
@@ -101,6 +101,18 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
         tuple(controls),
         tuple(_claim(case, claim, obstacle) for claim in failure.claims),
     )
+
+
+def _altered(evidence: Evidence, folder: Path) -> str:
+    """The first capture that is not the one that was recorded, or nothing."""
+    for world in evidence.worlds.values():
+        for capture in world.captures:
+            path = folder / capture.file
+            if not path.is_file():
+                return f"{capture.file} is missing"
+            if digest(path) != capture.sha256:
+                return f"{capture.file} is not what was recorded: its sha256 differs"
+    return ""
 
 
 def _obstacle(evidence: Evidence, controls: list[tuple[str, bool | None, str]]) -> str:

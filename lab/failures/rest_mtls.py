@@ -14,7 +14,17 @@ from lab.checks import (
     secured,
     tls_refused,
 )
-from lab.failure import Answer, Call, Claim, Control, Failure, Parameter, Pin, World
+from lab.failure import (
+    DESTINATION_RULE,
+    Answer,
+    Call,
+    Claim,
+    Control,
+    Failure,
+    Parameter,
+    Pin,
+    World,
+)
 
 URL = "http://httpbin:8000"
 CRUD = ("get", "post", "put", "patch", "delete")
@@ -27,12 +37,6 @@ apiVersion: authentication.istio.io/v1alpha1
 kind: Policy
 metadata: {{name: default, namespace: {namespace}}}
 spec: {{peers: [{{mtls: {{}}}}]}}
-"""
-RULE = """\
-apiVersion: networking.istio.io/v1alpha3
-kind: DestinationRule
-metadata: {{name: default, namespace: {namespace}}}
-spec: {{host: "*.{namespace}.svc.cluster.local", trafficPolicy: {{tls: {{mode: ISTIO_MUTUAL}}}}}}
 """
 
 
@@ -56,6 +60,7 @@ def _crud(world: str, prefix: str = "") -> tuple[Call, ...]:
 
 
 refused = all_of(
+    answered("mesh-certificate"),  # or a refusal would tell of the probe
     broken_off("plain-stranger"),
     no_filter_chain("plain-stranger"),
     tls_refused(
@@ -109,7 +114,15 @@ FAILURE = Failure(
         Call(
             "old-policy", "posted", "api", "httpbin", 0, "kubectl apply -f policy.yaml", OLD_POLICY
         ),
-        Call("rule", "posted", "api", "httpbin", 0, "kubectl apply -f destination-rule.yaml", RULE),
+        Call(
+            "rule",
+            "posted",
+            "api",
+            "httpbin",
+            0,
+            "kubectl apply -f destination-rule.yaml",
+            DESTINATION_RULE,
+        ),
         *_crud("posted"),
         _call("plain-stranger", "posted", f"curl -sS {URL}/anything/{{marker}}", "stranger"),
         _call("no-certificate", "posted", f"{PROBE} {SNI} {REQUEST}", "stranger"),
@@ -175,7 +188,6 @@ FAILURE = Failure(
             "the plaintext stranger gets through where it may",
             answered("permissive-stranger", status=200),
         ),
-        Control("the TLS probe gets through with a mesh certificate", answered("mesh-certificate")),
     ),
     pins=(
         Pin("C0", "reproduced", "reproduced", "the post's positive case holds today"),

@@ -9,6 +9,7 @@ from lab.checks import (
     readable,
     secured,
     tls_refused,
+    under,
     went_to,
 )
 from lab.failure import Answer, Call, Claim, Control, Failure, Parameter, Pin, World
@@ -84,6 +85,7 @@ FAILURE = Failure(
                     left_client("tcp-foo"),
                     answered("tcp-foo"),
                     secured("tcp-foo", "tcp-foo-permissive"),
+                    answered("mesh-certificate"),  # or a refusal would tell of the probe
                     broken_off("plain-stranger"),
                     no_filter_chain("plain-stranger"),
                     tls_refused(
@@ -105,7 +107,7 @@ FAILURE = Failure(
                     readable("udp-foo"),
                     went_to("udp-foo", cluster="PassthroughCluster"),
                     readable("udp-foo-strict"),
-                    broken_off("udp-foo-strict"),
+                    under("STRICT", "posted", broken_off("udp-foo-strict")),
                 ),
                 instead=all_of(answered("udp-foo"), secured("udp-foo")),
             ),
@@ -119,7 +121,6 @@ FAILURE = Failure(
         Control(
             "the plaintext stranger gets through where it may", answered("permissive-stranger")
         ),
-        Control("the TLS probe gets through with a mesh certificate", answered("mesh-certificate")),
     ),
     pins=(
         Pin(

@@ -1,0 +1,197 @@
+"""Verdicts from recorded evidence: as pinned, turned round with the world, never overstated."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import evidence, failures, store
+from lab.checks import Finding
+from lab.evidence import CallRecord, Evidence, WorldRecord
+from lab.failure import Control, Failure
+from lab.run import with_parameters
+from lab.verdict import Verdict, judge
+
+NAMES = failures.names()
+TURNED = store.ROOT / "tests" / "evidence"
+
+
+def words(verdict: Verdict) -> dict[str, tuple[str, str]]:
+    return {claim.id: (claim.as_posted.word, claim.today.word) for claim in verdict.claims}
+
+
+def recorded(name: str) -> tuple[Failure, Evidence, Path]:
+    folder = store.RECORDED / name
+    return failures.load(name), evidence.load(folder), folder
+
+
+def of_world(found: Evidence, name: str, **changes: object) -> Evidence:
+    world = dataclasses.replace(found.worlds[name], **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(found, worlds={**found.worlds, name: world})
+
+
+def of_call(found: Evidence, name: str, **changes: object) -> Evidence:
+    def changed(call: CallRecord) -> CallRecord:
+        return dataclasses.replace(call, **changes) if call.name == name else call  # type: ignore[arg-type]
+
+    return dataclasses.replace(found, calls=tuple(changed(call) for call in found.calls))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_evidence_is_judged_as_pinned(name: str) -> None:
+    verdict = judge(*recorded(name))
+    assert {claim.agreement for claim in verdict.claims} == {"as pinned"}
+    assert verdict.exit_code == 0
+
+
+TURNED_WORDS = {
+    "rest_mtls": {
+        "C0": ("not reproduced", "not reproduced"),
+        "C0a": ("fails otherwise", "not reproduced"),
+        "C0b": ("not reproduced", "reproduced"),
+        "C0c": ("reproduced", "reproduced"),
+    },
+    "tcp_mtls": {"C2": ("reproduced", "reproduced")},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_with_mtls_disabled_on_both_sides_the_verdicts_turn_round(name: str) -> None:
+    folder = TURNED / f"{name}-disabled"
+    found = evidence.load(folder)
+    verdict = judge(with_parameters(failures.load(name), found.parameters), found, folder)
+    assert words(verdict) == TURNED_WORDS[name]
+    shown = verdict.claims[0].proof
+    assert shown
+    assert (shown.security, shown.marker_count) == ("plaintext", 2)
+    assert {claim.agreement for claim in verdict.claims} == {"new"}
+    assert verdict.exit_code == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_world_exchanged_for_its_opposite_differs_from_the_pin(
+    name: str, tmp_path: Path
+) -> None:
+    """As if a new Istio left the posted world in plaintext while all else stayed."""
+    failure, found, folder = recorded(name)
+    other = evidence.load(TURNED / f"{name}-disabled")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for path in (TURNED / f"{name}-disabled").rglob("posted-*"):
+        shutil.copy(path, tmp_path / path.parent.name / path.name)
+    calls = tuple(c for c in found.calls if c.world != "posted") + tuple(
+        c for c in other.calls if c.world == "posted"
+    )
+    worlds = {**found.worlds, "posted": other.worlds["posted"]}
+    mixed = dataclasses.replace(found, worlds=worlds, calls=calls)
+    verdict = judge(failure, mixed, tmp_path)
+    assert "differs" in {claim.agreement for claim in verdict.claims}
+    assert verdict.exit_code == 1
+
+
+def lost_calls(found: Evidence) -> Iterator[tuple[str, Evidence]]:
+    for call in found.calls:
+        yield f"call {call.name} lost", of_call(found, call.name, lost="no answer came back")
+
+
+def lossy_captures(found: Evidence) -> Iterator[tuple[str, Evidence]]:
+    for world in found.worlds.values():
+        for number, capture in enumerate(world.captures):
+            captures = list(world.captures)
+            captures[number] = dataclasses.replace(capture, dropped=1)
+            yield capture.file, of_world(found, world.name, captures=tuple(captures))
+
+
+def missing_captures(found: Evidence) -> Iterator[tuple[str, Evidence]]:
+    for world in found.worlds.values():
+        for capture in world.captures:
+            rest = tuple(c for c in world.captures if c != capture)
+            yield capture.file, of_world(found, world.name, captures=rest)
+
+
+@pytest.mark.parametrize("spoil", [lost_calls, lossy_captures, missing_captures])
+@pytest.mark.parametrize("name", NAMES)
+def test_spoilt_evidence_never_makes_another_verdict_only_none(
+    name: str, spoil: Callable[[Evidence], Iterator[tuple[str, Evidence]]]
+) -> None:
+    failure, found, folder = recorded(name)
+    sound = words(judge(failure, found, folder))
+    inconclusive = 0
+    for what, spoilt in spoil(found):
+        for claim, answers in words(judge(failure, spoilt, folder)).items():
+            for word, before in zip(answers, sound[claim], strict=True):
+                assert word in (before, "inconclusive"), f"{what} made {claim} {word}"
+                inconclusive += word == "inconclusive"
+    assert inconclusive, "nothing that was spoilt mattered"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_the_proxies_logs_nothing_is_called_mutual(name: str, tmp_path: Path) -> None:
+    failure, found, folder = recorded(name)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for path in (tmp_path / "logs").iterdir():
+        path.unlink()
+    first = judge(failure, found, tmp_path).claims[0]
+    assert first.as_posted.word == "inconclusive"
+    assert first.proof is None or first.proof.security != "mutual_tls"
+
+
+def rejected(world: WorldRecord) -> WorldRecord:
+    pods = {
+        name: dataclasses.replace(pod, rejected=1) if pod.sidecar else pod
+        for name, pod in world.pods.items()
+    }
+    return dataclasses.replace(world, pods=pods)
+
+
+def test_a_proxy_that_refused_its_configuration_makes_all_inconclusive() -> None:
+    failure, found, folder = recorded("tcp_mtls")
+    worlds = {**found.worlds, "posted": rejected(found.worlds["posted"])}
+    verdict = judge(failure, dataclasses.replace(found, worlds=worlds), folder)
+    assert words(verdict) == {"C2": ("inconclusive", "inconclusive")}
+    assert "did not take its configuration" in verdict.claims[0].today.why
+    assert verdict.exit_code == 3
+
+
+def test_a_control_that_fails_is_named_and_nothing_is_concluded() -> None:
+    failure, found, folder = recorded("tcp_mtls")
+    never = Control("the sun shines", lambda _case: Finding(False, "it rained"))
+    verdict = judge(dataclasses.replace(failure, controls=(never,)), found, folder)
+    assert words(verdict) == {"C2": ("inconclusive", "inconclusive")}
+    assert "the sun shines: it rained" in verdict.claims[0].as_posted.why
+
+
+def test_a_check_of_ours_that_crashes_is_no_finding_and_says_where() -> None:
+    failure, found, folder = recorded("tcp_mtls")
+
+    def crash(_case: object) -> Finding:
+        raise KeyError("nonesuch")
+
+    claim = failure.claims[0]
+    answer = dataclasses.replace(claim.today, reproduced=crash)
+    broken = dataclasses.replace(failure, claims=(dataclasses.replace(claim, today=answer),))
+    today = judge(broken, found, folder).claims[0].today
+    assert today.word == "inconclusive"
+    assert "test_verdict.py" in today.why
+
+
+def test_a_capture_that_was_altered_is_noticed(tmp_path: Path) -> None:
+    failure, found, folder = recorded("tcp_mtls")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "captures" / "posted-client-eth0.pcap"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    verdict = judge(failure, found, tmp_path)
+    assert words(verdict) == {"C2": ("inconclusive", "inconclusive")}
+    assert "sha256 differs" in verdict.claims[0].today.why
+
+
+def test_an_istio_that_no_pin_speaks_of_is_new_and_not_green() -> None:
+    failure, found, folder = recorded("tcp_mtls")
+    verdict = judge(failure, dataclasses.replace(found, stack={**found.stack, "istio": "1.99"}), folder)
+    assert verdict.claims[0].agreement == "new"
+    assert verdict.exit_code == 3
