@@ -89,6 +89,12 @@ def main(argv: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in ("lab", "clusters"):
+            raise
+        print(f"lab: this Python has no {missing.name}", file=sys.stderr)
+        print(f"  -> make env, then .venv/bin/python -m lab {' '.join(argv)}", file=sys.stderr)
+        return 255
     except Exception:
         traceback.print_exc()
         print("lab: this is a defect of the lab itself", file=sys.stderr)

@@ -21,7 +21,7 @@ class Table:
     def text(self, width: int = 100) -> str:
         """Columns that share `width` characters; long cells wrap."""
         widths = self._widths(width)
-        lines = [self.title, ""] if self.title else []
+        lines = [*textwrap.wrap(self.title, width), ""] if self.title else []
         lines += _row(self.header, widths)
         lines.append("  ".join("-" * size for size in widths))
         for row in self.rows:

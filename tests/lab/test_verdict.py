@@ -192,6 +192,8 @@ def test_a_capture_that_was_altered_is_noticed(tmp_path: Path) -> None:
 
 def test_an_istio_that_no_pin_speaks_of_is_new_and_not_green() -> None:
     failure, found, folder = recorded("tcp_mtls")
-    verdict = judge(failure, dataclasses.replace(found, stack={**found.stack, "istio": "1.99"}), folder)
+    verdict = judge(
+        failure, dataclasses.replace(found, stack={**found.stack, "istio": "1.99"}), folder
+    )
     assert verdict.claims[0].agreement == "new"
     assert verdict.exit_code == 3

@@ -1,0 +1,86 @@
+"""The command line: answers before any set-up, and plain words for every mistake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import store
+
+
+def lab(*words: str, bare: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+    """`python -m lab`; bare: without any installed package."""
+    argv = [sys.executable, *(["-S"] if bare else []), "-m", "lab", *words]
+    return subprocess.run(
+        argv, cwd=store.ROOT, capture_output=True, text=True, env={**os.environ, **env}, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["list"], "tcp_mtls"),
+        (["show"], "not reproduced"),
+        (["show", "tcp_mtls"], "16 03 01"),
+        (["doctor"], "ok"),
+        (["preview"], "RECORDED"),
+        (["help"], "reproduce failures"),
+    ],
+)
+def test_it_answers_with_the_standard_library_alone(words: list[str], told: str) -> None:
+    done = lab(*words, bare=True)
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["rnu"], "did you mean run?"),
+        (["show", "tcp_mtl"], "tcp_mtls"),
+        (["run", "--fast"], "--help"),
+        (["up", "--cluster", "moon"], "no cluster 'moon'"),
+        (["judge", "19990101T000000Z-0000"], "no run"),
+        (["exec", "pod"], "-- CMD"),
+    ],
+)
+def test_a_mistake_ends_with_254_and_one_sentence(
+    words: list[str], told: str, tmp_path: Path
+) -> None:
+    done = lab(*words, LAB_RUNS=str(tmp_path))
+    assert done.returncode == 254, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_its_packages_a_command_says_how_to_get_them() -> None:
+    done = lab("judge", bare=True)
+    assert done.returncode == 255
+    assert "make env, then .venv/bin/python -m lab judge" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_preview_says_what_a_first_build_costs_and_how_to_undo_it(tmp_path: Path) -> None:
+    done = lab("preview", bare=True, LAB_CACHE=str(tmp_path / "none"))
+    for word in ("minutes", "GB", str(tmp_path), "undo", "RECORDED", "C2"):
+        assert word in done.stdout
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_doctor_names_all_that_is_missing_at_once_and_one_command(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom lab import doctor\n"
+        f"doctor.SYSTEM_PATH = {str(tmp_path)!r}\nsys.exit(doctor.main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--tests"], cwd=store.ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    command = done.stdout.strip().splitlines()[-1]
+    for package in ("iptables", "bubblewrap", "tcpdump", "tshark", "iproute2"):
+        assert package in command
+    assert done.stdout.count("MISSING") >= 9

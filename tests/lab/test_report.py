@@ -1,0 +1,81 @@
+"""What a run tells: the terminal's table, Markdown, JUnit, the figure."""
+
+from __future__ import annotations
+
+import dataclasses
+from xml.etree import ElementTree
+
+import pytest
+
+from lab import evidence, failures, report, store
+from lab.display import Table
+from lab.draw import picture
+from lab.observe import Case
+from lab.tell import recorded_run, story, table
+from lab.verdict import Verdict
+
+NAMES = failures.names()
+
+
+def verdicts() -> list[Verdict]:
+    return [recorded_run(name).judge() for name in NAMES]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_table_fits_its_terminal(width: int) -> None:
+    text = table(NAMES, width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert all(claim.id in text for verdict in verdicts() for claim in verdict.claims)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_story_has_symptom_bytes_verdict_and_sources_and_says_recorded(name: str) -> None:
+    text = story(name, 80)
+    assert "RECORDED on 20" in text
+    for word in ("Symptom:", "REPRODUCED", "16 03 01", "marker read 0x", "Sources:"):
+        assert word in text
+    lines = [line for line in text.splitlines() if "$ " not in line and "http" not in line]
+    assert max(len(line) for line in lines) <= 80
+
+
+def test_a_row_is_never_cut_however_narrow() -> None:
+    whole = Table("", ("a", "b"), (("x" * 30, "y z " * 20),)).text(24)
+    assert "".join(whole.split()).count("x") == 30
+    assert whole.count("y") == 20
+
+
+def differing(verdict: Verdict) -> Verdict:
+    first = dataclasses.replace(verdict.claims[0], agreement="differs", pinned=("a", "b"))
+    return dataclasses.replace(verdict, claims=(first, *verdict.claims[1:]))
+
+
+def test_junit_has_a_case_for_each_answer_and_fails_those_that_differ() -> None:
+    first, second = verdicts()
+    suite = ElementTree.fromstring(report.junit([differing(first), second], {"gone": "why"}, 1.0))
+    cases = list(suite.iter("testcase"))
+    assert len(cases) == 2 * (len(first.claims) + len(second.claims)) + 1  # two answers each
+    failed = {case.get("name") for case in cases if case.find("failure") is not None}
+    assert failed == {"C0 as posted", "C0 today's form"}
+    unsure = [case.get("classname") for case in cases if case.find("error") is not None]
+    assert unsure == ["gone"]
+
+
+def test_a_claim_that_differs_is_explained_on_the_terminal() -> None:
+    text = report.terminal([differing(verdicts()[0])], 100)
+    assert "differs" in text
+    assert "expected a / b" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_is_the_same_each_time_and_says_all_in_words_too(name: str) -> None:
+    folder = store.RECORDED / name
+    case = Case(failures.load(name), evidence.load(folder), folder)
+    first, second = picture(case), picture(case)
+    assert first.svg == second.svg
+    assert first.svg.startswith("<?xml")
+    shown = [row[3] for row in first.table.rows]
+    assert f"{len(shown)} edges" in first.alt
+    for word in ("mutual TLS", "plaintext"):
+        assert f"{shown.count(word)} {word}" in first.alt
+    assert "[locked]" in first.svg
+    assert "[open]" in first.svg

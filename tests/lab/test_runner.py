@@ -1,0 +1,88 @@
+"""The runner's codes: only a verdict counts, and the worst decides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from lab import failures, runner, store
+from lab.errors import BadArguments
+from lab.failure import Pin
+
+
+@pytest.fixture(autouse=True)
+def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+def stored(own_runs: Path, *names: str) -> Path:
+    run = store.new_run()
+    for name in names:
+        shutil.copytree(store.RECORDED / name, run / name)
+    return run
+
+
+def summary(run: Path) -> dict:
+    found: dict = json.loads((run / "summary.json").read_text())
+    return found
+
+
+def test_all_as_pinned_ends_with_0_and_the_summary_says_all(own_runs: Path) -> None:
+    run = stored(own_runs, "rest_mtls", "tcp_mtls")
+    wanted = runner.plan([], {}, "recorded", False)
+    assert runner.finish(wanted, run, 1.0) == 0
+    found = summary(run)
+    assert found["verdicts"]["tcp_mtls"]["C2"]["as_posted"] == "not reproduced"
+    assert found["stack"]["istio"].startswith("1.31")
+    assert found["started"]["istiod"] > 1.7e9
+    assert all(at > 1.7e9 for at in found["started"]["rest_mtls"].values())
+    assert found["command"] == "make reproduce CLUSTER=recorded"
+    ElementTree.parse(run / "junit.xml")
+    assert "| C2 |" in (run / "summary.md").read_text()
+    assert (own_runs / "latest").resolve() == run
+
+
+@pytest.mark.parametrize("gone", ["verdict.json", "evidence.json"])
+def test_a_run_without_verdict_or_evidence_is_inconclusive(gone: str, own_runs: Path) -> None:
+    run = stored(own_runs, "rest_mtls", "tcp_mtls")
+    (run / "tcp_mtls" / gone).unlink()
+    (run / "tcp_mtls" / "notebook.log").write_text("SystemExit: 0\n")
+    assert runner.finish(runner.plan([], {}, "recorded", False), run, 1.0) == 3
+    assert "tcp_mtls" in summary(run)["missing"]
+
+
+def test_a_verdict_that_differs_weighs_more_than_one_that_is_missing(own_runs: Path) -> None:
+    run = stored(own_runs, "tcp_mtls")
+    wanted = runner.plan([], {}, "recorded", False)
+    pins = (Pin("C2", "reproduced", "reproduced", "as the post has it"),)
+    changed = tuple(
+        dataclasses.replace(failure, pins=pins) if failure.name == "tcp_mtls" else failure
+        for failure in wanted.failures
+    )
+    assert runner.finish(dataclasses.replace(wanted, failures=changed), run, 1.0) == 1
+    assert summary(run)["verdicts"]["tcp_mtls"]["C2"]["agreement"] == "differs"
+    assert summary(run)["missing"]
+
+
+def test_what_does_not_exist_is_refused_before_anything_starts(own_runs: Path) -> None:
+    for names, given, cluster, said in (
+        (["tcp_mlts"], {}, "recorded", "tcp_mtls"),
+        (["tcp_mtls"], {"mode": "STRICT"}, "recorded", "mtls"),
+        (["tcp_mtls"], {"mtls": "OFF"}, "recorded", "DISABLE"),
+    ):
+        with pytest.raises(BadArguments, match=said):
+            runner.plan(names, given, cluster, False)
+    assert not own_runs.exists()
+
+
+def test_recorded_evidence_refuses_other_parameters_and_names_those_it_has() -> None:
+    from lab.recorded import RecordedRun
+
+    with pytest.raises(BadArguments, match="mtls=STRICT rule=ISTIO_MUTUAL"):
+        RecordedRun(failures.load("tcp_mtls"), {"mtls": "DISABLE", "rule": "DISABLE"})
