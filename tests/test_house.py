@@ -1,0 +1,66 @@
+"""What is generated or said twice agrees."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+
+import yaml
+
+from lab import committed, failures, store
+
+
+def test_conda_and_pip_are_asked_for_the_same_packages() -> None:
+    project = tomllib.loads((store.ROOT / "pyproject.toml").read_text())["project"]
+    conda = yaml.safe_load((store.ROOT / "environment.yml").read_text())
+    assert conda["dependencies"][-1]["pip"] == project["dependencies"]
+    assert f"python{project['requires-python']}" in conda["dependencies"]
+
+
+def test_the_lock_has_a_hash_for_each_package_and_no_address() -> None:
+    text = (store.ROOT / "requirements.lock").read_text()
+    assert not re.search(r"https?://|--(extra-)?index-url|@ ", text)
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert len(entries) > 50
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_lock_holds_everything_that_the_project_names() -> None:
+    whole = tomllib.loads((store.ROOT / "pyproject.toml").read_text())
+    wanted = [*whole["project"]["dependencies"], *whole["dependency-groups"]["dev"]]
+    locked = re.findall(r"^([\w.-]+)==", (store.ROOT / "requirements.lock").read_text(), re.M)
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in locked}
+    for entry in wanted:
+        name = re.split(r"[<>=!~]", entry)[0]
+        assert re.sub(r"[-_.]+", "-", name).lower() in names, entry
+
+
+def test_readmes_table_and_picture_are_those_of_the_recorded_runs() -> None:
+    assert committed.main(["verify"]) == 0
+
+
+def test_a_failure_is_a_file_of_data_and_names_itself() -> None:
+    for name in failures.names():
+        failure = failures.load(name)
+        assert failure.name == name
+        pinned = [pin.claim for pin in failure.pins]
+        assert pinned == [claim.id for claim in failure.claims]
+        assert failure.controls
+
+
+def test_no_runtime_file_is_tracked() -> None:
+    argv = ["git", "-C", str(store.ROOT), "ls-files", "runs", ".venv", "*.egg-info", "*.pyc"]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_make_help_lists_every_target_that_readme_names() -> None:
+    said = subprocess.run(
+        ["make", "-C", str(store.ROOT), "--no-print-directory", "help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    named = set(re.findall(r"`?make ([a-z]+)", (store.ROOT / "README.md").read_text()))
+    assert named
+    assert all(f"make {name} " in said for name in named)
