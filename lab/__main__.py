@@ -70,16 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run a command; a foreseeable problem is a sentence, never a traceback."""
     try:
-        if argv[:1] == ["doctor"]:
-            from lab import doctor
-
-            return doctor.main(argv[1:])
-        _suggest(argv)
-        # What follows `--` is another program's: its options are not ours.
-        cut = argv.index("--") if "--" in argv else len(argv)
-        options = _parser().parse_args(argv[:cut])
-        options.words = argv[cut + 1 :]
-        return int(_COMMANDS[options.command or "help"](options))
+        return _answer(argv)
     except LabError as problem:
         print(f"lab: {problem}", file=sys.stderr)
         return problem.exit_code
@@ -99,6 +90,19 @@ def main(argv: list[str]) -> int:
         traceback.print_exc()
         print("lab: this is a defect of the lab itself", file=sys.stderr)
         return 255
+
+
+def _answer(argv: list[str]) -> int:
+    if argv[:1] == ["doctor"]:
+        from lab import doctor
+
+        return doctor.main(argv[1:])
+    _suggest(argv)
+    # What follows `--` is another program's: its options are not ours.
+    cut = argv.index("--") if "--" in argv else len(argv)
+    options = _parser().parse_args(argv[:cut])
+    options.words = argv[cut + 1 :]
+    return int(_COMMANDS[options.command or "help"](options))
 
 
 def _suggest(argv: list[str]) -> None:

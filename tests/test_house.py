@@ -29,7 +29,9 @@ def test_the_lock_has_a_hash_for_each_package_and_no_address() -> None:
 def test_the_lock_holds_everything_that_the_project_names() -> None:
     whole = tomllib.loads((store.ROOT / "pyproject.toml").read_text())
     wanted = [*whole["project"]["dependencies"], *whole["dependency-groups"]["dev"]]
-    locked = re.findall(r"^([\w.-]+)==", (store.ROOT / "requirements.lock").read_text(), re.M)
+    locked = re.findall(
+        r"^([\w.-]+)==", (store.ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
     names = {re.sub(r"[-_.]+", "-", name).lower() for name in locked}
     for entry in wanted:
         name = re.split(r"[<>=!~]", entry)[0]

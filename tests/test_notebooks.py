@@ -1,4 +1,4 @@
-"""The committed notebooks: executed from recorded evidence they say what they are committed with."""
+"""The committed notebooks, executed from recorded evidence, say what they are committed with."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Embedded:
                 self._launched = self._launch(built, progress, owned)
                 checking.result()
             except BaseException:
-                host.end(state)
+                self._end()
                 raise
 
     def _launch(self, built: binaries.Binaries, progress: Progress, owned: bool) -> host.Launched:
@@ -124,10 +124,13 @@ class Embedded:
 
     def down(self) -> None:
         with host.locked(self.state):
-            host.end(self.state)
-            if self._launched:
-                self._launched.release()
-                self._launched = None
+            self._end()
+
+    def _end(self) -> None:
+        host.end(self.state)
+        if self._launched:
+            self._launched.release()
+            self._launched = None
 
     def exec(
         self,

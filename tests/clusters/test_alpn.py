@@ -1,0 +1,44 @@
+"""Which ports Istio has to detect: as pkg/config/protocol of Istio 1.31 decides."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.embedded.node.alpn import conditions_of, detected, envoy_filter
+
+
+@pytest.mark.parametrize(
+    ("port", "wanted"),
+    [
+        ({"port": 80}, True),
+        ({"port": 80, "name": "web"}, True),
+        ({"port": 80, "name": "foo-http"}, True),
+        ({"port": 80, "name": "http"}, False),
+        ({"port": 80, "name": "http-web"}, False),
+        ({"port": 80, "name": "HTTP-web"}, False),
+        ({"port": 80, "name": "grpc-web-x"}, False),
+        ({"port": 80, "name": "tcp-foo"}, False),
+        ({"port": 80, "name": "udp-foo"}, False),
+        ({"port": 80, "name": "web", "appProtocol": "http"}, False),
+        ({"port": 80, "name": "http", "appProtocol": "mine.example/x"}, True),
+        ({"port": 80, "appProtocol": "kubernetes.io/h2c"}, False),
+        ({"port": 53, "protocol": "UDP"}, False),
+        ({"port": 3306}, False),
+    ],
+)
+def test_a_port_is_detected_or_declared(port: dict, wanted: bool) -> None:
+    assert detected(port) is wanted
+
+
+def service(*ports: dict) -> dict:
+    meta = {"name": "web", "namespace": "shop"}
+    return {"metadata": meta, "spec": {"ports": list(ports)}}
+
+
+def test_only_detected_ports_are_named_in_the_filter() -> None:
+    found = conditions_of(service({"port": 80}, {"port": 81, "name": "http"}))
+    assert len(found) == 1
+    assert "'outbound|80|'" in found[0]
+    assert "'|web.shop.svc.cluster.local'" in found[0]
+    patches = envoy_filter(found, "istio-system")["spec"]["configPatches"]
+    assert {patch["match"]["context"] for patch in patches} == {"SIDECAR_OUTBOUND", "GATEWAY"}

@@ -1,0 +1,112 @@
+"""Whole runs, as a person starts them, on the session's cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Kubectl
+
+from clusters.embedded.cluster import Embedded
+from lab import evidence, store
+from lab.observe import CLOCK_SLACK
+from lab.wait import until
+
+Run = Callable[..., tuple[int, str, Path]]
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def lab_run(cluster: Embedded, tmp_path: Path) -> Run:
+    """`python -m lab run ...`: its code, its terminal, and the run's folder."""
+
+    def run(*words: str) -> tuple[int, str, Path]:
+        env = {**os.environ, "LAB_CLUSTER_NAME": cluster.name, "LAB_RUNS": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", "run", *words],
+            cwd=store.ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=110,
+        )
+        return done.returncode, done.stdout + done.stderr, (tmp_path / "latest").resolve()
+
+    return run
+
+
+def summary(folder: Path) -> dict:
+    found: dict = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def test_both_failures_are_as_pinned_and_only_evidence_is_left(
+    lab_run: Run, cluster: Embedded, kubectl: Kubectl
+) -> None:
+    code, said, folder = lab_run()
+    assert code == 0, said
+    assert "using the cluster that is up" in said
+    found = summary(folder)
+    assert found["exit_code"] == 0
+    assert not found["recorded"]
+    istiod = float(cluster.status().details["pilot-discovery"])
+    assert found["started"]["istiod"] == pytest.approx(istiod, abs=0.01)
+    for failure in ("rest_mtls", "tcp_mtls"):
+        recorded = evidence.load(folder / failure)
+        began = min(call.started for call in recorded.calls)
+        for at in found["started"][failure].values():
+            assert istiod < at < began + CLOCK_SLACK, "this run's own proxies"
+        for name in ("notebook.ipynb", "graph.svg", "verdict.json", "captures", "logs"):
+            assert (folder / failure / name).exists()
+    gone = ["get", "namespaces"]
+    until(lambda: "with-istio" not in kubectl(*gone), "the namespaces to be gone", timeout=60)
+    for path in folder.rglob("*.json*"):
+        assert "PRIVATE KEY" not in path.read_text()
+
+
+def test_with_the_world_turned_round_the_marker_is_read_and_the_verdict_turns(lab_run: Run) -> None:
+    code, said, folder = lab_run("tcp_mtls", "--params", "mtls=DISABLE rule=DISABLE")
+    assert code == 3, said  # nothing is pinned for this experiment
+    found = summary(folder)["verdicts"]["tcp_mtls"]["C2"]
+    assert (found["as_posted"], found["wire"]) == ("reproduced", "plaintext")
+    assert "plaintext, marker read 2x" in said
+
+
+@pytest.fixture
+def bypass(cluster: Embedded, kubectl: Kubectl) -> Iterator[None]:
+    """A mesh whose sidecars, by a setting far from any policy, are not asked about port 9000."""
+    path = "/api/v1/namespaces/istio-system/configmaps/istio-sidecar-injector"
+    whole = cluster.kube.get(path)
+    assert whole
+    before = whole["data"]["values"]
+    changed = json.loads(before)
+    changed["global"]["proxy"]["excludeOutboundPorts"] = "9000"
+    probe = ["run", "probe", "--image=lab/client", "--dry-run=server", "-o", "yaml",
+             "--labels=sidecar.istio.io/inject=true"]  # fmt: skip
+
+    def put(values: str) -> None:
+        data = {**whole, "data": {**whole["data"], "values": values}}
+        data["metadata"] = {"name": "istio-sidecar-injector", "namespace": "istio-system"}
+        cluster.kube.apply([data])
+
+    put(json.dumps(changed))
+    kubectl.eventually('- "9000"', *probe)
+    yield
+    put(before)
+    until(lambda: '- "9000"' not in kubectl(*probe), "the setting to be gone", timeout=15)
+
+
+def test_a_mesh_that_changed_is_found_and_explained(lab_run: Run, bypass: None) -> None:
+    code, said, folder = lab_run("tcp_mtls")
+    assert code == 1, said
+    found = summary(folder)["verdicts"]["tcp_mtls"]["C2"]
+    assert (found["as_posted"], found["wire"]) == ("reproduced", "plaintext")
+    assert found["agreement"] == "differs"
+    assert "expected not reproduced / reproduced" in said
+    assert "Exit code 1" in said
