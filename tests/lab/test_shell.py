@@ -37,7 +37,8 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_the_command_too(tmp_path: Path) -> None:
     script = (
-        "from pathlib import Path\nfrom lab import shell\n"
+        "import signal\nfrom pathlib import Path\nfrom lab import shell\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         "tell = lambda line: print(line, end='', flush=True)\n"
         "shell.run(['sh', '-c', 'echo $$ >&2; exec sleep 60'], cwd=Path.cwd(), each=tell)\n"
     )

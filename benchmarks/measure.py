@@ -1,0 +1,174 @@
+"""Measures the lab on this machine and writes benchmarks/results.json and README.md's table.
+
+    .venv/bin/python benchmarks/measure.py first_mtls memory judge reproduce
+    .venv/bin/python benchmarks/measure.py time cold -- make reproduce      (any command)
+
+Nothing is asserted: machines are noisy. Every number in prose comes from here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from clusters.embedded import host
+from clusters.embedded.cluster import Embedded
+from lab import store
+from lab.failure import World
+from lab.wait import until
+from lab.world import deploy, wait_ready
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+ROUNDS = 5
+WHAT = {
+    "first_mtls": ("nothing, binaries cached, to the first request under STRICT mTLS", "10 s"),
+    "reproduce": ("`make reproduce`, cached", "60 s"),
+    "judge": ("judging all stored runs", "1 s"),
+    "memory": ("control plane and four sidecars, PSS", "1.3 GB"),
+    "cold": ("empty caches to the table", "18 min"),
+    "test": ("`make test`, cached", "5 min"),
+}
+
+
+def first_mtls() -> dict[str, object]:
+    """Seconds from nothing to an answered request that only mutual TLS can have carried."""
+    seconds = [_first_mtls(lambda _cluster: None) for _ in range(ROUNDS)]
+    return {"seconds": [round(s, 2) for s in seconds]}
+
+
+def _first_mtls(then: Callable[[Embedded], None]) -> float:
+    cluster = Embedded(f"bench-{os.getpid()}")
+    began = time.monotonic()
+    cluster.up(lambda _step: None, owned=True)
+    try:
+        world = World("posted", "during", "", ("client", "httpbin"), "STRICT", "ISTIO_MUTUAL")
+        live = deploy(cluster, world, "bench", "bench")
+        wait_ready(cluster, live)
+        argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://httpbin:8000/get"]
+        until(
+            lambda: cluster.exec(live.pods["client"], argv).stdout == b"200",
+            "an answer",
+            timeout=30,
+            every=0.05,
+        )
+        took = time.monotonic() - began
+        then(cluster)
+        return took
+    finally:
+        cluster.down()
+
+
+def memory() -> dict[str, object]:
+    """Bytes (PSS) of every process of a cluster with four sidecars, by program."""
+    found: dict[str, int] = {}
+
+    def weigh(cluster: Embedded) -> None:
+        world = World("plain", "before", "", ("client", "httpbin"), "DISABLE", "DISABLE")
+        wait_ready(cluster, deploy(cluster, world, "bench", "bench"))
+        first = host.first_pid(cluster.state)
+        assert first
+        namespace = Path(f"/proc/{host.children(first)[0]}/ns/pid").readlink()
+        for entry in Path("/proc").glob("[0-9]*"):
+            if _namespace_of(entry, namespace):
+                name = (entry / "comm").read_text().strip()
+                found[name] = found.get(name, 0) + _pss(entry)
+
+    _first_mtls(weigh)
+    ordered = dict(sorted(found.items(), key=lambda item: -item[1]))
+    shares = {name: size // 10**6 for name, size in ordered.items() if size > 10**6}
+    return {"megabytes": sum(found.values()) // 10**6, "of": shares}
+
+
+def _namespace_of(entry: Path, wanted: Path) -> bool:
+    """In the cluster's pid namespace, or in a container's inside it."""
+    try:
+        status = (entry / "status").read_text()
+        inside = len(re.findall(r"\d+", re.search(r"NSpid:(.*)", status)[1])) > 1  # type: ignore[index]
+        return inside or (entry / "ns/pid").readlink() == wanted
+    except (OSError, TypeError):
+        return False
+
+
+def _pss(entry: Path) -> int:
+    text = (entry / "smaps_rollup").read_text()
+    return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024  # type: ignore[index]
+
+
+def reproduce() -> dict[str, object]:
+    """Seconds of `make reproduce` with no cluster up."""
+    return {"seconds": [_timed(["make", "reproduce"]) for _ in range(3)]}
+
+
+def judge() -> dict[str, object]:
+    """Seconds to judge every stored run, and how many there were."""
+    argv = [sys.executable, "-m", "lab", "judge"]
+    return {"seconds": [_timed(argv) for _ in range(ROUNDS)], "runs": len(store.stored())}
+
+
+def _timed(argv: list[str]) -> float:
+    began = time.monotonic()
+    done = subprocess.run(argv, cwd=store.ROOT, stdout=subprocess.DEVNULL)
+    if done.returncode not in (0, 3):
+        sys.exit(f"{' '.join(argv)} ended with {done.returncode}")
+    return round(time.monotonic() - began, 2)
+
+
+def machine() -> str:
+    """Cores, memory and kernel, without names."""
+    kilobytes = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])  # type: ignore[index]
+    kernel = os.uname().release.split("-")[0]
+    return f"{os.cpu_count()} cores, {kilobytes / 2**20:.0f} GiB, Linux {kernel}"
+
+
+def readme(results: dict[str, dict[str, object]]) -> str:
+    """The table of what was measured."""
+    lines = ["| what | measured | goal |\n|---|---|---|\n"]
+    for name, (what, goal) in WHAT.items():
+        found = results.get(name)
+        if found:
+            lines.append(f"| {what} | {_said(found)} | {goal} |\n")
+    head = (HERE / "README.md").read_text().partition("<!-- results -->")[0]
+    return f"{head}<!-- results -->\n{''.join(lines)}"
+
+
+def _said(found: dict[str, object]) -> str:
+    text = f"{found['megabytes']} MB" if "megabytes" in found else _seconds(found["seconds"])
+    runs = f" ({found['runs']} runs)" if "runs" in found else ""
+    return f"{text}{runs}; {found['machine']}, {found['date']}"
+
+
+def _seconds(seconds: object) -> str:
+    assert isinstance(seconds, list)
+    middle = statistics.median(seconds)
+    shown = f"{middle / 60:.1f} min" if middle > 120 else f"{middle:.1f} s"
+    if len(seconds) == 1:
+        return shown
+    return f"{shown} (median of {len(seconds)}, {min(seconds)} to {max(seconds)})"
+
+
+def main(argv: list[str]) -> int:
+    """Measure what is named, and write both files."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if argv[:1] == ["time"]:
+        measured = {argv[1]: {"seconds": [_timed(argv[argv.index("--") + 1 :])]}}
+    else:
+        known = {f.__name__: f for f in (first_mtls, memory, judge, reproduce)}
+        measured = {name: known[name]() for name in argv or known}
+    for name, found in measured.items():
+        results[name] = {**found, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
+        print(name, json.dumps(results[name]))
+    store.write_json(RESULTS, results)
+    store.write_text(HERE / "README.md", readme(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
