@@ -110,7 +110,7 @@ class Story:
                     f"{seen.marker_count}x",
                 )
             )
-        header = ("call", "on the wire", "first bytes from the client", "SNI", "marker read")
+        header = ("call", "on the wire", "first bytes of its connection", "SNI", "marker read")
         return Table("Packets at both pods' eth0", header, tuple(rows))
 
     def log(self, *names: str) -> Table:
