@@ -70,12 +70,11 @@ def answered(*names: str, status: int = 0) -> Check:
 
     def look(seen: Observation) -> Finding:
         record = seen.record
-        good = record.outcome == "answered" and status in (0, record.status)
-        good = good and record.marker in record.received
-        wanted = f"answered {status or ''}".strip()
-        return Finding(
-            good, f"expected {wanted}, saw {record.outcome} {record.status or ''}".strip()
-        )
+        came_back = record.marker in record.received
+        good = record.outcome == "answered" and status in (0, record.status) and came_back
+        wanted, saw = (f"answered {status or ''}", f"{record.outcome} {record.status or ''}")
+        without = " without its marker" if record.received and not came_back else ""
+        return Finding(good, f"expected {wanted.strip()}, saw {saw.strip()}{without}")
 
     return each(*names, look=look)
 
