@@ -47,19 +47,18 @@ def wire(claim: ClaimVerdict) -> str:
 
 
 def proofs(verdict: Verdict) -> list[str]:
-    """Three lines for each failure: what was sent, first bytes, how often the marker was found."""
+    """What was sent, the first bytes on the wire, how often the marker was found, who answered."""
     claim = verdict.claims[0]
     proof = claim.proof
     if proof is None:
         return [f"{verdict.failure}: no proof was recorded"]
-    peer = f"; the server's proxy names {proof.peer}" if proof.peer else ""
-    sni = f" to {proof.sni}" if proof.sni else ""
-    return [
+    lines = [
         f"{verdict.failure}",
         f"  sent        {proof.typed}",
-        f"  on the wire {proof.first_bytes}  |{proof.first_text}|{sni}",
-        f"  marker      found {proof.marker_count}x in {proof.client_bytes} bytes sent{peer}",
+        f"  on the wire {proof.first_bytes}  |{proof.first_text}|",
+        f"  marker      found {proof.marker_count}x in {proof.client_bytes} bytes sent",
     ]
+    return [*lines, f"  peer        {proof.peer}, says the server's proxy"] if proof.peer else lines
 
 
 def reasons(verdict: Verdict) -> list[str]:

@@ -82,7 +82,8 @@ class _Log:
 
     def __call__(self, line: str) -> None:
         stamped = f"{time.monotonic() - self._began:6.1f} s  {line}"
-        print(stamped, flush=True)
+        room = shutil.get_terminal_size((100, 24)).columns
+        print(stamped if len(stamped) <= room else f"{stamped[: room - 3]}...", flush=True)
         with self._path.open("a") as file:
             file.write(stamped + "\n")
 
@@ -152,7 +153,7 @@ def _follow(processes: dict[str, subprocess.Popen[bytes]], folder: Path, say: _L
             path = folder / name / "progress.log"
             lines = path.read_text().splitlines() if path.exists() else []
             for line in lines[told[name] :]:
-                say(f"{name}  {line if len(line) < 96 else line[:93] + '...'}")
+                say(f"{name}  {line}")
             told[name] = len(lines)
         return ended
 
