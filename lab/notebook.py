@@ -10,7 +10,10 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import os
+import signal
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,9 +126,19 @@ def execute(name: str, folder: Path, values: dict[str, Any]) -> None:
     )
 
 
+def _end_with_caller() -> None:
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main(argv: list[str]) -> int:
-    """`python -m lab.notebook NAME FOLDER JSON`: one notebook, in a process of its own."""
+    """`python -m lab.notebook NAME FOLDER JSON`: one notebook, in a process of its own.
+
+    It ends when its standard input does: however the runner ends, nothing goes on behind it.
+    (The kernel watches this process in the same way, by itself.)
+    """
     name, folder, values = argv
+    threading.Thread(target=_end_with_caller, daemon=True).start()
     execute(name, Path(folder), json.loads(values))
     return 0
 

@@ -136,7 +136,7 @@ def _start(name: str, folder: Path, values: dict[str, str]) -> subprocess.Popen[
     with (place / "notebook.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "lab.notebook", *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # never written to: it ends when this process does
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -162,6 +162,8 @@ def _follow(processes: dict[str, subprocess.Popen[bytes]], folder: Path, say: _L
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """A notebook and its kernel, when the run ends before them."""
+    if process.stdin:
+        process.stdin.close()
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         try:

@@ -125,6 +125,7 @@ class Embedded:
     def down(self) -> None:
         with host.locked(self.state):
             self._end()
+        host.sweep()
 
     def _end(self) -> None:
         host.end(self.state)

@@ -198,6 +198,15 @@ def end(state: Path) -> None:
     shutil.rmtree(state, ignore_errors=True)
 
 
+def sweep() -> None:
+    """Remove what clusters left that ended by themselves, or with the process that owned them."""
+    for lock in states().glob("*.lock"):
+        state = lock.with_suffix("")
+        with contextlib.suppress(LabError), locked(state):  # else somebody is at it now
+            if first_pid(state) is None:
+                shutil.rmtree(state, ignore_errors=True)
+
+
 def children(pid: int) -> list[int]:
     """The process ids of a process's children; none when it has ended."""
     try:

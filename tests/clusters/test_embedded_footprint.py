@@ -120,6 +120,9 @@ def test_killing_the_process_that_owns_it_ends_all_of_it(own: Embedded) -> None:
         owner.kill()
     until(lambda: gone(own), "the cluster to end with its owner", timeout=15)
     assert listing() == before
+    Embedded("another").down()  # anyone's `down` sweeps what dead ones left
+    assert not own.state.exists()
+    assert not own.state.with_name(f"{own.name}.lock").exists()
 
 
 def test_a_control_plane_process_that_dies_ends_the_cluster_and_is_named(own: Embedded) -> None:

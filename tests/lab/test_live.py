@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -76,6 +77,27 @@ def test_with_the_world_turned_round_the_marker_is_read_and_the_verdict_turns(la
     found = summary(folder)["verdicts"]["tcp_mtls"]["C2"]
     assert (found["as_posted"], found["wire"]) == ("reproduced", "plaintext")
     assert "plaintext, marker read 2x" in said
+
+
+def test_killing_the_runner_ends_its_notebooks_and_kernels(
+    cluster: Embedded, tmp_path: Path
+) -> None:
+    env = {**os.environ, "LAB_CLUSTER_NAME": cluster.name, "LAB_RUNS": str(tmp_path)}
+    argv = [sys.executable, "-m", "lab", "run", "tcp_mtls"]
+    with subprocess.Popen(argv, cwd=store.ROOT, env=env, stdout=subprocess.DEVNULL) as runner:
+        until(lambda: list(tmp_path.glob("*/tcp_mtls/progress.log")), "a first call", timeout=60)
+        runner.kill()
+    place = str(tmp_path)
+
+    def alive() -> list[str]:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if f"LAB_RUNS={place}" in (entry / "environ").read_text(errors="replace"):
+                    found.append(entry.name)
+        return found
+
+    until(lambda: not alive(), "its processes to end", timeout=15)
 
 
 @pytest.fixture
