@@ -96,6 +96,10 @@ class Cluster(Protocol):
     def kube(self) -> Kube:
         """The Kubernetes API of this cluster."""
 
+    @property
+    def lock(self) -> Path:
+        """A file whose lock guards changes of the whole mesh."""
+
     def offers(self) -> frozenset[str]:
         """Abilities a failure may need: `sidecar`, `capture`, `mesh-scope`."""
 

@@ -15,19 +15,33 @@ from clusters.kube import ApiError
 from lab import proxy
 from lab.errors import LabError
 from lab.evidence import CallRecord
-from lab.failure import Call
+from lab.failure import Call, fill
 from lab.world import LiveWorld
 
 SECONDS = 15.0
 """A call that has no answer by then is recorded as lost."""
 TLS_COUNTERS = "listener.*ssl.(fail_verify_no_cert|fail_verify_error|handshake)$"
 _CURL = {7: "refused", 28: "hang", 35: "not_tls", 52: "closed", 55: "reset", 56: "reset"}
+_CURL[60] = "tls_untrusted_issuer"
+# One refusal has several codes, as curl meets it while it reads or while it writes.
+_CURL_WORDS = {
+    "alert certificate required": "tls_client_certificate_required",
+    "wrong version number": "not_tls",
+    "reset by peer": "reset",
+    "unexpected eof": "closed",
+    "SSL_ERROR_SYSCALL": "closed",
+}
 
 
-def make(call: Call, cluster: Cluster, live: LiveWorld) -> CallRecord:
-    """Make a call once. A lost answer is recorded as lost; nothing is tried again."""
+def make(
+    call: Call, cluster: Cluster, live: LiveWorld, act: str = "", since: float = 0.0
+) -> CallRecord:
+    """Make a call once. A lost answer is recorded as lost; nothing is tried again.
+
+    since: when the configuration that it is made under was seen active, Unix seconds.
+    """
     marker, request_id = f"lab-{secrets.token_hex(12)}", str(uuid.uuid4())
-    typed = call.command.format(marker=marker, namespace=live.namespace)
+    typed = fill(call.command, {"marker": marker, "namespace": live.namespace})
     blank = CallRecord(
         name=call.name,
         world=call.world,
@@ -38,6 +52,9 @@ def make(call: Call, cluster: Cluster, live: LiveWorld) -> CallRecord:
         ended=time.time(),
         code=-1,
         outcome="error",
+        act=act,
+        step=call.step,
+        since=since,
     )
     if call.source == "api":
         return _apply(call, cluster, live, blank)
@@ -49,7 +66,9 @@ def make(call: Call, cluster: Cluster, live: LiveWorld) -> CallRecord:
 
 def _in_pod(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
     argv = shlex.split(blank.typed)
-    reads = {"curl": _curl, "say": _told, "tls-probe": _told}[argv[0]]
+    reads = _READERS[argv[0]]
+    if argv[0] == "grpcurl":
+        argv[1:1] = ["-max-time", "10", "-H", f"x-request-id: {blank.request_id}"]
     if argv[0] == "curl":
         # Told to stderr, beside the command that people read: ports, status, the error's words.
         extra = ["--max-time", "10", "-H", f"x-request-id: {blank.request_id}"]
@@ -61,7 +80,7 @@ def _in_pod(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) ->
     rose = {name: after[name] - before.get(name, 0) for name in after}
     rest = {name: count for name, count in rose.items() if count}
     fields = reads(done)
-    request_id = blank.request_id if argv[0] == "curl" else ""
+    request_id = blank.request_id if argv[0] in ("curl", "grpcurl") else ""
     return _with(
         blank,
         started=done.started,
@@ -85,14 +104,23 @@ def _curl(done: Completed) -> dict[str, Any]:
     said, _, told = text.rpartition("{")
     facts = json.loads("{" + told) if told else {}
     status = int(facts.get("http_code") or 0)
-    outcome = "answered" if done.code == 0 else _CURL.get(done.code, "error")
+    words = (outcome for words, outcome in _CURL_WORDS.items() if words in said)
+    outcome = "answered" if done.code == 0 else next(words, _CURL.get(done.code, "error"))
     return {
         "outcome": outcome,
         "status": status,
         "local_port": int(facts.get("local_port") or 0),
         "received": done.stdout.decode(errors="replace")[:4000],
-        "error": said.strip(),
+        "error": said.strip()[-4000:],
     }
+
+
+def _grpcurl(done: Completed) -> dict[str, Any]:
+    said = done.stderr.decode(errors="replace").strip()
+    received = done.stdout.decode(errors="replace")[:4000]
+    return {"outcome": "answered" if done.code == 0 else "error", "received": received} | (
+        {"error": said[-4000:]} if said else {}
+    )
 
 
 def _told(done: Completed) -> dict[str, Any]:
@@ -128,8 +156,8 @@ def _apply(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> 
     """Give a manifest to the API server, as `kubectl apply -f` does."""
     started = time.time()
     try:
-        manifest = call.manifest.format(namespace=live.namespace, rule=live.world.rule)
-        cluster.kube.apply(manifest)
+        values = {"namespace": live.namespace, "rule": live.world.rule}
+        cluster.kube.apply(fill(call.manifest, values))
         said, outcome, code = "configured", "answered", 0
     except ApiError as refused:
         said, outcome, code = refused.message, "refused", 1
@@ -142,6 +170,9 @@ def _with(record: CallRecord, **fields: Any) -> CallRecord:
     import dataclasses
 
     return dataclasses.replace(record, **fields)
+
+
+_READERS = {"curl": _curl, "grpcurl": _grpcurl, "say": _told, "tls-probe": _told}
 
 
 def foreign_certificate(namespace: str) -> bytes:

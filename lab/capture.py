@@ -9,7 +9,6 @@ from clusters.base import Capture, Cluster
 from lab.errors import LabError
 from lab.evidence import CaptureRecord, digest
 from lab.wait import until
-from lab.workloads.manifests import SERVED
 from lab.world import LiveWorld
 
 INTERFACES = ("eth0", "lo")
@@ -17,10 +16,10 @@ OUTBOUND_LISTENER = 15001
 
 
 class Captures:
-    """One tcpdump for each pod and interface of a world."""
+    """One tcpdump for each pod and interface of a world, for one act."""
 
-    def __init__(self, cluster: Cluster, live: LiveWorld, folder: Path) -> None:
-        self._cluster, self._live, self._folder = cluster, live, folder
+    def __init__(self, cluster: Cluster, live: LiveWorld, folder: Path, act: str) -> None:
+        self._cluster, self._live, self._folder, self._act = cluster, live, folder, act
         self._running: dict[tuple[str, str], Capture] = {}
         self.records: list[CaptureRecord] = []
         self.problems: list[str] = []
@@ -44,14 +43,12 @@ class Captures:
 
     def _filter(self) -> str:
         """Target ports, Service ports, and the listener that outbound traffic is sent to."""
-        ports = {OUTBOUND_LISTENER}
-        for name in self._live.world.workloads:
-            for port, target in SERVED.get(name, {}).items():
-                ports |= {port, target}
+        ports = {OUTBOUND_LISTENER} | self._live.all_ports
         return " or ".join(f"tcp port {port}" for port in sorted(ports))
 
     def _path(self, key: tuple[str, str]) -> Path:
-        return self._folder / f"{self._live.world.name}-{key[0]}-{key[1]}.pcap"
+        act = f"-{self._act}" if self._act else ""
+        return self._folder / f"{self._live.world.name}{act}-{key[0]}-{key[1]}.pcap"
 
     def stop(self) -> None:
         """End all of them once the last packets are in, and record what they hold."""
@@ -77,5 +74,5 @@ class Captures:
             self.problems.append(f"capture of {' '.join(key)}: {problem}")
             return
         file = f"captures/{path.name}"
-        record = CaptureRecord(*key, file, stats.captured, stats.dropped, digest(path))
+        record = CaptureRecord(*key, self._act, file, stats.captured, stats.dropped, digest(path))
         self.records.append(record)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.failure import Check
-from lab.observe import Case, Observation
+from lab.observe import FINAL_HOP, Case, Observation
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,16 @@ def secured(*names: str) -> Check:
     return each(*names, look=look)
 
 
+def secured_answer(*names: str) -> Check:
+    """Answered, and mutual TLS on the wire."""
+    return all_of(answered(*names), secured(*names))
+
+
+def secured_hops(*names: str) -> Check:
+    """Answered through a gateway, and mutual TLS before and behind it."""
+    return all_of(answered(*names), secured(*names, *(name + FINAL_HOP for name in names)))
+
+
 def readable(*names: str) -> Check:
     """Plaintext on the wire: the call's marker can be read between the pods."""
 
@@ -126,6 +136,89 @@ def went_to(*names: str, cluster: str) -> Check:
             return Finding(None, "the client's proxy has no line of it")
         found = str(seen.client_line.get("upstream_cluster"))
         return Finding(found.startswith(cluster), f"expected {cluster}, saw {found}")
+
+    return each(*names, look=look)
+
+
+def refused_upgrade(*names: str) -> Check:
+    """The caller's own proxy answers 403 `upgrade_failed`, and nothing crosses the wire."""
+
+    def look(seen: Observation) -> Finding:
+        details = str((seen.client_line or {}).get("response_code_details"))
+        if seen.client_line is None or seen.wire.security == "unknown":
+            return Finding(None, seen.client.why if seen.client_line is None else seen.wire.why)
+        crossed = seen.wire.security != "none"
+        good = seen.record.status == 403 and details == "upgrade_failed" and not crossed
+        told = f"saw {seen.record.status} by {details}, on the wire: {seen.wire.security}"
+        return Finding(good, f"expected 403 by the client's proxy (upgrade_failed), {told}")
+
+    return each(*names, look=look)
+
+
+def reached(*names: str, status: int = 0, protocol: str = "") -> Check:
+    """The application itself answered, through both proxies: each says `via_upstream`."""
+
+    def look(seen: Observation) -> Finding:
+        lines = (seen.client_line, seen.server_line)
+        if None in lines:
+            return Finding(None, "a proxy has no line of it")
+        found = [str((line or {}).get("response_code_details")) for line in lines]
+        spoken = str((seen.server_line or {}).get("protocol"))
+        good = found == ["via_upstream"] * 2 and status in (0, seen.record.status)
+        good = good and protocol in ("", spoken)
+        told = f"{seen.record.status}, {' and '.join(found)}, server's side {spoken}"
+        return Finding(good, f"expected the application's own answer {status or ''}, saw {told}")
+
+    return each(*names, look=look)
+
+
+def came_out(*names: str, outcomes: tuple[str, ...]) -> Check:
+    """The caller met one of these outcomes."""
+
+    def look(seen: Observation) -> Finding:
+        found = seen.record.outcome
+        said = seen.record.error.splitlines()[-1:] or [""]
+        expected = " or ".join(outcomes)
+        return Finding(found in outcomes, f"expected {expected}, saw {found} {said[0]}".strip())
+
+    return each(*names, look=look)
+
+
+def application_logged(*names: str, spoke: str = "", words: str = "") -> Check:
+    """The application's own log: what reached it (`tls`, `http`), and what it complained of."""
+
+    def look(seen: Observation) -> Finding:
+        line = seen.app_line
+        if line is None:
+            return Finding(None, "the application has no line of it")
+        found, error = str(line.get("spoke")), str(line.get("error") or "no complaint")
+        good = spoke in ("", found) and words in error
+        return Finding(good, f"expected {spoke} {words}, its log says {found}: {error}")
+
+    return each(*names, look=look)
+
+
+def shows_sni(*names: str, sni: str) -> Check:
+    """The name asked for that a passive reader sees on the wire begins like this."""
+
+    def look(seen: Observation) -> Finding:
+        if seen.wire.security == "unknown":
+            return Finding(None, seen.wire.why)
+        found = str(seen.wire.facts.get("sni", ""))
+        return Finding(found.startswith(sni), f"expected SNI {sni}..., saw {found or 'none'}")
+
+    return each(*names, look=look)
+
+
+def protocol_error(*names: str) -> Check:
+    """The server's proxy took it for broken HTTP: 400 with flag DPE."""
+
+    def look(seen: Observation) -> Finding:
+        line = seen.server_line
+        if line is None:
+            return Finding(None, "the server's proxy has no line of it")
+        found = f"{line.get('response_code')} {line.get('response_flags')}"
+        return Finding(found == "400 DPE", f"expected 400 DPE, saw {found}")
 
     return each(*names, look=look)
 

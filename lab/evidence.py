@@ -16,7 +16,7 @@ from typing import Any
 from lab.errors import BadEvidence
 from lab.store import write_text
 
-SCHEMA = 1
+SCHEMA = 2
 _SECRETS = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
     re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"),
@@ -43,14 +43,24 @@ class PodRecord:
 
 @dataclass(frozen=True)
 class CaptureRecord:
-    """Packets of one interface of one pod."""
+    """Packets of one interface of one pod, during one act."""
 
     pod: str
     interface: str
+    act: str
     file: str
     packets: int
     dropped: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class ServiceRecord:
+    """A Service as the API server holds it."""
+
+    cluster_ip: str
+    targets: dict[str, int]
+    """Service port -> target port."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +72,14 @@ class WorldRecord:
     mtls: str
     rule: str
     pods: dict[str, PodRecord]
-    services: dict[str, str]
-    """Workload -> ClusterIP."""
+    services: dict[str, ServiceRecord]
     captures: tuple[CaptureRecord, ...]
-    active: dict[str, str]
-    """What the proxies' own dumps say is active, per workload and port."""
     secrets: tuple[str, ...] = ()
     """Names of Secrets in the namespace: certificates that somebody would have to manage."""
 
-    def capture(self, pod: str, interface: str) -> CaptureRecord | None:
-        found = (c for c in self.captures if (c.pod, c.interface) == (pod, interface))
+    def capture(self, pod: str, interface: str, act: str) -> CaptureRecord | None:
+        wanted = (pod, interface, act)
+        found = (c for c in self.captures if (c.pod, c.interface, c.act) == wanted)
         return next(found, None)
 
 
@@ -90,6 +98,11 @@ class CallRecord:
     code: int
     outcome: str
     """answered, reset, closed, hang, refused, not_tls, tls_..., or error."""
+    act: str = ""
+    """Empty for the failure's own calls; `remedies` or `mesh` for those that try remedies."""
+    step: str = ""
+    since: float = 0.0
+    """When the configuration of its step was seen active, Unix seconds."""
     status: int = 0
     local_port: int = 0
     received: str = ""
@@ -118,6 +131,8 @@ class Evidence:
     calls: tuple[CallRecord, ...]
     problems: tuple[str, ...] = ()
     """What went wrong while recording; each makes what depends on it inconclusive."""
+    untried: dict[str, str] = field(default_factory=dict)
+    """Remedy -> why it could not be tried as it must be."""
     schema: int = SCHEMA
 
     def call(self, name: str) -> CallRecord | None:
@@ -158,11 +173,12 @@ def _evidence(data: dict[str, Any]) -> Evidence:
 def _world(data: dict[str, Any]) -> WorldRecord:
     pods = {name: PodRecord(**pod) for name, pod in data["pods"].items()}
     captures = tuple(CaptureRecord(**capture) for capture in data["captures"])
+    services = {name: ServiceRecord(**service) for name, service in data["services"].items()}
     for capture in captures:
         if Path(capture.file).is_absolute() or ".." in Path(capture.file).parts:
             raise BadEvidence(f"capture {capture.file!r} would lie outside the evidence")
-    rest = {**data, "pods": pods, "captures": captures, "secrets": tuple(data["secrets"])}
-    return WorldRecord(**rest)
+    rest = {"pods": pods, "services": services, "captures": captures}
+    return WorldRecord(**{**data, **rest, "secrets": tuple(data["secrets"])})
 
 
 def redact(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -17,26 +17,72 @@ if TYPE_CHECKING:
 
 Phase = Literal["before", "during", "after"]
 PHASES: tuple[Phase, ...] = ("before", "during", "after")
-Mtls = Literal["STRICT", "PERMISSIVE", "DISABLE"]
-Rule = Literal["ISTIO_MUTUAL", "DISABLE", ""]
+Step = Literal["", "broken", "changed", "restored"]
+STEPS: tuple[Step, ...] = ("broken", "changed", "restored")
+"""A remedy is tried on what fails: as it is, with the remedy, and with it taken back."""
+Scope = Literal["namespace", "mesh"]
 Word = Literal["reproduced", "fails otherwise", "not reproduced", "inconclusive", "skipped"]
+RemedyWord = Literal["heals", "does not heal", "not needed", "inconclusive", "skipped"]
 Check = Callable[["Case"], "Finding"]
+CheckOf = Callable[..., Check]
+"""A check that still wants the names of its calls."""
 
 PEER_AUTHENTICATION = """\
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
-metadata: {{name: default, namespace: {namespace}}}
-spec: {{mtls: {{mode: {mtls}}}}}
+metadata: {name: default, namespace: {namespace}}
+spec: {mtls: {mode: {mtls}}}
 """
 # The post's own rule, in the version it names; only the namespace is a parameter.
 DESTINATION_RULE = """\
 apiVersion: networking.istio.io/v1alpha3
 kind: DestinationRule
-metadata: {{name: default, namespace: {namespace}}}
+metadata: {name: default, namespace: {namespace}}
 spec:
   host: "*.{namespace}.svc.cluster.local"
-  trafficPolicy: {{tls: {{mode: {rule}}}}}
+  trafficPolicy: {tls: {mode: {rule}}}
 """
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """The text with each `{name}` of these values filled in; other braces are YAML or JSON."""
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), text)
+
+
+@dataclass(frozen=True)
+class Port:
+    """One port of a Service. Its name is what Istio reads the protocol from."""
+
+    name: str
+    number: int
+    target: int
+    app_protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A Service as it is applied; `{parameter}` in a port's name is filled in."""
+
+    name: str
+    workload: str
+    ports: tuple[Port, ...]
+
+    @property
+    def manifest(self) -> str:
+        """YAML, with parameters still open."""
+        lines = [
+            "apiVersion: v1",
+            "kind: Service",
+            f"metadata: {{name: {self.name}}}",
+            "spec:",
+            f"  selector: {{app: {self.workload}}}",
+            "  ports:",
+        ]
+        for port in self.ports:
+            lines += [f"  - port: {port.number}", f"    targetPort: {port.target}"]
+            lines += [f"    name: {port.name}"] if port.name else []
+            lines += [f"    appProtocol: {port.app_protocol}"] if port.app_protocol else []
+        return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True)
@@ -52,17 +98,18 @@ class World:
     about: str
     workloads: tuple[str, ...]
     """Names of functions in lab.workloads.manifests."""
-    mtls: Mtls
-    rule: Rule
+    services: tuple[Service, ...]
+    mtls: str = ""
+    """PeerAuthentication mode; empty: none is applied, and the mesh's default holds."""
+    rule: str = ""
     """TLS mode of the post's DestinationRule; empty: the rule is not applied."""
 
     @property
     def policy(self) -> str:
         """The policy as YAML, with `{namespace}` still open."""
-        texts = [PEER_AUTHENTICATION.replace("{mtls}", self.mtls)]
-        if self.rule:
-            texts.append(DESTINATION_RULE.replace("{rule}", self.rule))
-        return "---\n".join(texts)
+        texts = [PEER_AUTHENTICATION] if self.mtls else []
+        texts += [DESTINATION_RULE] if self.rule else []
+        return "---\n".join(fill(text, {"mtls": self.mtls, "rule": self.rule}) for text in texts)
 
 
 @dataclass(frozen=True)
@@ -79,7 +126,20 @@ class Call:
     """Service port; 0 for a call to the API server."""
     command: str
     manifest: str = ""
-    """What `api` is given, with `{namespace}` and the world's `{rule}` still open."""
+    """What `api` is given."""
+    service: str = ""
+    """Service that is asked, where it is not named like the workload."""
+    through: str = ""
+    """`gateway:9005`: workload and port that stand between. The call has two hops then."""
+    step: Step = ""
+
+    @property
+    def asked(self) -> tuple[str, str, int]:
+        """(workload, Service, port) that the caller itself asks."""
+        if self.through:
+            workload, _, port = self.through.partition(":")
+            return workload, self.service or workload, int(port)
+        return self.to, self.service or self.to, self.port
 
 
 @dataclass(frozen=True)
@@ -116,12 +176,58 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Pin:
-    """What a claim's answers are known to be, for a range of versions and kinds of cluster."""
+class Change:
+    """What a remedy changes: manifests as they stand, and as they are with it.
 
+    What is only in `after` is deleted when the remedy is taken back.
+    """
+
+    before: str = ""
+    after: str = ""
+
+
+def renamed(service: Service, name: str, app_protocol: str = "") -> Change:
+    """One field of a Service's first port: its name, or its appProtocol."""
+    port = replace(service.ports[0], name=name, app_protocol=app_protocol)
+    return Change(service.manifest, replace(service, ports=(port,)).manifest)
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Something that is said to heal a failure; tried on it, and taken back again."""
+
+    name: str
     claim: str
-    as_posted: Word
-    today: Word
+    says: str
+    price: str
+    """What it costs whoever uses it, in a sentence."""
+    call: Call
+    """Made three times: as it fails, with the change, and with the change taken back."""
+    broken: CheckOf
+    """Of a call's name: it fails as this failure does."""
+    healed: CheckOf
+    change: Change = Change()
+    instead: Call | None = None
+    """What is called with the change, where the caller has to do something else."""
+    seen_at: tuple[str, ...] = ("client",)
+    """Workloads whose proxies must be seen to hold the change."""
+    needed: Check | None = None
+    """Whether there is anything to heal; else `broken` of the first call says so."""
+    scope: Scope = "namespace"
+
+    def call_of(self, step: Step) -> Call:
+        """The call of one step, named `<remedy>:<step>`."""
+        call = self.instead if self.instead and step == "changed" else self.call
+        return replace(call, name=f"{self.name}:{step}", step=step)
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What a claim or a remedy is known to be, for a range of versions and kinds of cluster."""
+
+    of: str
+    words: tuple[str, ...]
+    """As posted and today's form of a claim; the one word of a remedy."""
     why: str
     istio: str = ">=1.31,<1.32"
     clusters: tuple[str, ...] = ("embedded", "kind")
@@ -140,6 +246,8 @@ class Parameter:
     about: str
     default: str
     allowed: tuple[str, ...]
+    meaning: Mapping[str, str] = field(default_factory=dict)
+    """What a value stands for in commands and manifests, where not for itself."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +265,7 @@ class Failure:
     controls: tuple[Control, ...]
     """Healthy before, readable when nothing is secured, and so on."""
     pins: tuple[Pin, ...]
+    remedies: tuple[Remedy, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     needs: frozenset[str] = frozenset({"sidecar", "capture"})
     try_next: tuple[str, ...] = ()
@@ -167,9 +276,15 @@ class Failure:
     def calls_in(self, world: str) -> tuple[Call, ...]:
         return tuple(call for call in self.calls if call.world == world)
 
-    def pin(self, claim: str, istio: str, cluster: str) -> Pin | None:
-        """The pin for a claim on that stack; None means the stack is new to this failure."""
-        found = (p for p in self.pins if p.claim == claim and p.covers(istio, cluster))
+    @property
+    def all_calls(self) -> dict[str, Call]:
+        """Every call by its name, those of the remedies too."""
+        tried = (remedy.call_of(step) for remedy in self.remedies for step in STEPS)
+        return {call.name: call for call in (*self.calls, *tried)}
+
+    def pin(self, of: str, istio: str, cluster: str) -> Pin | None:
+        """The pin of a claim or remedy on that stack; None: the stack is new to this failure."""
+        found = (p for p in self.pins if p.of == of and p.covers(istio, cluster))
         return next(found, None)
 
 

@@ -35,6 +35,7 @@ def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
     missing = failure.needs - cluster.offers()
     if missing:
         raise NeedsUnmet(f"{failure.name} needs {', '.join(sorted(missing))}")
+    _ = cluster.kube  # its certificate files are removed at exit: after our namespaces, that is
     live = LiveRun(failure, cluster, folder, values, tell)
     if not under_runner and not os.environ.get("KEEP"):
         atexit.register(live.close)

@@ -5,31 +5,39 @@ Everything is read again from the stored files; nothing that the run concluded i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import Call, Failure
-from lab.planes import Security, Seen, log, wire
-from lab.workloads.manifests import SERVED
+from lab.planes import Security, Seen, config, log, wire
 
 CLOCK_SLACK = 0.25
 """Seconds around a call in which its SYN may lie, where its port is not known."""
+FINAL_HOP = "/2"
+"""`see("x/2")` is the hop from the gateway to the workload, of a call `x` through a gateway."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One call: its record, what the wire says, what the server's proxy says."""
+    """One call, or one hop of it: its record, and what each plane says."""
 
     call: Call
     record: CallRecord
     wire: Seen
     server: Seen
+    client: Seen
+    config: Seen
     client_line: log.Line | None
     server_line: log.Line | None
     left_client: bool | None
     """Its bytes were seen on the client's own side; None: cannot be said."""
+    app_line: Mapping[str, Any] | None = None
+    """What the application that was asked wrote into its own log."""
 
     @property
     def security(self) -> Security:
@@ -44,6 +52,11 @@ class Observation:
         facts = self.wire.facts
         return _count(facts.get("marker_in_client")) + _count(facts.get("marker_in_server"))
 
+    @property
+    def planes(self) -> tuple[Seen, ...]:
+        """All answers, the wire's first."""
+        return (self.wire, self.server, self.client, self.config)
+
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) else 0
@@ -55,7 +68,7 @@ class Case:
     def __init__(self, failure: Failure, evidence: Evidence, folder: Path) -> None:
         self.failure, self.evidence, self.folder = failure, evidence, folder
         self._seen: dict[str, Observation | None] = {}
-        self._lines: dict[tuple[str, str], list[log.Line]] = {}
+        self._lines: dict[str, list[log.Line]] = {}
 
     def world(self, name: str) -> WorldRecord | None:
         return self.evidence.worlds.get(name)
@@ -68,68 +81,154 @@ class Case:
 
     @cached_property
     def calls(self) -> dict[str, Call]:
-        return {call.name: call for call in self.failure.calls}
+        return self.failure.all_calls
 
     def _observe(self, name: str) -> Observation | None:
-        record, call = self.evidence.call(name), self.calls[name]
+        wanted = name.removesuffix(FINAL_HOP)
+        record, call = self.evidence.call(wanted), self.calls[wanted]
         world = self.world(call.world)
         if record is None or record.lost or world is None:
             return None
         if call.source == "api":
             nothing = Seen("wire", wire.SOURCE, "none", "a request to the API server")
-            return Observation(call, record, nothing, nothing, None, None, None)
-        return self._planes(call, record, world)
+            return Observation(call, record, nothing, nothing, nothing, nothing, None, None, None)
+        if name != wanted:
+            return self._final_hop(call, record, world)
+        workload, service, port = call.asked
+        return self._hop(replace(call, to=workload, service=service, port=port), record, world)
 
-    def _planes(self, call: Call, record: CallRecord, world: WorldRecord) -> Observation:
+    def _final_hop(self, call: Call, record: CallRecord, world: WorldRecord) -> Observation | None:
+        """From the gateway on: its own line of the first hop names the port it went on from."""
+        first = self.see(record.name)
+        line = first.server_line if first else None
+        port = log.port_of((line or {}).get("upstream_local_address"))
+        if line is None or port is None:
+            return None
+        return self._hop(replace(call, source=call.asked[0], service=""), record, world, line)
+
+    def _hop(
+        self, call: Call, record: CallRecord, world: WorldRecord, line: log.Line | None = None
+    ) -> Observation:
+        """One hop; line: the sending proxy's, where the call's own ports do not find it."""
         client_ip = world.pods[call.source].ip
         address = f"{client_ip}:{record.local_port}" if record.local_port else ""
-        client_line = log.find(
-            self._log(world, call.source), request_id=record.request_id, address=address
-        )
+        logged = self._log(world, call.source)
+        client_line = line or log.find(logged, request_id=record.request_id, address=address)
         port = log.port_of((client_line or {}).get("upstream_local_address"))
         if not world.pods[call.source].sidecar:
             port = record.local_port or None
         wired = self._wire(call, record, world, port)
         peer = f"{client_ip}:{port}" if port else str(wired.facts.get("client", ""))
-        server_line = log.find(
-            self._log(world, call.to), request_id=record.request_id, address=peer
-        )
+        logged = self._log(world, call.to)
+        server_line = log.find(logged, request_id=record.request_id, address=peer)
         return Observation(
             call,
             record,
             wired,
             log.server_says(server_line),
+            log.client_says(client_line),
+            self._config(call, record, world),
             client_line,
             server_line,
             self._left_client(call, record, world),
+            self._app_line(call, record, world),
         )
 
     def _wire(self, call: Call, record: CallRecord, world: WorldRecord, port: int | None) -> Seen:
         """By the network-side port where it is known; else by when the call was made."""
-        captures = [self._capture(world, pod, "eth0") for pod in (call.source, call.to)]
+        captures = [self._capture(world, pod, "eth0", record.act) for pod in (call.source, call.to)]
         if captures[0] is None or captures[1] is None:
             return Seen("wire", wire.SOURCE, "unknown", "a pod's eth0 was not captured")
-        target = SERVED[call.to][call.port]
-        targets = ((world.pods[call.to].ip, target), (world.services[call.to], call.port))
+        asked = self._asked(call, world)
+        targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
         window = (record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK)
-        edge = wire.Edge(world.pods[call.source].ip, targets, port, None if port else window)
+        edge = wire.Edge(
+            world.pods[call.source].ip, targets, port, None if port else window, record.since
+        )
         return wire.read(edge, captures[0], captures[1], record.marker.encode())
 
+    def _asked(self, call: Call, world: WorldRecord) -> config.Route:
+        name = call.service or call.to
+        service = world.services[name]
+        return config.Route(
+            f"{name}.{world.namespace}.svc.cluster.local",
+            call.port,
+            service.cluster_ip,
+            service.targets[str(call.port)],
+            sends(call),
+        )
+
+    def _config(self, call: Call, record: CallRecord, world: WorldRecord) -> Seen:
+        views = []
+        for pod in (call.source, call.to):
+            view = self._view(world, pod, record) if world.pods[pod].sidecar else None
+            if view is None and world.pods[pod].sidecar:
+                why = f"the configuration of {pod} was not recorded"
+                return Seen("config", config.SOURCE, "unknown", why)
+            views.append(view)
+        return config.says(views[0], views[1], self._asked(call, world))
+
+    def _view(self, world: WorldRecord, pod: str, record: CallRecord) -> config.View | None:
+        path = self.folder / "config" / config_name(world.name, pod, record.act, record.step)
+        try:
+            view: config.View = json.loads(path.read_text())
+        except (OSError, ValueError):
+            return None
+        return view
+
     def _left_client(self, call: Call, record: CallRecord, world: WorldRecord) -> bool | None:
-        capture = self._capture(world, call.source, "lo")
+        capture = self._capture(world, call.source, "lo", record.act)
         if capture is None or not world.pods[call.source].sidecar:
             return None
-        return wire.on_loopback(capture, record.marker.encode())
+        source = (world.pods[call.source].ip, record.local_port)
+        return wire.on_loopback(
+            capture, record.marker.encode(), source=source if record.local_port else None
+        )
 
-    def _capture(self, world: WorldRecord, pod: str, interface: str) -> wire.CaptureFile | None:
-        found = world.capture(pod, interface)
+    def _capture(
+        self, world: WorldRecord, pod: str, interface: str, act: str
+    ) -> wire.CaptureFile | None:
+        found = world.capture(pod, interface, act)
         if found is None:
             return None
         return wire.CaptureFile(self.folder / found.file, found.dropped, found.packets)
 
     def _log(self, world: WorldRecord, pod: str) -> list[log.Line]:
-        key = (world.name, pod)
-        if key not in self._lines:
-            path = self.folder / "logs" / f"{world.name}-{pod}.jsonl"
-            self._lines[key] = log.parse(path.read_text()) if path.exists() else []
-        return self._lines[key]
+        path = self.folder / "logs" / f"{world.name}-{pod}.jsonl"
+        if path.name not in self._lines:
+            self._lines[path.name] = log.parse(path.read_text()) if path.exists() else []
+        return self._lines[path.name]
+
+    def _app_line(
+        self, call: Call, record: CallRecord, world: WorldRecord
+    ) -> Mapping[str, Any] | None:
+        """The application's own line: the first at its port after the call began, before the next.
+
+        A line that holds another call's marker is another call's.
+        """
+        target = self._asked(call, world).target
+        path = self.folder / "logs" / f"{world.name}-{call.to}.app.jsonl"
+        others = [c for c in self.evidence.calls if c.world == record.world and c is not record]
+        next_one = min((c.started for c in others if c.started > record.started), default=1e18)
+        markers = [c.marker for c in others]
+        for text in path.read_text().splitlines() if path.exists() else []:
+            line: dict[str, Any] = json.loads(text)
+            at = float(line.get("time") or 0)
+            if line.get("port") != target or not record.started <= at < next_one:
+                continue
+            if not any(marker in str(line.get("request")) for marker in markers):
+                return line
+        return None
+
+
+def sends(call: Call) -> config.Sends:
+    """What the caller's application writes, as its command says."""
+    if "https://" in call.command or call.command.startswith("tls-probe"):
+        return "tls"
+    return "http" if call.command.startswith(("curl", "grpcurl")) else "bytes"
+
+
+def config_name(world: str, pod: str, act: str, step: str) -> str:
+    """File of a proxy's recorded configuration; a step before any change has the first one."""
+    changed = f"-{act}-{step}" if act and step != "broken" else ""
+    return f"{world}-{pod}{changed}.json"

@@ -38,6 +38,8 @@ class Segment(NamedTuple):
     payload: bytes
     cut: bool
     """The capture holds less of it than the wire did."""
+    frame: int
+    """Its number in the capture, as tshark counts."""
 
 
 def read(path: Path) -> list[Segment]:
@@ -61,7 +63,7 @@ def read(path: Path) -> list[Segment]:
 
 
 def _segments(data: bytes, order: str, tick: float, link: int, name: str) -> Iterator[Segment]:
-    header, position = struct.Struct(order + "IIII"), 24
+    header, position, number = struct.Struct(order + "IIII"), 24, 0
     while position < len(data):
         if position + 16 > len(data):
             raise BadEvidence(f"capture {name} is cut off at byte {position}")
@@ -69,13 +71,15 @@ def _segments(data: bytes, order: str, tick: float, link: int, name: str) -> Ite
         position += 16
         if held > length or position + held > len(data):
             raise BadEvidence(f"capture {name} is cut off at byte {position}")
-        segment = _segment(data[position : position + held], seconds + fraction * tick, link)
+        number += 1
+        frame = data[position : position + held]
+        segment = _segment(frame, seconds + fraction * tick, link, number)
         if segment:
             yield segment
         position += held
 
 
-def _segment(frame: bytes, time: float, link: int) -> Segment | None:
+def _segment(frame: bytes, time: float, link: int, number: int) -> Segment | None:
     skip, protocol = _LINK[link]
     if protocol is not None and frame[protocol : protocol + 2] != b"\x08\x00":
         return None
@@ -98,6 +102,7 @@ def _segment(frame: bytes, time: float, link: int) -> Segment | None:
         flags,
         tcp[(offset >> 4) * 4 :],
         len(packet) < end,
+        number,
     )
 
 
@@ -144,6 +149,8 @@ class Connection:
     """Time of the SYN (or of the first segment seen), Unix seconds."""
     halves: dict[Side, Half] = field(default_factory=lambda: {"client": Half(), "server": Half()})
     segments: int = 0
+    first_frame: int = 0
+    """Number of the first frame that carries bytes; 0: none does."""
     _bytes: dict[Side, tuple[bytes, bool]] = field(default_factory=dict)
 
     @property
@@ -214,6 +221,7 @@ def _add(connection: Connection, segment: Segment) -> None:
     half.fin |= bool(segment.flags & FIN)
     half.rst |= bool(segment.flags & RST)
     if segment.payload and half.start is not None:
+        connection.first_frame = connection.first_frame or segment.frame
         offset = (sequence - half.start - 1) & 0xFFFFFFFF
         if offset < 1 << 31 and len(half.pieces.get(offset, b"")) < len(segment.payload):
             half.pieces[offset] = segment.payload

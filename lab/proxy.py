@@ -9,8 +9,6 @@ from typing import Any
 from clusters.base import Cluster, PodRef
 from lab.errors import CommandFailed
 
-INBOUND, MUTUAL, PLAIN = "virtualInbound", "tls", "plaintext"
-
 
 def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
     """GET a path of the sidecar's admin interface. Raises CommandFailed with what it said."""
@@ -58,40 +56,7 @@ def _issuer(entry: dict[str, Any]) -> str:
     return ""
 
 
-def inbound_modes(cluster: Cluster, pod: PodRef, port: int) -> str:
-    """What this proxy's active inbound listener accepts at a port: `tls`, `plaintext`, both."""
-    dump = json.loads(ask(cluster, pod, "config_dump?resource=dynamic_listeners"))
-    for entry in dump.get("configs", []):
-        state = entry.get("active_state")
-        if entry.get("name") == INBOUND and state:
-            return _modes(state["listener"].get("filter_chains", []), port)
-    return ""
-
-
-def _modes(chains: list[dict[str, Any]], port: int) -> str:
-    seen = set()
-    for chain in chains:
-        if chain.get("filter_chain_match", {}).get("destination_port") == port:
-            seen.add(MUTUAL if "transport_socket" in chain else PLAIN)
-    return "+".join(sorted(seen, reverse=True))
-
-
-def outbound_modes(cluster: Cluster, pod: PodRef, names: list[str]) -> dict[str, str]:
-    """How this proxy's active clusters speak: `tls`, `plaintext`, `auto`, or `` when unknown."""
-    dump = json.loads(ask(cluster, pod, "config_dump?resource=dynamic_active_clusters"))
-    found = {entry["cluster"]["name"]: entry["cluster"] for entry in dump.get("configs", [])}
-    return {name: _speaks(found.get(name)) for name in names}
-
-
-def _speaks(cluster: dict[str, Any] | None) -> str:
-    if cluster is None:
-        return ""
-    if "transport_socket" in cluster:
-        return MUTUAL
-    return "auto" if "transport_socket_matches" in cluster else PLAIN
-
-
-def has_endpoint(cluster: Cluster, pod: PodRef, name: str, address: str) -> bool:
-    """Whether a cluster has this endpoint, healthy."""
-    wanted = f"{name}::{address}::health_flags::healthy"
-    return wanted in ask(cluster, pod, "clusters").splitlines()
+def config_dump(cluster: Cluster, pod: PodRef) -> dict[str, Any]:
+    """Everything that istiod told this proxy, endpoints included."""
+    dump: dict[str, Any] = json.loads(ask(cluster, pod, "config_dump?include_eds"))
+    return dump

@@ -8,6 +8,7 @@ from lab import evidence, store
 from lab.errors import BadArguments
 from lab.evidence import CallRecord, Evidence
 from lab.failure import Failure, Phase
+from lab.parameters import with_parameters
 from lab.verdict import Verdict, judge
 
 
@@ -30,7 +31,7 @@ class RecordedRun:
                 f"{failure.name} is recorded with {there} only; other parameters need a cluster",
                 hint="CLUSTER=embedded",
             )
-        self.failure, self.parameters = failure, values
+        self.failure, self.parameters = with_parameters(failure, values), values
 
     @property
     def run_id(self) -> str:
@@ -50,7 +51,10 @@ class RecordedRun:
 
     def _phase(self, phase: Phase) -> Sequence[CallRecord]:
         names = {world.name for world in self.failure.worlds if world.phase == phase}
-        return [call for call in self.evidence.calls if call.world in names]
+        return [call for call in self.evidence.calls if call.world in names and not call.act]
+
+    def remedies(self) -> Sequence[CallRecord]:
+        return [call for call in self.evidence.calls if call.act]
 
     def judge(self) -> Verdict:
         """Judge the recorded files now, with today's judge."""

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from lab.display import Table
-from lab.verdict import ClaimVerdict, Verdict
+from lab.verdict import ClaimVerdict, RemedyVerdict, Said, Verdict
 
 EXPLAINED = {
     0: "every verdict is as pinned",
@@ -38,9 +38,20 @@ def claims_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
     return Table(title, header, rows)
 
 
-def wire(claim: ClaimVerdict) -> str:
-    """What was on the wire of the claim's own call."""
-    proof = claim.proof
+def remedies_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
+    """What is done / does it heal / what is then on the wire / what it costs."""
+    rows = tuple(
+        (one.claim, one.says, one.word, wire(one), one.price, one.agreement)
+        for verdict in verdicts
+        for one in verdict.remedies
+    )
+    header = ("", "remedy", "does it heal", "on the wire with it", "its price", "pin")
+    return Table(title, header, rows)
+
+
+def wire(said: ClaimVerdict | RemedyVerdict) -> str:
+    """What was on the wire of the claim's own call, or of the call with the remedy."""
+    proof = said.proof
     if proof is None:
         return "no record"
     return f"{SHOWS[proof.security]}, marker read {proof.marker_count}x"
@@ -74,42 +85,56 @@ def reasons(verdict: Verdict) -> list[str]:
             lines += [f"    - {part}" for part in said.why.split("; ")]
         if claim.agreement == "differs" and claim.pinned:
             lines.append(f"  pinned as {' / '.join(claim.pinned)}: {claim.pin_why}")
+    for remedy in verdict.remedies:
+        lines += ["", f"{remedy.name}  {remedy.says}: {remedy.word}"]
+        lines += [f"    - {part}" for part in remedy.why.split("; ")]
+        if remedy.agreement == "differs" and remedy.pinned:
+            lines.append(f"  pinned as {' / '.join(remedy.pinned)}: {remedy.pin_why}")
     return lines
 
 
 def terminal(verdicts: Sequence[Verdict], width: int, *, title: str = "") -> str:
     """The table, each failure's proof, and what could not be said."""
     parts = [claims_table(verdicts, title).text(width), ""]
+    if any(verdict.remedies for verdict in verdicts):
+        parts += [remedies_table(verdicts).text(width), ""]
     parts += [line for verdict in verdicts for line in [*proofs(verdict), ""]]
     for verdict in verdicts:
-        for claim in verdict.claims:
-            if claim.inconclusive or claim.agreement == "differs":
-                parts += _explain(verdict, claim)
+        for said in verdict.said:
+            if said.inconclusive or said.agreement == "differs":
+                parts += _explain(verdict, said)
     return "\n".join(parts).rstrip()
 
 
-def _explain(verdict: Verdict, claim: ClaimVerdict) -> list[str]:
-    lines = [f"{verdict.failure} {claim.id}: {claim.agreement}"]
-    if claim.pinned:
-        lines.append(f"  expected {' / '.join(claim.pinned)} ({claim.pin_why})")
-    lines.append(f"  as posted:    {claim.as_posted.word}: {claim.as_posted.why}")
-    lines.append(f"  today's form: {claim.today.word}: {claim.today.why}")
+def _explain(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
+    name = said.id if isinstance(said, ClaimVerdict) else said.name
+    lines = [f"{verdict.failure} {name}: {said.agreement}"]
+    if said.pinned:
+        lines.append(f"  expected {' / '.join(said.pinned)} ({said.pin_why})")
+    if isinstance(said, RemedyVerdict):
+        return [*lines, f"  {said.word}: {said.why}", ""]
+    lines.append(f"  as posted:    {said.as_posted.word}: {said.as_posted.why}")
+    lines.append(f"  today's form: {said.today.word}: {said.today.why}")
     return [*lines, ""]
 
 
 def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict]) -> str:
     """summary.md: the table, the proofs, and how to repeat it."""
-    table = claims_table(verdicts)
     lines = [f"# Run {summary['run']}", "", _stack_line(summary), ""]
-    lines.append("| " + " | ".join(table.header) + " |")
-    lines.append("|" + "---|" * len(table.header))
-    lines += ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in table.rows]
+    lines += _markdown(claims_table(verdicts))
+    if any(verdict.remedies for verdict in verdicts):
+        lines += ["", *_markdown(remedies_table(verdicts))]
     for verdict in verdicts:
         lines += ["", f"## {verdict.title}", "", "```", *proofs(verdict)[1:], "```", ""]
         lines += ["<details><summary>why</summary>", "", "```", *reasons(verdict), "```"]
         lines += ["", "</details>"]
     lines += ["", f"Again: `{summary['command']}`", ""]
     return "\n".join(lines)
+
+
+def _markdown(table: Table) -> list[str]:
+    rows = (table.header, ("---",) * len(table.header), *table.rows)
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
 
 def _stack_line(summary: dict[str, Any]) -> str:
@@ -129,6 +154,9 @@ def junit(verdicts: Sequence[Verdict], missing: dict[str, str], seconds: float) 
     for verdict in verdicts:
         for claim in verdict.claims:
             _cases(suite, verdict, claim)
+        for remedy in verdict.remedies:
+            said = Said(remedy.word, remedy.why)
+            _case(suite, verdict, f"remedy {remedy.name}", said, (remedy.pinned or ("",))[0])
     for failure, why in missing.items():
         case = ElementTree.SubElement(suite, "testcase", classname=failure, name="verdict")
         ElementTree.SubElement(case, "error", message=_FORBIDDEN.sub("?", why))
@@ -139,16 +167,21 @@ def junit(verdicts: Sequence[Verdict], missing: dict[str, str], seconds: float) 
 
 
 def _cases(suite: ElementTree.Element, verdict: Verdict, claim: ClaimVerdict) -> None:
-    answers = (("as posted", claim.as_posted), ("today's form", claim.today))
-    for position, (name, said) in enumerate(answers):
-        where = {"classname": verdict.failure, "name": f"{claim.id} {name}"}
-        case = ElementTree.SubElement(suite, "testcase", where)
-        text = _FORBIDDEN.sub("?", said.why)
-        expected = claim.pinned[position] if claim.pinned else "no pin for this stack"
-        message = f"{said.word}, expected {expected}"
-        if said.word == "inconclusive" or claim.pinned is None:
-            ElementTree.SubElement(case, "error", message=message).text = text
-        elif said.word != expected:
-            ElementTree.SubElement(case, "failure", message=message).text = text
-        else:
-            ElementTree.SubElement(case, "system-out").text = f"{said.word}: {text}"
+    pinned = claim.pinned or ("", "")
+    _case(suite, verdict, f"{claim.id} as posted", claim.as_posted, pinned[0])
+    _case(suite, verdict, f"{claim.id} today's form", claim.today, pinned[1])
+
+
+def _case(
+    suite: ElementTree.Element, verdict: Verdict, name: str, said: Said, expected: str
+) -> None:
+    where = {"classname": verdict.failure, "name": name}
+    case = ElementTree.SubElement(suite, "testcase", where)
+    text = _FORBIDDEN.sub("?", said.why)
+    message = f"{said.word}, expected {expected or 'nothing: no pin for this stack'}"
+    if said.word == "inconclusive" or not expected:
+        ElementTree.SubElement(case, "error", message=message).text = text
+    elif said.word != expected:
+        ElementTree.SubElement(case, "failure", message=message).text = text
+    else:
+        ElementTree.SubElement(case, "system-out").text = f"{said.word}: {text}"

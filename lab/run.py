@@ -1,7 +1,7 @@
-"""One run of one failure on a live cluster: worlds, then before, during, after; all recorded.
+"""One run of one failure on a live cluster: worlds, calls, remedies; all recorded.
 
     run = lab.open_run("tcp_mtls")
-    run.before(); run.during(); run.after()
+    run.before(); run.during(); run.after(); run.remedies()
     run.verdict()
 
 Evidence is written after every step, so that nothing is lost when something breaks.
@@ -11,16 +11,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab import calls, evidence, store, world
 from lab.capture import Captures
-from lab.errors import LabError
-from lab.evidence import CallRecord, Evidence, PodRecord, WorldRecord
-from lab.failure import Failure, Phase
+from lab.errors import LabError, TimedOut
+from lab.evidence import CallRecord, CaptureRecord, Evidence, PodRecord, WorldRecord
+from lab.failure import Call, Failure, Phase, Remedy, Scope, Step
+from lab.lock import MeshLock
+from lab.observe import config_name
+from lab.parameters import with_parameters
+from lab.trial import Trial
 from lab.verdict import Verdict, judge, to_json
 from lab.wait import until
 from lab.world import LiveWorld
@@ -29,37 +35,6 @@ if TYPE_CHECKING:
     from clusters.base import Cluster, PodRef
 
 Progress = Callable[[str], None]
-
-
-def parameters_of(failure: Failure, given: dict[str, str]) -> dict[str, str]:
-    """All parameters of a failure, defaults filled in.
-
-    Raises BadArguments for a name or value that the failure does not have.
-    """
-    import difflib
-
-    from lab.errors import BadArguments
-
-    for name, value in given.items():
-        if name not in failure.parameters:
-            near = difflib.get_close_matches(name, failure.parameters, 1, 0.4)
-            meant = f"did you mean {near[0]}? " if near else ""
-            there = ", ".join(failure.parameters)
-            raise BadArguments(f"{failure.name} has no parameter {name!r}: {meant}it has {there}")
-        allowed = failure.parameters[name].allowed
-        if value not in allowed:
-            raise BadArguments(f"{name}={value!r}: {failure.name} takes {', '.join(allowed)}")
-    return {name: given.get(name, p.default) for name, p in failure.parameters.items()}
-
-
-def with_parameters(failure: Failure, values: dict[str, str]) -> Failure:
-    """The failure with its `posted` world under another policy."""
-    changed = {key: values[key] for key in ("mtls", "rule") if key in values}
-    worlds = tuple(
-        dataclasses.replace(w, **changed) if w.name == "posted" else w  # type: ignore[arg-type]
-        for w in failure.worlds
-    )
-    return dataclasses.replace(failure, worlds=worlds)
 
 
 class LiveRun:
@@ -80,11 +55,13 @@ class LiveRun:
         self._cluster, self._tell = cluster, progress
         self._worlds: dict[str, LiveWorld] = {}
         self._pods: dict[str, dict[str, PodRecord]] = {}
-        self._captures: dict[str, Captures] = {}
+        self._captures: dict[str, list[CaptureRecord]] = {}
         self._calls: list[CallRecord] = []
         self._problems: list[str] = []
+        self._untried: dict[str, str] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
         self._status = cluster.status()
+        self._lock = MeshLock(cluster.lock)
 
     @property
     def run_id(self) -> str:
@@ -93,6 +70,7 @@ class LiveRun:
 
     def open(self) -> None:
         """Make every world, side by side, and wait until its policy is active."""
+        self._lock.share()
         self._each("deploying", self._deploy, [w.name for w in self.failure.worlds])
         self._save()
 
@@ -104,10 +82,16 @@ class LiveRun:
         problem = world.wait_active(self._cluster, live)
         if problem:
             self._problems.append(problem)
-        self._pods[name] = {
-            workload: world.pod_record(self._cluster, pod) for workload, pod in live.pods.items()
-        }
+        self._look_at_pods(live)
+        for workload, view in live.views.items():
+            self._keep_view(name, workload, view)
         self._tell(f"{name}: {live.namespace} is ready")
+
+    def _look_at_pods(self, live: LiveWorld) -> None:
+        """What the sidecars say of themselves; what they refused is counted from their start."""
+        with ThreadPoolExecutor(len(live.pods)) as pool:
+            records = pool.map(lambda pod: world.pod_record(self._cluster, pod), live.pods.values())
+            self._pods[live.world.name] = dict(zip(live.pods, records, strict=True))
 
     def before(self) -> Sequence[CallRecord]:
         """Can the lab see at all: calls where nothing is secured."""
@@ -128,40 +112,124 @@ class LiveRun:
         self._save()
         return self._calls[made:]
 
+    def remedies(self) -> Sequence[CallRecord]:
+        """Each remedy tried on what fails, and taken back; those of the whole mesh alone and last.
+
+        Other runs on the cluster are waited for before the mesh is changed, and wait until
+        the change is withdrawn.
+        """
+        made = len(self._calls)
+        self._try("namespace", "remedies")
+        self._save()
+        self._lock.release()
+        if any(remedy.scope == "mesh" for remedy in self.failure.remedies):
+            self._try_on_mesh()
+            self._save()
+        return self._calls[made:]
+
+    def _try_on_mesh(self) -> None:
+        wanted = [remedy.name for remedy in self.failure.remedies if remedy.scope == "mesh"]
+        try:
+            self._tell("waiting for the mesh to be ours alone")
+            with self._lock.alone():
+                self._try("mesh", "mesh")
+        except TimedOut as busy:
+            self._untried.update(dict.fromkeys(wanted, str(busy)))
+
+    def _try(self, scope: Scope, act: str) -> None:
+        tried = [remedy for remedy in self.failure.remedies if remedy.scope == scope]
+        names = list(dict.fromkeys(remedy.call.world for remedy in tried))
+        if names:
+            self._each(act, lambda name: self._try_in(name, act, tried), names)
+
+    def _try_in(self, name: str, act: str, tried: Sequence[Remedy]) -> None:
+        """A world's remedies at once: each has a Service of its own, so that none helps another."""
+        live = self._worlds.get(name)
+        if live is None or name not in self._pods:
+            return
+        ours = [remedy for remedy in tried if remedy.call.world == name]
+        trial = Trial(self._cluster, live, ours)
+        with self._recorded(live, act):
+            self._step(live, act, "broken", ours, 0.0)
+            try:
+                self._untried.update(trial.apply())
+                self._keep_views(live, act, "changed", trial)
+                self._step(live, act, "changed", ours, trial.since)
+            finally:
+                self._untried.update(trial.withdraw())
+            self._keep_views(live, act, "restored", trial)
+            self._step(live, act, "restored", ours, trial.since)
+        self._look_at_pods(live)
+
+    def _step(
+        self, live: LiveWorld, act: str, step: Step, tried: Sequence[Remedy], since: float
+    ) -> None:
+        for remedy in tried:
+            if remedy.name not in self._untried:
+                self._call(remedy.call_of(step), live, act, since)
+
+    def _keep_views(self, live: LiveWorld, act: str, step: Step, trial: Trial) -> None:
+        for workload, view in trial.views.items():
+            self._keep_view(live.world.name, workload, view, act, step)
+
+    def _keep_view(
+        self, name: str, workload: str, view: dict[str, Any], act: str = "", step: str = ""
+    ) -> None:
+        path = self.folder / "config" / config_name(name, workload, act, step)
+        store.write_text(path, evidence.redact(json.dumps(view, indent=1, sort_keys=True)) + "\n")
+
     def _calls_in(self, name: str) -> None:
         """A world's calls, one after the other, with all its interfaces recorded."""
         live = self._worlds.get(name)
         if live is None or name not in self._pods:
             return  # it did not come up: `problems` says why, and the verdict will
-        captures = Captures(self._cluster, live, self.folder / "captures")
-        self._captures[name] = captures
+        with self._recorded(live):
+            for call in self.failure.calls_in(name):
+                self._call(call, live)
+        self._secrets[name] = world.secrets(self._cluster, live.namespace)
+
+    def _call(self, call: Call, live: LiveWorld, act: str = "", since: float = 0.0) -> None:
+        record = calls.make(call, self._cluster, live, act, since)
+        self._calls.append(record)
+        step = f"{call.step} " if call.step else ""
+        self._tell(f"{live.world.name}: {step}{record.typed}  ->  {record.lost or record.outcome}")
+
+    @contextmanager
+    def _recorded(self, live: LiveWorld, act: str = "") -> Iterator[None]:
+        """Packets of all interfaces meanwhile; the logs when it is over."""
+        captures = Captures(self._cluster, live, self.folder / "captures", act)
         captures.start()
         try:
-            for call in self.failure.calls_in(name):
-                record = calls.make(call, self._cluster, live)
-                self._calls.append(record)
-                self._tell(f"{name}: {record.typed}  ->  {record.lost or record.outcome}")
+            yield
         finally:
             captures.stop()
-        self._problems += captures.problems
-        self._secrets[name] = world.secrets(self._cluster, live.namespace)
-        self._keep_logs(live)
+            self._captures.setdefault(live.world.name, []).extend(captures.records)
+            self._problems += captures.problems
+            self._keep_logs(live)
 
     def _keep_logs(self, live: LiveWorld) -> None:
-        """The proxies' access-log lines; all calls have ended, so all lines come at once."""
-        for workload, pod in live.pods.items():
-            if pod.has_sidecar:
-                text = self._settled_log(pod)
-                lines = [line for line in text.splitlines() if line.startswith("{")]
-                path = self.folder / "logs" / f"{live.world.name}-{workload}.jsonl"
-                store.write_text(path, evidence.redact("\n".join(lines) + "\n"))
+        """What proxies and applications wrote, line by line; all calls have ended."""
+        with ThreadPoolExecutor(2 * len(live.pods)) as pool:
+            for workload, pod in live.pods.items():
+                name = f"{live.world.name}-{workload}"
+                own = [one for one in pod.containers if one != "istio-proxy"]
+                if pod.has_sidecar:
+                    pool.submit(self._keep_log, pod, ["istio-proxy"], f"{name}.jsonl")
+                pool.submit(self._keep_log, pod, own, f"{name}.app.jsonl")
 
-    def _settled_log(self, pod: PodRef) -> str:
-        """A proxy's log once it has stopped growing: lines are flushed every 50 ms."""
+    def _keep_log(self, pod: PodRef, containers: Sequence[str], name: str) -> None:
+        texts = [self._settled_log(pod, container) for container in containers]
+        lines = [line for text in texts for line in text.splitlines() if line.startswith("{")]
+        if lines:
+            path = self.folder / "logs" / name
+            store.write_text(path, evidence.redact("\n".join(lines) + "\n"))
+
+    def _settled_log(self, pod: PodRef, container: str) -> str:
+        """A log once it has stopped growing: proxies flush their lines every 50 ms."""
         seen: list[str] = []
 
         def look() -> str:
-            seen.append(self._cluster.logs(pod, "istio-proxy"))
+            seen.append(self._cluster.logs(pod, container))
             return "same" if len(seen) > 2 and len({*seen[-3:]}) == 1 else ""
 
         until(look, f"the log of {pod.name} to settle", timeout=10, every=0.08)
@@ -193,11 +261,11 @@ class LiveRun:
             worlds={name: self._world_record(live) for name, live in self._worlds.items()},
             calls=tuple(sorted(self._calls, key=lambda call: call.started)),
             problems=tuple(self._problems),
+            untried=dict(self._untried),
         )
 
     def _world_record(self, live: LiveWorld) -> WorldRecord:
         name = live.world.name
-        captures = self._captures.get(name)
         return WorldRecord(
             name=name,
             namespace=live.namespace,
@@ -205,8 +273,7 @@ class LiveRun:
             rule=live.world.rule,
             pods=dict(self._pods.get(name, {})),
             services=dict(live.services),
-            captures=tuple(captures.records) if captures else (),
-            active=dict(live.active),
+            captures=tuple(self._captures.get(name, ())),
             secrets=self._secrets.get(name, ()),
         )
 
@@ -215,6 +282,7 @@ class LiveRun:
 
     def judge(self) -> Verdict:
         """Judge what is on disk, and keep the verdict beside it."""
+        self._lock.release()
         self._save()
         verdict = judge(self.failure, evidence.load(self.folder), self.folder)
         store.write_json(self.folder / "verdict.json", to_json(verdict))
@@ -222,4 +290,5 @@ class LiveRun:
 
     def close(self) -> None:
         """Remove this run's namespaces."""
+        self._lock.release()
         world.remove(self._cluster, self.run_id)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lab import evidence, failures, notebook, report, store
 from lab.errors import LabError
 from lab.failure import Failure
-from lab.run import parameters_of, with_parameters
+from lab.parameters import parameters_of, with_parameters
 from lab.verdict import Verdict, judge
 from lab.wait import until
 
@@ -258,6 +258,17 @@ def _summary(
                     "agreement": claim.agreement,
                 }
                 for claim in verdict.claims
+            }
+            for verdict in verdicts
+        },
+        "remedies": {
+            verdict.failure: {
+                remedy.name: {
+                    "word": remedy.word,
+                    "wire": remedy.proof.security if remedy.proof else None,
+                    "agreement": remedy.agreement,
+                }
+                for remedy in verdict.remedies
             }
             for verdict in verdicts
         },

@@ -10,13 +10,14 @@ run.verdict()
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lab.display import Picture, Table, Text
 from lab.errors import BadArguments
 from lab.evidence import CallRecord, Evidence
-from lab.failure import Failure
+from lab.failure import STEPS, Failure, fill
 from lab.observe import Case, Observation
 from lab.verdict import Verdict
 
@@ -36,6 +37,7 @@ class Source(Protocol):
     def before(self) -> Sequence[CallRecord]: ...
     def during(self) -> Sequence[CallRecord]: ...
     def after(self) -> Sequence[CallRecord]: ...
+    def remedies(self) -> Sequence[CallRecord]: ...
     def judge(self) -> Verdict: ...
     def close(self) -> None: ...
 
@@ -84,6 +86,36 @@ class Story:
     def after(self) -> Table:
         """One thing changed."""
         return self._calls("After: one thing is changed", self._source.after())
+
+    def remedies(self) -> Table:
+        """Each remedy tried on what fails: as it is, with the remedy, and taken back again."""
+        made = {record.name: record for record in self._source.remedies()}
+        rows = []
+        for remedy in self._source.failure.remedies:
+            records = [made.get(f"{remedy.name}:{step}") for step in STEPS]
+            came = [_came_back(record) if record else "not tried" for record in records]
+            rows.append((remedy.name, remedy.says, *came))
+        header = ("remedy", "what is done", "as it is", "with it", "taken back")
+        return Table("Remedies: broken, healed, and broken again", header, tuple(rows))
+
+    def price(self) -> Table:
+        """What each remedy did, what is then on the wire, and what it costs."""
+        from lab.report import remedies_table
+
+        return remedies_table([self._source.judge()])
+
+    def diff(self, name: str) -> Text:
+        """What a remedy changes, line by line."""
+        remedy = next((r for r in self._source.failure.remedies if r.name == name), None)
+        if remedy is None:
+            there = ", ".join(r.name for r in self._source.failure.remedies)
+            raise BadArguments(f"no remedy {name!r}; there is {there}")
+        change, typed = remedy.change, []
+        if remedy.instead:
+            typed = [f"- $ {remedy.call.command}", f"+ $ {remedy.instead.command}"]
+        texts = (change.before.splitlines(), change.after.splitlines())
+        lines = [*difflib.unified_diff(*texts, lineterm="", n=9)][3:]
+        return Text((*typed, *lines))
 
     def _calls(self, title: str, records: Sequence[CallRecord]) -> Table:
         rows = tuple(
@@ -170,7 +202,7 @@ class Story:
     def policy(self, world: str = "posted") -> Text:
         """A world's policy as it was applied."""
         record = self._source.evidence.worlds[world]
-        text = self._source.failure.world(world).policy.format(namespace=record.namespace)
+        text = fill(self._source.failure.world(world).policy, {"namespace": record.namespace})
         return Text(tuple(text.rstrip().splitlines()))
 
     def said(self, name: str) -> Text:
@@ -235,7 +267,7 @@ def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
     else recorded. Raises BadArguments for names and values that do not exist.
     """
     from lab import failures
-    from lab.run import parameters_of
+    from lab.parameters import parameters_of
 
     failure = failures.load(name)
     values = parameters_of(failure, parameters)

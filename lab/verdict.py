@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from lab.checks import Finding
 from lab.evidence import Evidence, digest
-from lab.failure import Answer, Claim, Failure, Word
-from lab.observe import Case
+from lab.failure import STEPS, Answer, Claim, Failure, Pin, Remedy, RemedyWord, Word
+from lab.observe import FINAL_HOP, Case, Observation, config_name
+from lab.planes import agreement, config, log
 
 Agreement = Literal["as pinned", "differs", "new"]
 
@@ -24,15 +25,28 @@ Agreement = Literal["as pinned", "differs", "new"]
 class Said:
     """One answer, and what was seen that led to it."""
 
-    word: Word
+    word: Word | RemedyWord
     why: str
+
+
+@dataclass(frozen=True)
+class PlaneSaid:
+    """One plane's answer, and where it can be read again."""
+
+    plane: str
+    source: str
+    security: str
+    why: str
+    where: str
 
 
 @dataclass(frozen=True)
 class Proof:
     """What one call shows, for a person: what was sent, and what crossed the wire."""
 
+    call: str
     typed: str
+    outcome: str
     security: str
     first_bytes: str
     first_text: str
@@ -42,6 +56,9 @@ class Proof:
     client_bytes: int
     peer: str
     why: str
+    planes: tuple[PlaneSaid, ...]
+    agreement: str
+    """How many sources agree with the wire, and which do not."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +70,34 @@ class ClaimVerdict:
     as_posted: Said
     today: Said
     agreement: Agreement
-    pinned: tuple[str, str] | None
+    pinned: tuple[str, ...] | None
     pin_why: str
     proof: Proof | None
 
     @property
     def inconclusive(self) -> bool:
         return "inconclusive" in (self.as_posted.word, self.today.word)
+
+
+@dataclass(frozen=True)
+class RemedyVerdict:
+    """Whether a remedy heals, and what is on the wire with it."""
+
+    name: str
+    claim: str
+    says: str
+    price: str
+    word: RemedyWord
+    why: str
+    agreement: Agreement
+    pinned: tuple[str, ...] | None
+    pin_why: str
+    proof: Proof | None
+    """Of the call with the remedy in force."""
+
+    @property
+    def inconclusive(self) -> bool:
+        return self.word == "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -76,13 +114,19 @@ class Verdict:
     controls: tuple[tuple[str, bool | None, str], ...]
     """(what must hold, whether it does, what was seen)"""
     claims: tuple[ClaimVerdict, ...]
+    remedies: tuple[RemedyVerdict, ...]
+
+    @property
+    def said(self) -> tuple[ClaimVerdict | RemedyVerdict, ...]:
+        """Everything that is pinned."""
+        return (*self.claims, *self.remedies)
 
     @property
     def exit_code(self) -> int:
         """0: all as pinned; 1: one differs; 3: one is inconclusive or new."""
-        if any(c.agreement == "differs" and not c.inconclusive for c in self.claims):
+        if any(one.agreement == "differs" and not one.inconclusive for one in self.said):
             return 1
-        return 3 if any(c.inconclusive or c.agreement == "new" for c in self.claims) else 0
+        return 3 if any(one.inconclusive or one.agreement == "new" for one in self.said) else 0
 
 
 def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
@@ -100,6 +144,7 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
         dict(evidence.parameters),
         tuple(controls),
         tuple(_claim(case, claim, obstacle) for claim in failure.claims),
+        tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
     )
 
 
@@ -142,26 +187,79 @@ def _finding(case: Case, check: Any) -> tuple[bool | None, str]:
 
 
 def _claim(case: Case, claim: Claim, obstacle: str) -> ClaimVerdict:
-    evidence = case.evidence
     as_posted, today = (_say(case, a, obstacle) for a in (claim.as_posted, claim.today))
-    pin = case.failure.pin(claim.id, evidence.stack.get("istio", ""), evidence.cluster)
-    defaults = {name: p.default for name, p in case.failure.parameters.items()}
-    if evidence.parameters != defaults:
-        pin = None  # another experiment: nothing is known of it
-    words = (as_posted.word, today.word)
-    agreement: Agreement = "new"
-    if pin:
-        agreement = "as pinned" if words == (pin.as_posted, pin.today) else "differs"
+    pin = _pin(case, claim.id)
     return ClaimVerdict(
         claim.id,
         claim.says,
         as_posted,
         today,
-        agreement,
-        (pin.as_posted, pin.today) if pin else None,
+        _agrees(pin, as_posted.word, today.word),
+        pin.words if pin else None,
         pin.why if pin else "",
-        _proof(case, claim.shows),
+        proof(case, claim.shows),
     )
+
+
+def _pin(case: Case, of: str) -> Pin | None:
+    evidence = case.evidence
+    defaults = {name: p.default for name, p in case.failure.parameters.items()}
+    if evidence.parameters != defaults:
+        return None  # another experiment: nothing is known of it
+    return case.failure.pin(of, evidence.stack.get("istio", ""), evidence.cluster)
+
+
+def _agrees(pin: Pin | None, *words: str) -> Agreement:
+    if pin is None:
+        return "new"
+    return "as pinned" if words == pin.words else "differs"
+
+
+def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
+    word, why = _heals(case, remedy, obstacle)
+    pin = _pin(case, remedy.name)
+    return RemedyVerdict(
+        remedy.name,
+        remedy.claim,
+        remedy.says,
+        remedy.price,
+        word,
+        why,
+        _agrees(pin, word),
+        pin.words if pin else None,
+        pin.why if pin else "",
+        proof(case, f"{remedy.name}:changed"),
+    )
+
+
+def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
+    """Broken, then healed, then broken again: or else the remedy is not what made it so."""
+    if obstacle or remedy.name in case.evidence.untried:
+        return "inconclusive", obstacle or case.evidence.untried[remedy.name]
+    first, changed, last = (f"{remedy.name}:{step}" for step in STEPS)
+    needed, told = _finding(case, remedy.needed or remedy.broken(first))
+    healed, seen = _finding(case, remedy.healed(changed))
+    if not needed:
+        well, as_it_is = _finding(case, remedy.needed or remedy.healed(first))
+        if needed is None or (not remedy.needed and not well):
+            return "inconclusive", f"as it is: {told}; {as_it_is}"
+        return (
+            ("not needed", f"as it is: {told}; with it: {seen}")
+            if healed
+            else (
+                "inconclusive",
+                f"nothing to heal ({told}), and with it: {seen}",
+            )
+        )
+    again, back = _finding(case, remedy.broken(last))
+    if not again:
+        return "inconclusive", f"taken back, it is not as it was: {back}"
+    if healed:
+        return "heals", f"with it: {seen}; taken back: {back}"
+    still, failing = _finding(case, remedy.broken(changed))
+    if healed is False and still:
+        return "does not heal", f"with it, still: {failing}"
+    return "inconclusive", f"with it neither healed ({seen}) nor as before ({failing})"
 
 
 def _say(case: Case, answer: Answer, obstacle: str) -> Said:
@@ -180,27 +278,58 @@ def _say(case: Case, answer: Answer, obstacle: str) -> Said:
     return Said("inconclusive", f"not as the post says ({text}), and nothing else is proven")
 
 
-def _proof(case: Case, name: str) -> Proof | None:
+def proof(case: Case, name: str) -> Proof | None:
+    """What a call shows; of one through a gateway, the hop that is not secured if one is not."""
     try:
         seen = case.see(name)
+        if seen and seen.security == "mutual_tls" and case.calls[name].through:
+            seen = case.see(name + FINAL_HOP) or seen
     except Exception:
         return None
     if seen is None:
         return None
     facts = seen.wire.facts
     first = bytes.fromhex(str(facts.get("first_bytes", "")))
+    record = seen.record
     return Proof(
-        seen.record.typed,
+        name,
+        record.typed,
+        f"{record.outcome} {record.status or ''}".strip(),
         seen.security,
         first.hex(" "),
         "".join(chr(b) if 32 <= b < 127 else "." for b in first),
         str(facts.get("sni", "")),
-        seen.record.marker,
+        record.marker,
         seen.marker_count,
         int(str(facts.get("client_bytes", 0))),
         str(seen.server.facts.get("peer") or ""),
         seen.wire.why,
+        tuple(_where(case, seen)),
+        agreement(seen.planes),
     )
+
+
+def _where(case: Case, seen: Observation) -> list[PlaneSaid]:
+    """Each plane's answer with the file and place that it was read from."""
+    call, world = seen.call, seen.record.world
+    act, step = seen.record.act, seen.record.step
+    places = {
+        "packets": f"captures/{seen.wire.facts.get('file')} frame {seen.wire.facts.get('frame')}",
+        log.SERVER: f"logs/{world}-{call.to}.jsonl line {seen.server.facts.get('line')}",
+        log.CLIENT: f"logs/{world}-{call.source}.jsonl line {seen.client.facts.get('line')}",
+        config.SOURCE: f"config/{config_name(world, call.source, act, step)}"
+        f" listener {seen.config.facts.get('listener') or 'none'}",
+    }
+    return [
+        PlaneSaid(
+            said.plane,
+            said.source,
+            said.security,
+            said.why,
+            places[said.source] if said.facts else "",
+        )
+        for said in seen.planes
+    ]
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from clusters.base import Cluster, PodRef
 from clusters.kube import ApiError
 from lab import proxy
 from lab.errors import CommandFailed, TimedOut
-from lab.evidence import PodRecord
-from lab.failure import World
+from lab.evidence import PodRecord, ServiceRecord
+from lab.failure import Port, Service, World, fill
+from lab.planes import config
 from lab.wait import until
-from lab.workloads.manifests import SERVED, WORKLOADS
+from lab.workloads.manifests import GATEWAYS, WORKLOADS, Setting
 
 LABEL = "lab.istio-failure/run"
 EXPECTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
+EXPECTED[""] = EXPECTED["PERMISSIVE"]  # the mesh's default
 OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext", "": "auto"}
 
 
@@ -26,8 +28,15 @@ class LiveWorld:
     world: World
     namespace: str
     pods: dict[str, PodRef] = field(default_factory=dict)
-    services: dict[str, str] = field(default_factory=dict)
-    active: dict[str, str] = field(default_factory=dict)
+    services: dict[str, ServiceRecord] = field(default_factory=dict)
+    views: dict[str, config.View] = field(default_factory=dict)
+    """What each proxy holds, as last looked at."""
+
+    @property
+    def all_ports(self) -> set[int]:
+        """Service ports and target ports."""
+        ports = [port for service in self.world.services for port in service.ports]
+        return {port.number for port in ports} | {port.target for port in ports}
 
 
 def deploy(cluster: Cluster, world: World, run: str, failure: str) -> LiveWorld:
@@ -38,9 +47,12 @@ def deploy(cluster: Cluster, world: World, run: str, failure: str) -> LiveWorld:
     own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
     live = LiveWorld(world, _namespace(cluster, names, run))
-    cluster.kube.apply(world.policy.format(namespace=live.namespace))
+    cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))
+    setting = Setting()
+    for service in world.services:
+        cluster.kube.apply(service.manifest, live.namespace)
     for name in world.workloads:
-        cluster.kube.apply(WORKLOADS[name](), live.namespace)
+        cluster.kube.apply(WORKLOADS[name](setting), live.namespace)
     return live
 
 
@@ -78,10 +90,10 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 90.0) -> None
         last_seen=lambda: _say_pods(cluster, path),
         hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
     )
-    for name in live.world.workloads:
-        if name in SERVED:
-            service = cluster.kube.get(f"/api/v1/namespaces/{live.namespace}/services/{name}")
-            live.services[name] = str((service or {"spec": {}})["spec"].get("clusterIP", ""))
+    for service in cluster.kube.items(f"/api/v1/namespaces/{live.namespace}/services"):
+        spec = service["spec"]
+        targets = {str(port["port"]): int(port["targetPort"]) for port in spec["ports"]}
+        live.services[service["metadata"]["name"]] = ServiceRecord(spec["clusterIP"], targets)
 
 
 def _ready(pod: dict[str, object]) -> bool:
@@ -126,42 +138,63 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
 
     An acknowledged update is not an active one: only the dump's active state counts.
     """
+    waiting = {name for name, pod in live.pods.items() if pod.has_sidecar}
+
+    def look() -> bool:
+        for name in sorted(waiting):
+            live.views[name] = view(cluster, live, name)
+            if not _differs(live, name):
+                waiting.discard(name)
+        return not waiting
+
     try:
         until(
-            lambda: _is_active(cluster, live),
+            look,
             f"the policy of {live.namespace} to be active",
             timeout=timeout,
             every=0.1,
-            last_seen=lambda: str(live.active),
+            last_seen=lambda: "; ".join(_differs(live, name) for name in sorted(waiting)),
         )
     except (TimedOut, CommandFailed) as problem:
         return str(problem)
     return ""
 
 
-def _is_active(cluster: Cluster, live: LiveWorld) -> bool:
-    checks = []
-    for server in sorted(set(live.world.workloads) & set(SERVED)):
-        for port, target in SERVED[server].items():
-            seen = proxy.inbound_modes(cluster, live.pods[server], target)
-            live.active[f"{server} accepts at {target}"] = seen
-            checks.append(seen == EXPECTED[live.world.mtls])
-            checks.append(_client_active(cluster, live, server, port, target))
-    return all(checks)
+def view(cluster: Cluster, live: LiveWorld, name: str) -> config.View:
+    """What istiod told this workload's proxy about the world's Services."""
+    return config.reduce(
+        proxy.config_dump(cluster, live.pods[name]), live.namespace, live.all_ports
+    )
 
 
-def _client_active(cluster: Cluster, live: LiveWorld, server: str, port: int, target: int) -> bool:
-    client = live.pods.get("client")
-    if client is None:
-        return True
-    name = f"outbound|{port}||{server}.{live.namespace}.svc.cluster.local"
-    seen = proxy.outbound_modes(cluster, client, [name])[name]
-    live.active[f"client speaks to {server}:{port}"] = seen or "no cluster"
-    if not seen:  # a port that is taken for UDP has no cluster at all
-        return port == 9001
-    wanted = OUTBOUND[live.world.rule]
-    address = f"{live.pods[server].ip}:{target}"
-    return seen == wanted and proxy.has_endpoint(cluster, client, name, address)
+def _differs(live: LiveWorld, name: str) -> str:
+    """The first thing in a proxy's view that is not as this world's policy wants it."""
+    seen = live.views[name]
+    for service in live.world.services:
+        for port in service.ports:
+            if name == service.workload and name not in GATEWAYS:
+                accepted = config.accepts(seen, port.target)
+                if accepted != EXPECTED[live.world.mtls]:
+                    return f"{name} accepts {accepted or 'nothing'} at {port.target}"
+            problem = _outbound(live, name, service, port)
+            if problem:
+                return problem
+    return ""
+
+
+def _outbound(live: LiveWorld, name: str, service: Service, port: Port) -> str:
+    if (port.app_protocol or port.name).partition("-")[0] == "udp":
+        return ""  # a port that is taken for UDP has no cluster
+    seen = live.views[name]
+    host = f"{service.name}.{live.namespace}.svc.cluster.local"
+    cluster = f"outbound|{port.number}||{host}"
+    spoken, address = config.speaks(seen, cluster), f"{live.pods[service.workload].ip}"
+    healthy = [e for e in seen["endpoints"].get(cluster, []) if e["health_status"] == "HEALTHY"]
+    if spoken != OUTBOUND[live.world.rule]:
+        return f"{name} speaks {spoken or 'not at all'} to {service.name}:{port.number}"
+    if f"{address}:{port.target}" not in [endpoint["address"] for endpoint in healthy]:
+        return f"{name} has no endpoint {address}:{port.target} of {service.name}"
+    return ""
 
 
 def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:

@@ -54,6 +54,11 @@ class Embedded:
         return self.state / "kubeconfig"
 
     @property
+    def lock(self) -> Path:
+        """Its lock guards changes of the whole mesh."""
+        return self.state / "mesh.lock"
+
+    @property
     def bin(self) -> Path:
         """Where this cluster's kubectl lies."""
         return Path(self._settings().bin)

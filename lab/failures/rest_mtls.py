@@ -1,18 +1,16 @@
 """REST services over HTTP/1.1 are secured by two rules: the post's positive control."""
 
+from lab import strangers
 from lab.checks import (
     all_of,
     answered,
     api_said,
     applied,
-    broken_off,
     identities,
     left_client,
     no_certificate_secrets,
-    no_filter_chain,
     readable,
     secured,
-    tls_refused,
 )
 from lab.failure import (
     DESTINATION_RULE,
@@ -23,20 +21,20 @@ from lab.failure import (
     Failure,
     Parameter,
     Pin,
+    Port,
+    Service,
     World,
 )
 
 URL = "http://httpbin:8000"
+GET = f"curl -sS {URL}/anything/{{marker}}"
 CRUD = ("get", "post", "put", "patch", "delete")
-PROBE = "tls-probe httpbin 8000"
-SNI = "--alpn istio --sni outbound_.8000_._.httpbin.{namespace}.svc.cluster.local"
-MEMBER = "--cert /etc/mesh-certificates/cert-chain.pem --key /etc/mesh-certificates/key.pem"
-REQUEST = r"--send 'GET /anything/{marker} HTTP/1.1\r\nHost: httpbin\r\n\r\n'"
+HTTPBIN = (Service("httpbin", "httpbin", (Port("http", 8000, 8080),)),)
 OLD_POLICY = """\
 apiVersion: authentication.istio.io/v1alpha1
 kind: Policy
-metadata: {{name: default, namespace: {namespace}}}
-spec: {{peers: [{{mtls: {{}}}}]}}
+metadata: {name: default, namespace: {namespace}}
+spec: {peers: [{mtls: {}}]}
 """
 
 
@@ -44,36 +42,19 @@ def _call(name: str, world: str, command: str, source: str = "client") -> Call:
     return Call(name, world, source, "httpbin", 8000, command)
 
 
-def _crud(world: str, prefix: str = "") -> tuple[Call, ...]:
-    get = _call(f"{prefix}get", world, f"curl -sS {URL}/anything/{{marker}}")
-    return (
-        get,
-        *(
-            _call(
-                f"{prefix}{verb}",
-                world,
-                f"curl -sS -X {verb.upper()} -d marker={{marker}} {URL}/{verb}",
-            )
-            for verb in CRUD[1:]
-        ),
-    )
+def _crud(world: str, prefix: str = "", verbs: tuple[str, ...] = CRUD) -> tuple[Call, ...]:
+    body = "-d marker={marker}"
+    typed = {verb: f"curl -sS -X {verb.upper()} {body} {URL}/{verb}" for verb in verbs} | {
+        "get": GET
+    }
+    return tuple(_call(f"{prefix}{verb}", world, typed[verb]) for verb in verbs)
 
 
-refused = all_of(
-    answered("mesh-certificate"),  # or a refusal would tell of the probe
-    broken_off("plain-stranger"),
-    no_filter_chain("plain-stranger"),
-    tls_refused(
-        "no-certificate",
-        outcomes=("tls_client_certificate_required",),
-        counter="ssl.fail_verify_no_cert",
-    ),
-    tls_refused(
-        "foreign-certificate",
-        outcomes=("tls_untrusted_issuer", "tls_refused"),
-        counter="ssl.fail_verify_error",
-    ),
-)
+def _api(name: str, command: str, manifest: str) -> Call:
+    return Call(name, "posted", "api", "httpbin", 0, f"kubectl apply -f {command}.yaml", manifest)
+
+
+BOTH = ("client", "httpbin")
 open_to_strangers = answered("plain-stranger", status=200)
 
 FAILURE = Failure(
@@ -85,50 +66,31 @@ FAILURE = Failure(
         "https://www.rfc-editor.org/rfc/rfc8446#section-4.4.2",
     ),
     worlds=(
+        World("plain", "before", "no mTLS on either side", BOTH, HTTPBIN, "DISABLE", "DISABLE"),
         World(
-            "plain", "before", "no mTLS on either side", ("client", "httpbin"), "DISABLE", "DISABLE"
+            "permissive", "before", "both accepted", ("stranger", "httpbin"), HTTPBIN, "PERMISSIVE"
         ),
-        World("permissive", "before", "both accepted", ("stranger", "httpbin"), "PERMISSIVE", ""),
         World(
             "posted",
             "during",
             "the post's two rules, in today's API",
-            ("client", "stranger", "member", "httpbin"),
-            "STRICT",
-            "ISTIO_MUTUAL",
+            (*BOTH, "stranger", "member"),
+            HTTPBIN,
+            "{mtls}",
+            "{rule}",
         ),
-        World(
-            "auto",
-            "after",
-            "without the post's DestinationRule",
-            ("client", "httpbin"),
-            "STRICT",
-            "",
-        ),
+        World("auto", "after", "without the post's DestinationRule", BOTH, HTTPBIN, "STRICT"),
     ),
     calls=(
-        *_crud("plain", "plain-")[:2],
-        _call(
-            "permissive-stranger", "permissive", f"curl -sS {URL}/anything/{{marker}}", "stranger"
-        ),
-        Call(
-            "old-policy", "posted", "api", "httpbin", 0, "kubectl apply -f policy.yaml", OLD_POLICY
-        ),
-        Call(
-            "rule",
-            "posted",
-            "api",
-            "httpbin",
-            0,
-            "kubectl apply -f destination-rule.yaml",
-            DESTINATION_RULE,
-        ),
+        *_crud("plain", "plain-", CRUD[:2]),
+        _call("permissive-stranger", "permissive", GET, "stranger"),
+        _api("old-policy", "policy", OLD_POLICY),
+        _api("rule", "destination-rule", DESTINATION_RULE),
         *_crud("posted"),
-        _call("plain-stranger", "posted", f"curl -sS {URL}/anything/{{marker}}", "stranger"),
-        _call("no-certificate", "posted", f"{PROBE} {SNI} {REQUEST}", "stranger"),
-        _call("foreign-certificate", "posted", f"{PROBE} --stdin {SNI} {REQUEST}", "stranger"),
-        _call("mesh-certificate", "posted", f"{PROBE} {MEMBER} {SNI} {REQUEST}", "member"),
-        *_crud("auto", "auto-")[:2],
+        *strangers.calls(
+            "posted", "httpbin", 8000, GET, strangers.http("/anything/{marker}", "httpbin")
+        ),
+        *_crud("auto", "auto-", CRUD[:2]),
     ),
     claims=(
         Claim(
@@ -139,7 +101,9 @@ FAILURE = Failure(
                 all_of(answered(*CRUD, status=200), secured(*CRUD)),
                 instead=all_of(left_client(*CRUD), answered(*CRUD, status=200), readable(*CRUD)),
             ),
-            today=Answer("Are all three strangers refused?", refused, instead=open_to_strangers),
+            today=Answer(
+                "Are all three strangers refused?", strangers.refused, instead=open_to_strangers
+            ),
             shows="post",
         ),
         Claim(
@@ -151,7 +115,9 @@ FAILURE = Failure(
                 otherwise=api_said("old-policy", 'no matches for kind "Policy"'),
             ),
             today=Answer(
-                "Does PeerAuthentication STRICT do it?", refused, instead=open_to_strangers
+                "Does PeerAuthentication STRICT do it?",
+                strangers.refused,
+                instead=open_to_strangers,
             ),
             shows="plain-stranger",
         ),
@@ -190,10 +156,10 @@ FAILURE = Failure(
         ),
     ),
     pins=(
-        Pin("C0", "reproduced", "reproduced", "the post's positive case holds today"),
-        Pin("C0a", "fails otherwise", "reproduced", "Policy was removed in Istio 1.6"),
-        Pin("C0b", "reproduced", "reproduced", "v1alpha3 is still served; auto mTLS since 1.5"),
-        Pin("C0c", "reproduced", "reproduced", "istiod signs for each service account"),
+        Pin("C0", ("reproduced", "reproduced"), "the post's positive case holds today"),
+        Pin("C0a", ("fails otherwise", "reproduced"), "Policy was removed in Istio 1.6"),
+        Pin("C0b", ("reproduced", "reproduced"), "v1alpha3 is still served; auto mTLS since 1.5"),
+        Pin("C0c", ("reproduced", "reproduced"), "istiod signs for each service account"),
     ),
     parameters={
         "mtls": Parameter(

@@ -1,30 +1,110 @@
 """A TCP port that Istio is said to ignore, and one that really goes in plaintext."""
 
+from dataclasses import replace
+
+from lab import strangers
 from lab.checks import (
     all_of,
     answered,
     broken_off,
     left_client,
-    no_filter_chain,
     readable,
     secured,
-    tls_refused,
+    secured_answer,
+    secured_hops,
     under,
     went_to,
 )
-from lab.failure import Answer, Call, Claim, Control, Failure, Parameter, Pin, World
+from lab.failure import (
+    Answer,
+    Call,
+    Change,
+    Claim,
+    Control,
+    Failure,
+    Parameter,
+    Pin,
+    Port,
+    Remedy,
+    Service,
+    World,
+    renamed,
+)
 
-SNI = "--alpn istio --sni outbound_.9000_._.tcp-echo.{namespace}.svc.cluster.local"
-MEMBER = "--cert /etc/mesh-certificates/cert-chain.pem --key /etc/mesh-certificates/key.pem"
-PROBE = f"tls-probe tcp-echo 9000 {SNI} --send '{{marker}}\\n'"
+ECHO = Service(
+    "tcp-echo", "tcp-echo", (Port("tcp-foo", 9000, 9000), Port("{port_name}", 9001, 9001))
+)
+# For each remedy a Service and a port of its own, that fails as port 9001 does.
+NAMED, UNNAMED, DECLARED = (
+    Service(f"echo-{name}", "tcp-echo", (Port("udp-foo", number, number),))
+    for name, number in (("named", 9002), ("unnamed", 9003), ("declared", 9004))
+)
+GATEWAY = Service("gateway", "gateway", (Port("tcp", 9000, 9000), Port("tls", 9005, 9005)))
+STRICT, PERMISSIVE = (
+    f"""\
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: default}}
+spec: {{mtls: {{mode: {mode}}}}}
+"""
+    for mode in ("STRICT", "PERMISSIVE")
+)
+
+
+def _gateway(name: str, server: str, port: int) -> str:
+    return f"""\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: {name}}}
+spec:
+  selector: {{app: gateway}}
+  servers: [{{hosts: ["*"], {server}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: {name}}}
+spec:
+  hosts: ["*"]
+  gateways: [{name}]
+  tcp:
+  - match: [{{port: {port}}}]
+    route: [{{destination: {{host: tcp-echo.{{namespace}}.svc.cluster.local, port: {{number: 9000}}}}}}]
+"""
+
+
+MUTUAL = _gateway(
+    "mutual", "port: {number: 9005, name: tls, protocol: TLS}, tls: {mode: ISTIO_MUTUAL}", 9005
+)
+# The post's rule covers the gateway too: a server without TLS needs an exception to it.
+PLAIN = (
+    _gateway("plain", "port: {number: 9000, name: tcp, protocol: TCP}", 9000)
+    + """\
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: gateway}
+spec:
+  host: gateway.{namespace}.svc.cluster.local
+  trafficPolicy:
+    tls: {mode: ISTIO_MUTUAL}
+    portLevelSettings: [{port: {number: 9000}, tls: {mode: DISABLE}}]
+"""
+)
 
 
 def _say(name: str, world: str, port: int, source: str = "client") -> Call:
     return Call(name, world, source, "tcp-echo", port, f"say tcp-echo {port} {{marker}}")
 
 
-def _probe(name: str, more: str = "", source: str = "stranger") -> Call:
-    return Call(name, "posted", source, "tcp-echo", 9000, f"{PROBE} {more}".strip())
+def _ask(service: Service) -> Call:
+    number = service.ports[0].number
+    command = f"say {service.name} {number} {{marker}}"
+    return Call("", "posted", "client", "tcp-echo", number, command, service=service.name)
+
+
+def _through(port: int) -> Call:
+    call = Call("", "posted", "client", "tcp-echo", 9000, f"say gateway {port} {{marker}}")
+    return replace(call, through=f"gateway:{port}")
 
 
 FAILURE = Failure(
@@ -42,6 +122,7 @@ FAILURE = Failure(
             "before",
             "no mTLS on either side",
             ("client", "tcp-echo"),
+            (ECHO,),
             "DISABLE",
             "DISABLE",
         ),
@@ -49,27 +130,26 @@ FAILURE = Failure(
             "posted",
             "during",
             "the post's two rules, in today's API",
-            ("client", "stranger", "member", "tcp-echo"),
-            "STRICT",
-            "ISTIO_MUTUAL",
+            ("client", "stranger", "member", "tcp-echo", "gateway"),
+            (ECHO, NAMED, UNNAMED, DECLARED, GATEWAY),
+            "{mtls}",
+            "{rule}",
         ),
         World(
             "permissive",
             "after",
             "the post's rule, and a server that accepts both",
             ("client", "stranger", "tcp-echo"),
+            (ECHO,),
             "PERMISSIVE",
             "ISTIO_MUTUAL",
         ),
     ),
     calls=(
         _say("plain", "plain", 9000),
-        _say("tcp-foo", "posted", 9000),
+        _say("tcp-foo", "posted", 9000, "{client}"),
         _say("udp-foo-strict", "posted", 9001),
-        _say("plain-stranger", "posted", 9000, "stranger"),
-        _probe("no-certificate"),
-        _probe("foreign-certificate", "--stdin"),
-        _probe("mesh-certificate", MEMBER, "member"),
+        *strangers.calls("posted", "tcp-echo", 9000, "say tcp-echo 9000 {marker}", r"{marker}\n"),
         _say("tcp-foo-permissive", "permissive", 9000),
         _say("udp-foo", "permissive", 9001),
         _say("permissive-stranger", "permissive", 9000, "stranger"),
@@ -83,21 +163,8 @@ FAILURE = Failure(
                 readable("tcp-foo"),
                 instead=all_of(
                     left_client("tcp-foo"),
-                    answered("tcp-foo"),
-                    secured("tcp-foo", "tcp-foo-permissive"),
-                    answered("mesh-certificate"),  # or a refusal would tell of the probe
-                    broken_off("plain-stranger"),
-                    no_filter_chain("plain-stranger"),
-                    tls_refused(
-                        "no-certificate",
-                        outcomes=("tls_client_certificate_required",),
-                        counter="ssl.fail_verify_no_cert",
-                    ),
-                    tls_refused(
-                        "foreign-certificate",
-                        outcomes=("tls_untrusted_issuer", "tls_refused"),
-                        counter="ssl.fail_verify_error",
-                    ),
+                    secured_answer("tcp-foo", "tcp-foo-permissive"),
+                    strangers.refused,
                 ),
             ),
             today=Answer(
@@ -109,9 +176,24 @@ FAILURE = Failure(
                     readable("udp-foo-strict"),
                     under("STRICT", "posted", broken_off("udp-foo-strict")),
                 ),
-                instead=all_of(answered("udp-foo"), secured("udp-foo")),
+                instead=secured_answer("udp-foo"),
             ),
             shows="tcp-foo",
+        ),
+        Claim(
+            "C2a",
+            "a gateway and a virtual service in front would secure it",
+            as_posted=Answer(
+                "Does tcp-foo need one to be secured?",
+                readable("tcp-foo"),
+                instead=secured_answer("tcp-foo"),
+            ),
+            today=Answer(
+                "Does one secure, on both hops, what goes in plaintext today?",
+                secured_hops("gateway-mutual:changed"),
+                instead=readable("gateway-mutual:changed"),
+            ),
+            shows="gateway-mutual:changed",
         ),
     ),
     controls=(
@@ -122,11 +204,78 @@ FAILURE = Failure(
             "the plaintext stranger gets through where it may", answered("permissive-stranger")
         ),
     ),
+    remedies=(
+        Remedy(
+            "tcp-name",
+            "C2",
+            "name the port tcp-...",
+            "none: one word in the Service",
+            _ask(NAMED),
+            readable,
+            secured_answer,
+            renamed(NAMED, "tcp-foo"),
+            seen_at=("client",),
+        ),
+        Remedy(
+            "no-name",
+            "C2",
+            "give the port no name",
+            "Istio then looks at the first bytes to find the protocol",
+            _ask(UNNAMED),
+            readable,
+            secured_answer,
+            renamed(UNNAMED, ""),
+        ),
+        Remedy(
+            "app-protocol",
+            "C2",
+            "set appProtocol: tcp, and leave the name",
+            "none: one line in the Service",
+            _ask(DECLARED),
+            readable,
+            secured_answer,
+            renamed(DECLARED, "udp-foo", "tcp"),
+        ),
+        Remedy(
+            "strict",
+            "C2",
+            "make the server STRICT",
+            "the call fails, and is read all the same: refused is not unread",
+            _say("", "permissive", 9001),
+            readable,
+            secured_answer,
+            Change(PERMISSIVE, STRICT),
+            seen_at=("tcp-echo",),
+        ),
+        Remedy(
+            "gateway-plain",
+            "C2a",
+            "put a gateway in front whose server has no TLS",
+            f"{PLAIN.count('kind:')} objects for each service, a pod, and a second hop",
+            _ask(NAMED),
+            readable,
+            secured_hops,
+            Change("", PLAIN),
+            instead=_through(9000),
+            seen_at=("client", "gateway"),
+        ),
+        Remedy(
+            "gateway-mutual",
+            "C2a",
+            "put a gateway in front whose server is ISTIO_MUTUAL",
+            f"{MUTUAL.count('kind:')} objects for each service, a pod, and a second hop",
+            _ask(NAMED),
+            readable,
+            secured_hops,
+            Change("", MUTUAL),
+            instead=_through(9005),
+            seen_at=("gateway",),
+        ),
+    ),
     pins=(
         Pin(
             "C2",
-            "not reproduced",
-            "reproduced",
+            ("not reproduced", "reproduced"),
             "mTLS covers TCP, as it did in 1.2; a port taken for UDP passes through",
         ),
     ),
@@ -139,9 +288,15 @@ FAILURE = Failure(
         "rule": Parameter(
             "TLS mode of the post's DestinationRule", "ISTIO_MUTUAL", ("ISTIO_MUTUAL", "DISABLE")
         ),
+        "port_name": Parameter(
+            "name of tcp-echo's second port", "udp-foo", ("udp-foo", "tcp-bar", "bar", "http-bar")
+        ),
+        "client": Parameter(
+            "who calls tcp-foo, with a sidecar or without", "client", ("client", "stranger")
+        ),
     },
     try_next=(
         "make reproduce FAILURE=tcp_mtls PARAMS='mtls=DISABLE rule=DISABLE'",
-        "python -m lab show tcp_mtls",
+        "make reproduce FAILURE=tcp_mtls PARAMS=port_name=tcp-bar",
     ),
 )

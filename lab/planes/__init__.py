@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,3 +23,27 @@ class Seen:
     security: Security
     why: str
     facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+_COMPATIBLE: Mapping[Security, set[Security]] = {"tls": {"tls", "mutual_tls"}}
+"""Packets of TLS 1.3 cannot say who is at the ends: `mutual_tls` does not contradict them."""
+
+
+def agreement(planes: Sequence[Seen]) -> str:
+    """How many sources agree with the first one, and which disagree, by name.
+
+    Sources are counted, not planes, and one that cannot say is neither for nor against.
+    """
+    first, *others = planes
+    speaking = {seen.source: seen for seen in others if seen.security != "unknown"}
+    allowed = _COMPATIBLE.get(first.security, {first.security})
+    against = [
+        f"{seen.source} says {seen.security}"
+        for seen in speaking.values()
+        if seen.security not in allowed
+    ]
+    if first.security == "unknown":
+        return f"the {first.source} cannot say"
+    agreeing = 1 + len(speaking) - len(against)
+    told = f"{agreeing} of {1 + len(speaking)} sources agree"
+    return f"{told}; {', '.join(against)}" if against else told

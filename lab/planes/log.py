@@ -12,35 +12,70 @@ from typing import Any
 from lab.planes import Seen
 
 Line = Mapping[str, Any]
+SERVER, CLIENT = "server's proxy", "client's proxy"
+NUMBER = "lab_line"
+"""Where a line stands in its file."""
 
 
 def parse(text: str) -> list[Line]:
     """The access-log lines of a proxy's output; its other lines are passed over."""
-    lines = []
-    for line in text.splitlines():
+    lines: list[Line] = []
+    for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("{"):
             try:
                 entry = json.loads(line)
             except ValueError:
                 continue  # cut off while it was being written
             if "start_time" in entry:
-                lines.append(entry)
+                lines.append({**entry, NUMBER: number})
     return lines
 
 
 def find(lines: Sequence[Line], *, request_id: str, address: str) -> Line | None:
     """A proxy's line of a call: by request id, else by the address that called it."""
-    for line in lines:
-        if request_id and line.get("request_id") == request_id:
-            return line
-    matching = [line for line in lines if line.get("downstream_remote_address") == address]
-    return matching[-1] if address and matching else None
+    ours = [line for line in lines if request_id and line.get("request_id") == request_id]
+    from_there = [
+        line for line in ours or lines if line.get("downstream_remote_address") == address
+    ]
+    # A request that Envoy tried again has several lines: the last attempt's is the answer's.
+    found = (from_there if address else []) or ours
+    return found[-1] if found else None
+
+
+def client_says(line: Line | None) -> Seen:
+    """What the client's proxy says of whom it spoke to, and how."""
+    if line is None:
+        return Seen("log", CLIENT, "unknown", "the client's proxy has no line of this call")
+    peer, version = line.get("upstream_peer_uri_san"), line.get("upstream_tls_version")
+    facts = {
+        "peer": peer,
+        "tls_version": version,
+        "cluster": line.get("upstream_cluster"),
+        "flags": line.get("response_flags"),
+        "details": line.get("response_code_details"),
+        "failure": line.get("upstream_transport_failure_reason"),
+        "line": line[NUMBER],
+    }
+    host = line.get("upstream_host")
+    if not host:
+        why = f"the client's proxy answered by itself: {facts['details'] or facts['flags']}"
+        return Seen("log", CLIENT, "none", why, facts)
+    if version and peer and line.get("upstream_local_uri_san"):
+        why = f"the client's proxy met {peer} at {host}, and holds a certificate itself ({version})"
+        return Seen("log", CLIENT, "mutual_tls", why, facts)
+    if version:
+        return Seen("log", CLIENT, "tls", f"the client's proxy spoke {version} to {host}", facts)
+    via = f"the client's proxy sent it through {facts['cluster']} to {host}"
+    if facts["cluster"] == "PassthroughCluster":
+        # It passes on what it is given, and knows not whether that is TLS of the application's.
+        return Seen("log", CLIENT, "unknown", f"{via}, as it came", facts)
+    return Seen("log", CLIENT, "plaintext", f"{via} without TLS", facts)
 
 
 def server_says(line: Line | None) -> Seen:
     """What the server's proxy says of who called it."""
     if line is None:
-        return _seen("unknown", "the server's proxy has no line of this connection")
+        return Seen("log", SERVER, "unknown", "the server's proxy has no line of this connection")
     peer, version = line.get("downstream_peer_uri_san"), line.get("downstream_tls_version")
     facts = {
         "peer": peer,
@@ -50,21 +85,18 @@ def server_says(line: Line | None) -> Seen:
         "details": line.get("response_code_details"),
         "failure": line.get("downstream_transport_failure_reason"),
         "sni": line.get("requested_server_name"),
+        "line": line[NUMBER],
     }
     if facts["failure"] and facts["failure"] != "-":
         # Envoy logs the name that a certificate claims, even of one that it then refuses.
         why = f"the handshake was refused: {facts['failure']}"
-        return Seen("log", "server's proxy", "tls", why, facts)
+        return Seen("log", SERVER, "tls", why, facts)
     if peer and version:
         why = f"the server's proxy took {peer} from the client's certificate ({version})"
-        return Seen("log", "server's proxy", "mutual_tls", why, facts)
+        return Seen("log", SERVER, "mutual_tls", why, facts)
     if version:
-        return Seen("log", "server's proxy", "tls", f"{version}, no client certificate", facts)
-    return Seen("log", "server's proxy", "plaintext", "the server's proxy saw no TLS", facts)
-
-
-def _seen(security: Any, why: str) -> Seen:
-    return Seen("log", "server's proxy", security, why)
+        return Seen("log", SERVER, "tls", f"{version}, no client certificate", facts)
+    return Seen("log", SERVER, "plaintext", "the server's proxy saw no TLS", facts)
 
 
 def port_of(address: Any) -> int | None:

@@ -42,6 +42,8 @@ class Edge:
     client_port: int | None = None
     window: tuple[float, float] | None = None
     """Unix seconds between which its SYN must lie, where the port is not known."""
+    since: float = 0.0
+    """A connection that began before this is of an earlier configuration."""
 
 
 class _Unknown(Exception):
@@ -67,7 +69,7 @@ def read(
             raise _Unknown(f"the connection was found on the {where} eth0 only")
         _check_same(at_client, at_server)
         security, why = _classify(at_client)
-        return _seen(security, why, **_facts(at_client, marker))
+        return _seen(security, why, file=client_eth0.path.name, **_facts(at_client, marker))
     except (_Unknown, BadEvidence) as reason:
         return _seen("unknown", str(reason))
 
@@ -132,6 +134,8 @@ def _find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
         return None
     if not found[0].syn_seen:
         raise _Unknown(f"the connection's SYN is not in the capture at the {where}")
+    if found[0].began < edge.since:
+        raise _Unknown("the connection is older than the configuration in question")
     if not found[0].whole:
         raise _Unknown(f"packets of the connection are missing at the {where}")
     return found[0]
@@ -186,6 +190,7 @@ def _facts(connection: Connection, marker: bytes) -> dict[str, Fact]:
         "server": f"{connection.server[0]}:{connection.server[1]}",
         "syn_time": connection.began,
         "segments": connection.segments,
+        "frame": connection.first_frame,
         "client_bytes": len(client),
         "server_bytes": len(server),
         "ended_by": connection.ended_by,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab.workloads.certificates import Authority
 
 Obj = dict[str, Any]
 
@@ -18,6 +22,26 @@ STATS = [
     "server.dynamic_unknown_fields",
 ]
 CERTIFICATES = "/etc/mesh-certificates"
+OWN_TLS = "/etc/own-tls"
+FORMS: Mapping[str, range] = {
+    "server": range(8400, 8412),
+    "demand": range(8420, 8432),
+    "ask": range(8440, 8452),
+}
+"""B's three forms, a container each, and the ports at which it listens."""
+EXCLUDED = 8411
+"""The one port of B that its sidecar does not intercept."""
+GATEWAYS = frozenset({"gateway"})
+
+
+class Setting:
+    """What a world's workloads share: the CA of services that have TLS of their own."""
+
+    @cached_property
+    def authority(self) -> Authority:
+        from lab.workloads.certificates import Authority
+
+        return Authority("the services' own CA")
 
 
 def _proxy_config(**metadata: str) -> str:
@@ -67,22 +91,17 @@ def _workload(
     ]
 
 
-def _service(name: str, ports: list[Obj]) -> Obj:
-    spec = {"selector": {"app": name}, "ports": ports}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
-
-
-def client() -> list[Obj]:
+def client(_: Setting) -> list[Obj]:
     """A pod with a sidecar from which a person types commands."""
     return _workload("client", "lab/client", [])
 
 
-def stranger() -> list[Obj]:
+def stranger(_: Setting) -> list[Obj]:
     """The same without a sidecar: not part of the mesh."""
     return _workload("stranger", "lab/client", [], sidecar=False)
 
 
-def member() -> list[Obj]:
+def member(_: Setting) -> list[Obj]:
     """The probe's control: a mesh certificate in hand, and no redirection of what it sends.
 
     The agent writes the certificate to a volume (OUTPUT_CERTS, as Istio documents it for
@@ -105,31 +124,89 @@ def member() -> list[Obj]:
     return objects
 
 
-def httpbin() -> list[Obj]:
-    """REST over HTTP/1.1, as in Istio's own sample: Service port 8000 named `http`."""
-    ports = [{"name": "http", "port": 8000, "targetPort": 8080}]
-    return [*_workload("httpbin", "lab/httpbin", [8080]), _service("httpbin", ports)]
+def httpbin(_: Setting) -> list[Obj]:
+    """REST over HTTP/1.1, as in Istio's own sample."""
+    return _workload("httpbin", "lab/httpbin", [8080])
 
 
-def tcp_echo() -> list[Obj]:
-    """Istio's tcp-echo: the post's port name, and one that is taken for another protocol."""
-    ports = [
-        {"name": "tcp-foo", "port": 9000, "targetPort": 9000, "protocol": "TCP"},
-        {"name": "udp-foo", "port": 9001, "targetPort": 9001, "protocol": "TCP"},
+def tcp_echo(_: Setting) -> list[Obj]:
+    """Istio's tcp-echo: answers a line with the same line."""
+    ports = [*range(9000, 9006)]
+    listed = ",".join(map(str, ports))
+    return _workload("tcp-echo", "lab/tcp-echo", ports, args=[listed, "hello"])
+
+
+def grpcbin(_: Setting) -> list[Obj]:
+    """grpcbin's interface, in plaintext, at the post's port and some more."""
+    ports = [*range(4200, 4206)]
+    return _workload("grpcbin", "lab/grpcbin", ports, args=[",".join(map(str, ports))])
+
+
+def gateway(_: Setting) -> list[Obj]:
+    """A gateway pod, injected by Istio's own template; what it serves a remedy says."""
+    objects = _workload("gateway", "auto", [])
+    template = objects[1]["spec"]["template"]
+    template["metadata"]["annotations"]["inject.istio.io/templates"] = "gateway"
+    # The template fills in everything else of a container with this name.
+    template["spec"]["containers"] = [{"name": "istio-proxy", "image": "auto"}]
+    return objects
+
+
+def a(setting: Setting) -> list[Obj]:
+    """Service A: TLS of its own, and the one that calls B."""
+    container = _own_tls("server", range(8400, 8401))
+    objects = _workload("a", "lab/own-tls", [8400], container=container)
+    return [*_with_own_tls(objects, [], setting)]
+
+
+def b(setting: Setting) -> list[Obj]:
+    """Service B: TLS of its own in three forms, side by side, each with a log of its own."""
+    excluded = {"traffic.sidecar.istio.io/excludeInboundPorts": str(EXCLUDED)}
+    forms = [*FORMS.items()]
+    objects = _workload(
+        "b",
+        "lab/own-tls",
+        [forms[0][1][0]],
+        annotations=excluded,
+        container=_own_tls(*forms[0]),
+    )
+    rest = [{"image": "lab/own-tls:1", **_own_tls(*form)} for form in forms[1:]]
+    return [*_with_own_tls(objects, rest, setting)]
+
+
+def _own_tls(form: str, ports: range) -> Obj:
+    """A container of the image lab/own-tls."""
+    files = [f"--{flag}={OWN_TLS}/{flag}.pem" for flag in ("cert", "key", "ca")]
+    listed = f"--ports={','.join(map(str, ports))}"
+    mounts = [{"name": "own-tls", "mountPath": OWN_TLS, "readOnly": True}]
+    return {"name": form, "args": [f"--form={form}", listed, *files], "volumeMounts": mounts}
+
+
+def _with_own_tls(objects: list[Obj], more: list[Obj], setting: Setting) -> list[Obj]:
+    """The workload with a certificate of its own CA, and more containers beside its first."""
+    name = objects[0]["metadata"]["name"]
+    key, certificate = setting.authority.issue(name, dns=[name, f"{name}-tls"])
+    files = {"key": key, "cert": certificate, "ca": setting.authority.certificate_pem}
+    data = {f"{file}.pem": content.decode() for file, content in files.items()}
+    secret = f"own-tls-{name}"
+    pod = objects[1]["spec"]["template"]["spec"]
+    pod["containers"] += more
+    pod["volumes"] = [{"name": "own-tls", "secret": {"secretName": secret}}]
+    meta = {"name": secret}
+    return [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": data},
+        *objects,
     ]
-    echo = _workload("tcp-echo", "lab/tcp-echo", [9000, 9001], args=["9000,9001", "hello"])
-    return [*echo, _service("tcp-echo", ports)]
 
 
-WORKLOADS: Mapping[str, Callable[[], list[Obj]]] = {
+WORKLOADS: Mapping[str, Callable[[Setting], list[Obj]]] = {
     "client": client,
     "stranger": stranger,
     "member": member,
     "httpbin": httpbin,
     "tcp-echo": tcp_echo,
+    "grpcbin": grpcbin,
+    "gateway": gateway,
+    "a": a,
+    "b": b,
 }
-SERVED: Mapping[str, Mapping[int, int]] = {
-    "httpbin": {8000: 8080},
-    "tcp-echo": {9000: 9000, 9001: 9001},
-}
-"""Service port -> target port of each workload that answers."""

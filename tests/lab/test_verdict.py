@@ -13,7 +13,7 @@ from lab import evidence, failures, store
 from lab.checks import Finding
 from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import Control, Failure
-from lab.run import with_parameters
+from lab.parameters import with_parameters
 from lab.verdict import Verdict, judge
 
 NAMES = failures.names()

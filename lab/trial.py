@@ -1,0 +1,97 @@
+"""A remedy's change on a live world: applied, seen active in the proxies, and taken back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from clusters.base import Cluster
+from clusters.kube import Obj, documents
+from lab import world
+from lab.errors import TimedOut
+from lab.failure import Change, Remedy, fill
+from lab.planes import config
+from lab.wait import until
+from lab.world import LiveWorld
+
+SECONDS = 20.0
+
+
+class Trial:
+    """The changes of several remedies of one world, made and withdrawn together."""
+
+    def __init__(self, cluster: Cluster, live: LiveWorld, remedies: Sequence[Remedy]) -> None:
+        self._cluster, self._live = cluster, live
+        self._remedies = [remedy for remedy in remedies if remedy.change.after]
+        self._at = sorted({name for remedy in self._remedies for name in remedy.seen_at})
+        self.views: dict[str, config.View] = {}
+        """What the proxies concerned hold, as last looked at."""
+        self.since = 0.0
+        """When the last change was seen active, Unix seconds."""
+
+    def apply(self) -> dict[str, str]:
+        """Make every change; returns remedy -> why it cannot be relied on."""
+        for remedy in self._remedies:
+            self._cluster.kube.apply(self._text(remedy.change.after), self._live.namespace)
+        return self._wait("active", self._changed)
+
+    def withdraw(self) -> dict[str, str]:
+        """Take every change back; returns remedy -> why it cannot be relied on."""
+        for remedy in self._remedies:
+            before, after = self._objects(remedy.change)
+            gone = [obj for key, obj in after.items() if key not in before]
+            self._cluster.kube.delete(gone, self._live.namespace)
+            self._cluster.kube.apply(before.values(), self._live.namespace)
+        return self._wait("taken back", lambda remedy, name: not self._changed(remedy, name))
+
+    def _wait(self, what: str, done: Callable[[Remedy, str], bool]) -> dict[str, str]:
+        waiting = {(r.name, name): r for r in self._remedies for name in r.seen_at}
+
+        def look() -> bool:
+            for name in {name for _, name in waiting}:
+                self.views[name] = world.view(self._cluster, self._live, name)
+            for key in [key for key, remedy in waiting.items() if done(remedy, key[1])]:
+                del waiting[key]
+            return not waiting
+
+        try:
+            until(look, f"changes to be {what}", timeout=SECONDS, every=0.1)
+        except TimedOut as late:
+            told = f"its change was not seen {what}: {late}"
+            return dict.fromkeys({remedy for remedy, _ in waiting}, told)
+        finally:
+            for name in self._at:  # all of one moment: a change may show at one proxy first
+                self.views[name] = world.view(self._cluster, self._live, name)
+            self.since = time.time()
+        return {}
+
+    def _changed(self, remedy: Remedy, name: str) -> bool:
+        known, seen = self._live.views[name], self.views[name]
+        return self._part(remedy, known) != self._part(remedy, seen)
+
+    def _part(self, remedy: Remedy, view: config.View) -> config.View:
+        """What of a view concerns the Service that the remedy's call asks."""
+        _, service, port = (remedy.instead or remedy.call).asked
+        target = self._live.services[service].targets[str(port)]
+        cluster = f"outbound|{port}||{service}.{self._live.namespace}.svc.cluster.local"
+        return {
+            "listeners": {
+                name: chains
+                for name, chains in view["listeners"].items()
+                if name.endswith(f"_{port}")
+            },
+            "inbound": view["inbound"].get(str(target)),
+            "cluster": view["clusters"].get(cluster),
+            "endpoints": view["endpoints"].get(cluster),
+        }
+
+    def _objects(self, change: Change) -> tuple[dict[str, Obj], dict[str, Obj]]:
+        """Objects of both sides, by kind and name."""
+        before, after = (
+            {f"{obj['kind']}/{obj['metadata']['name']}": obj for obj in documents(self._text(text))}
+            for text in (change.before, change.after)
+        )
+        return before, after
+
+    def _text(self, manifests: str) -> str:
+        return fill(manifests, {"namespace": self._live.namespace})
