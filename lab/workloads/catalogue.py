@@ -35,5 +35,6 @@ CATALOGUE: Mapping[str, Image] = {
         ),
         Image("lab/tcp-echo", ("tcp-echo",), "Istio's own sample"),
         Image("lab/istio-echo", ("istio-echo",), "the echo server of Istio's own tests"),
+        Image("lab/grpcbin", ("grpcbin",), "grpcbin's interface, on grpc-go, in plaintext"),
     )
 }
