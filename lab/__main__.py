@@ -1,4 +1,4 @@
-"""`python -m lab`: list, show, doctor, up, down, status, run, judge, exec, shell.
+"""`python -m lab`: list, show, doctor, up, down, status, run, judge, why, compare, exec, shell.
 
 doctor, list and show need nothing but a Python: they work before any set-up.
 """
@@ -22,7 +22,10 @@ from lab import failures, store
 from lab.errors import BadArguments, LabError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clusters.embedded.cluster import Embedded
+    from lab.failure import Failure
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--keep", action="store_true", help="leave cluster and namespaces")
     judge = commands.add_parser("judge", help="judge stored runs again, offline")
     judge.add_argument("runs", nargs="*", help="default: all stored runs")
+    why = commands.add_parser("why", help="what decided: packets, log lines, configuration")
+    why.add_argument("run", nargs="?", default="latest", help="a stored run, or `recorded`")
+    why.add_argument("failure", nargs="?")
     record = commands.add_parser("record", help="make a run's evidence the recorded one")
     record.add_argument("run", nargs="?", default="latest")
     execute = commands.add_parser("exec", help="a command in a pod: exec POD [-n NS] -- CMD")
@@ -195,10 +201,7 @@ def _judge(options: argparse.Namespace) -> int:
     runs = [store.find(name) for name in options.runs] or store.stored()
     code = 0
     for run in runs:
-        wanted = [
-            failures.load(n) for n in failures.names() if (run / n / "evidence.json").exists()
-        ]
-        verdicts, missing = runner.judge_all(wanted, run)
+        verdicts, missing = runner.judge_all(_in(run, None), run)
         code = max(code, runner.exit_code(verdicts, missing))
         print(report.claims_table(verdicts, run.name).text(_width()) + "\n")
         for name, why in missing.items():
@@ -206,6 +209,32 @@ def _judge(options: argparse.Namespace) -> int:
     if not runs:
         print("no run is stored yet: make reproduce")
     return code
+
+
+def _why(options: argparse.Namespace) -> int:
+    from lab import runner, why
+    from lab.tell import recorded_run
+
+    if options.run == "recorded":
+        for name in [options.failure] if options.failure else failures.names():
+            run = recorded_run(name)
+            print("\n".join([*why.lines(run.judge(), run.folder), ""]))
+        return 0
+    folder = store.find(options.run)
+    verdicts, missing = runner.judge_all(_in(folder, options.failure), folder)
+    for verdict in verdicts:
+        print("\n".join([*why.lines(verdict, folder / verdict.failure), ""]))
+    for name, reason in missing.items():
+        print(f"{name}: inconclusive: {reason}\n")
+    return 0
+
+
+def _in(run: Path, failure: str | None) -> list[Failure]:
+    """The failures that a stored run has evidence of. Raises BadArguments for another."""
+    there = [name for name in failures.names() if (run / name / "evidence.json").exists()]
+    if failure and failure not in there:
+        raise BadArguments(f"run {run.name} has no {failure!r}; it has {', '.join(there)}")
+    return [failures.load(name) for name in ([failure] if failure else there)]
 
 
 def _record(options: argparse.Namespace) -> int:
@@ -259,6 +288,7 @@ _COMMANDS = {
     "status": _status,
     "run": _run,
     "judge": _judge,
+    "why": _why,
     "record": _record,
     "exec": _exec,
     "shell": _shell,

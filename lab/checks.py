@@ -5,6 +5,7 @@ A finding is True, False, or None where nothing can be said; `None` never turns 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -155,19 +156,42 @@ def refused_upgrade(*names: str) -> Check:
     return each(*names, look=look)
 
 
-def reached(*names: str, status: int = 0, protocol: str = "") -> Check:
-    """The application itself answered, through both proxies: each says `via_upstream`."""
+def reached(*names: str, status: int = 0) -> Check:
+    """The application itself answered: its own proxy says `via_upstream`."""
 
     def look(seen: Observation) -> Finding:
-        lines = (seen.client_line, seen.server_line)
-        if None in lines:
-            return Finding(None, "a proxy has no line of it")
-        found = [str((line or {}).get("response_code_details")) for line in lines]
-        spoken = str((seen.server_line or {}).get("protocol"))
-        good = found == ["via_upstream"] * 2 and status in (0, seen.record.status)
-        good = good and protocol in ("", spoken)
-        told = f"{seen.record.status}, {' and '.join(found)}, server's side {spoken}"
-        return Finding(good, f"expected the application's own answer {status or ''}, saw {told}")
+        line = seen.server_line or seen.client_line
+        if line is None:
+            return Finding(None, "no proxy has a line of it")
+        found = str(line.get("response_code_details"))
+        good = seen.server_line is not None and found == "via_upstream"
+        good = good and status in (0, seen.record.status)
+        told = f"saw {seen.record.status} by {found}"
+        return Finding(good, f"expected the application's own answer {status or ''}, {told}")
+
+    return each(*names, look=look)
+
+
+def let_in(*names: str) -> Check:
+    """The probe was answered, and the server's proxy names it from its certificate."""
+
+    def look(seen: Observation) -> Finding:
+        good = seen.record.outcome == "answered" and seen.server.security == "mutual_tls"
+        return Finding(good, f"expected to be let in, saw {seen.record.outcome}; {seen.server.why}")
+
+    return each(*names, look=look)
+
+
+def upgrade_is_gone(*names: str) -> Check:
+    """Among the headers that httpbin tells it was sent there is no Upgrade."""
+
+    def look(seen: Observation) -> Finding:
+        try:
+            headers = json.loads(seen.record.received)["headers"]
+        except (ValueError, KeyError):
+            return Finding(None, "the answer does not tell the headers")
+        found = sorted(name for name in headers if name.lower() in ("upgrade", "http2-settings"))
+        return Finding(not found, f"upgrade headers that reached the server: {found or 'none'}")
 
     return each(*names, look=look)
 

@@ -16,8 +16,9 @@ from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import Call, Failure
 from lab.planes import Security, Seen, config, log, wire
 
-CLOCK_SLACK = 0.25
-"""Seconds around a call in which its SYN may lie, where its port is not known."""
+CLOCK_SLACK = 0.005
+"""Seconds around a call in which its SYN may lie, where its port is not known. Calls and packets
+are stamped by one clock, and the call before may have ended a few milliseconds earlier."""
 FINAL_HOP = "/2"
 """`see("x/2")` is the hop from the gateway to the workload, of a call `x` through a gateway."""
 

@@ -63,10 +63,11 @@ def proofs(verdict: Verdict) -> list[str]:
     proof = claim.proof
     if proof is None:
         return [f"{verdict.failure}: no proof was recorded"]
+    shown = f"{proof.first_bytes}  |{proof.first_text}|" if proof.first_bytes else proof.why
     lines = [
         f"{verdict.failure}",
         f"  sent        {proof.typed}",
-        f"  on the wire {proof.first_bytes}  |{proof.first_text}|",
+        f"  on the wire {shown}",
         f"  marker      found {proof.marker_count}x in {proof.client_bytes} bytes sent",
     ]
     return [*lines, f"  peer        {proof.peer}, says the server's proxy"] if proof.peer else lines

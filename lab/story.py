@@ -221,10 +221,10 @@ class Story:
         return claims_table([self._source.judge()])
 
     def why(self) -> Text:
-        """What was seen that led to each verdict."""
-        from lab.report import reasons
+        """Which packet, log line and configuration led to each verdict."""
+        from lab.why import lines
 
-        return Text(tuple(reasons(self._source.judge())))
+        return Text(tuple(lines(self._source.judge(), self._source.folder)))
 
     def graph(self) -> Picture:
         """Who talked to whom, and how each edge was secured as proven."""

@@ -7,14 +7,14 @@ shown by the same probe with a mesh certificate, and by the plaintext one where 
 
 from __future__ import annotations
 
-from lab.checks import all_of, answered, broken_off, no_filter_chain, tls_refused
+from lab.checks import all_of, broken_off, let_in, no_filter_chain, tls_refused
 from lab.failure import Call
 
 MEMBER = "--cert /etc/mesh-certificates/cert-chain.pem --key /etc/mesh-certificates/key.pem"
 NAMES = ("plain-stranger", "no-certificate", "foreign-certificate", "mesh-certificate")
 
 refused = all_of(
-    answered("mesh-certificate"),  # or a refusal would tell of the probe
+    let_in("mesh-certificate"),  # or a refusal would tell of the probe
     broken_off("plain-stranger"),
     no_filter_chain("plain-stranger"),
     tls_refused(

@@ -9,7 +9,6 @@ from lab.checks import (
     broken_off,
     left_client,
     readable,
-    secured,
     secured_answer,
     secured_hops,
     under,
@@ -68,7 +67,8 @@ spec:
   gateways: [{name}]
   tcp:
   - match: [{{port: {port}}}]
-    route: [{{destination: {{host: tcp-echo.{{namespace}}.svc.cluster.local, port: {{number: 9000}}}}}}]
+    route:
+    - destination: {{host: tcp-echo.{{namespace}}.svc.cluster.local, port: {{number: 9000}}}}
 """
 
 
@@ -278,6 +278,17 @@ FAILURE = Failure(
             ("not reproduced", "reproduced"),
             "mTLS covers TCP, as it did in 1.2; a port taken for UDP passes through",
         ),
+        Pin(
+            "C2a",
+            ("not reproduced", "reproduced"),
+            "nothing has to be in front of tcp-foo; both hops are secured where both are told to",
+        ),
+        Pin("tcp-name", ("heals",), "a known protocol gets a listener and a cluster"),
+        Pin("no-name", ("heals",), "a port without a name is detected, and gets both"),
+        Pin("app-protocol", ("heals",), "appProtocol goes before the name"),
+        Pin("strict", ("does not heal",), "a server cannot unsend what a client has sent"),
+        Pin("gateway-plain", ("does not heal",), "the hop to the gateway is in plaintext"),
+        Pin("gateway-mutual", ("heals",), "a Gateway server of mode ISTIO_MUTUAL asks for mTLS"),
     ),
     parameters={
         "mtls": Parameter(

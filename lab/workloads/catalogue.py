@@ -25,7 +25,7 @@ CATALOGUE: Mapping[str, Image] = {
             "lab/httpbin",
             (
                 "gunicorn",
-                "--bind=0.0.0.0:8080",
+                *(f"--bind=0.0.0.0:{port}" for port in range(8080, 8085)),
                 "--threads=4",
                 "--no-control-socket",
                 "--access-logfile=-",

@@ -137,7 +137,7 @@ def tcp_echo(_: Setting) -> list[Obj]:
 
 
 def grpcbin(_: Setting) -> list[Obj]:
-    """grpcbin's interface, in plaintext, at the post's port and some more."""
+    """Grpcbin's interface, in plaintext, at the post's port and some more."""
     ports = [*range(4200, 4206)]
     return _workload("grpcbin", "lab/grpcbin", ports, args=[",".join(map(str, ports))])
 

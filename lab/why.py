@@ -1,0 +1,114 @@
+"""Why a verdict is as it is: which packet, which log line, which configuration decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab import store
+from lab.verdict import ClaimVerdict, PlaneSaid, Proof, RemedyVerdict, Verdict
+
+
+def lines(verdict: Verdict, folder: Path) -> list[str]:
+    """The whole explanation of one failure; folder: where its evidence lies."""
+    told = [f"{verdict.failure}: {verdict.title}", ""]
+    told += _controls(verdict)
+    for claim in verdict.claims:
+        told += ["", f"{claim.id}. The post says: {claim.says}"]
+        for name, said in (("as posted", claim.as_posted), ("today's form", claim.today)):
+            told += [f"  {name}: {said.word.upper()}", *_parts(said.why)]
+        told += _decided(claim.proof, folder) + _drift(verdict, claim)
+    for remedy in verdict.remedies:
+        told += ["", f"Remedy {remedy.name}: {remedy.says}", f"  {remedy.word.upper()}"]
+        told += _parts(remedy.why) + _decided(remedy.proof, folder) + _drift(verdict, remedy)
+    return told
+
+
+def _controls(verdict: Verdict) -> list[str]:
+    told = ["What had to hold, or nothing could be said:"]
+    for says, holds, text in verdict.controls:
+        told.append(f"  {'holds' if holds else 'FAILS'}  {says}")
+        told += [] if holds else _parts(text)
+    return told
+
+
+def _parts(why: str) -> list[str]:
+    return [f"    - {part}" for part in why.split("; ")]
+
+
+def _decided(proof: Proof | None, folder: Path) -> list[str]:
+    """Each plane's answer on the call that shows it, and the place where it can be read."""
+    if proof is None:
+        return []
+    told = [f"  seen on: $ {proof.typed}", f"    it was {proof.outcome}; {proof.agreement}"]
+    for said in proof.planes:
+        told.append(
+            f"    {said.source} say{'' if said.source == 'packets' else 's'} "
+            f"{said.security}: {said.why}"
+        )
+        told += [f"      {place}" for place in _places(said, proof, folder)]
+    return told
+
+
+def _places(said: PlaneSaid, proof: Proof, folder: Path) -> Iterator[str]:
+    """Where to look, and what stands there."""
+    if not said.where:
+        return
+    name, _, position = said.where.partition(" ")
+    if said.source == "packets":
+        frame = position.removeprefix("frame ")
+        if proof.first_bytes:
+            yield f"{name}, {position}: {proof.first_bytes}  |{proof.first_text}|"
+            yield f"tshark -r {folder / name} -Y 'frame.number == {frame}' -V"
+        return
+    yield f"{name}, {position}"
+    if position.startswith("line "):
+        yield _quoted(folder / name, int(position.removeprefix("line ")))
+
+
+def _quoted(path: Path, number: int) -> str:
+    """The fields of a log line that speak of how it was secured and how it ended."""
+    try:
+        line = json.loads(path.read_text().splitlines()[number - 1])
+    except (OSError, IndexError, ValueError):
+        return "that line is not there any more"
+    wanted = (
+        "response_code",
+        "response_flags",
+        "response_code_details",
+        "upstream_cluster",
+        "downstream_tls_version",
+        "downstream_peer_uri_san",
+        "requested_server_name",
+    )
+    return ", ".join(f"{key}={line[key]}" for key in wanted if line.get(key) not in (None, "-"))
+
+
+def _drift(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
+    """For a verdict that differs from its pin: what was expected, and when it last was so."""
+    if said.agreement != "differs" or not said.pinned:
+        return []
+    seen = (
+        (said.word,) if isinstance(said, RemedyVerdict) else (said.as_posted.word, said.today.word)
+    )
+    last = _last_agreed(verdict, said.id if isinstance(said, ClaimVerdict) else said.name)
+    return [
+        f"  DIFFERS from its pin: expected {' / '.join(said.pinned)} ({said.pin_why})",
+        f"    seen {' / '.join(seen)}; it last agreed in {last or 'no stored run'}",
+    ]
+
+
+def _last_agreed(verdict: Verdict, name: str) -> str:
+    """The newest stored run before this one in which this claim or remedy was as pinned."""
+    for run in reversed(store.stored()):
+        if run.name >= verdict.run:
+            continue
+        try:
+            told = json.loads((run / verdict.failure / "verdict.json").read_text())
+        except (OSError, ValueError):
+            continue
+        for one in [*told["claims"], *told.get("remedies", [])]:
+            if name in (one.get("id"), one.get("name")) and one["agreement"] == "as pinned":
+                return f"{run.name} (Istio {told['stack']['istio']}, {told['stack']['envoy']})"
+    return ""
