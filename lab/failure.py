@@ -211,8 +211,6 @@ class Remedy:
     """What is called with the change, where the caller has to do something else."""
     seen_at: tuple[str, ...] = ("client",)
     """Workloads whose proxies must be seen to hold the change."""
-    needed: Check | None = None
-    """Whether there is anything to heal; else `broken` of the first call says so."""
     scope: Scope = "namespace"
 
     def call_of(self, step: Step) -> Call:

@@ -234,23 +234,16 @@ def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
 
 def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
     """Broken, then healed, then broken again: or else the remedy is not what made it so."""
-    if obstacle or remedy.name in case.evidence.untried:
-        return "inconclusive", obstacle or case.evidence.untried[remedy.name]
+    obstacle = obstacle or case.evidence.untried.get(remedy.name, "")
+    if obstacle:
+        return "inconclusive", obstacle
     first, changed, last = (f"{remedy.name}:{step}" for step in STEPS)
-    needed, told = _finding(case, remedy.needed or remedy.broken(first))
+    fails, told = _finding(case, remedy.broken(first))
     healed, seen = _finding(case, remedy.healed(changed))
-    if not needed:
-        well, as_it_is = _finding(case, remedy.needed or remedy.healed(first))
-        if needed is None or (not remedy.needed and not well):
-            return "inconclusive", f"as it is: {told}; {as_it_is}"
-        return (
-            ("not needed", f"as it is: {told}; with it: {seen}")
-            if healed
-            else (
-                "inconclusive",
-                f"nothing to heal ({told}), and with it: {seen}",
-            )
-        )
+    if not fails:
+        well, as_it_is = _finding(case, remedy.healed(first))
+        not_needed = fails is False and well and healed
+        return "not needed" if not_needed else "inconclusive", f"as it is: {told}; {as_it_is}"
     again, back = _finding(case, remedy.broken(last))
     if not again:
         return "inconclusive", f"taken back, it is not as it was: {back}"
@@ -304,12 +297,12 @@ def proof(case: Case, name: str) -> Proof | None:
         int(str(facts.get("client_bytes", 0))),
         str(seen.server.facts.get("peer") or ""),
         seen.wire.why,
-        tuple(_where(case, seen)),
+        tuple(_where(seen)),
         agreement(seen.planes),
     )
 
 
-def _where(case: Case, seen: Observation) -> list[PlaneSaid]:
+def _where(seen: Observation) -> list[PlaneSaid]:
     """Each plane's answer with the file and place that it was read from."""
     call, world = seen.call, seen.record.world
     act, step = seen.record.act, seen.record.step

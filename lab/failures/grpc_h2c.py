@@ -19,6 +19,7 @@ from lab.failure import (
     Control,
     Failure,
     Parameter,
+    Pin,
     Port,
     Remedy,
     Service,
