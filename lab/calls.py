@@ -40,6 +40,8 @@ def make(
 
     since: when the configuration that it is made under was seen active, Unix seconds.
     """
+    _, service, port = call.asked
+    there = live.services.get(service)
     marker, request_id = f"lab-{secrets.token_hex(12)}", str(uuid.uuid4())
     typed = fill(call.command, {"marker": marker, "namespace": live.namespace})
     blank = CallRecord(
@@ -54,6 +56,7 @@ def make(
         outcome="error",
         act=act,
         step=call.step,
+        target=there.targets.get(str(port), 0) if there else 0,
         since=since,
     )
     if call.source == "api":

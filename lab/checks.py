@@ -5,6 +5,7 @@ A finding is True, False, or None where nothing can be said; `None` never turns 
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -196,14 +197,62 @@ def upgrade_is_gone(*names: str) -> Check:
     return each(*names, look=look)
 
 
+def costs_more(*names: str) -> Check:
+    """Each call took more bytes on the wire than the one before it."""
+
+    def check(case: Case) -> Finding:
+        sizes = []
+        for name in names:
+            seen = case.see(name)
+            if seen is None or seen.wire.security in ("unknown", "none"):
+                return Finding(None, f"{name}: its bytes were not seen")
+            facts = seen.wire.facts
+            sizes.append(sum(int(str(facts[f"{side}_bytes"])) for side in ("client", "server")))
+        told = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
+        rises = all(one < other for one, other in itertools.pairwise(sizes))
+        return Finding(rises, f"bytes between the pods: {told}")
+
+    return check
+
+
+def own_tls_only(*names: str) -> Check:
+    """The application's own TLS is what crosses: its SNI, and its own log names the caller."""
+
+    def look(seen: Observation) -> Finding:
+        if seen.wire.security == "unknown" or seen.app_line is None:
+            why = seen.wire.why if seen.app_line else "the application has no line of it"
+            return Finding(None, why)
+        sni = str(seen.wire.facts.get("sni", ""))
+        caller = seen.app_line.get("client_certificate")
+        good = seen.wire.security == "tls" and not sni.startswith("outbound_") and bool(caller)
+        told = f"SNI {sni or 'none'}, the application was shown a certificate of {caller}"
+        return Finding(
+            good, f"expected the application's own TLS, saw {seen.wire.security}, {told}"
+        )
+
+    return each(*names, look=look)
+
+
+def unanswered(*names: str) -> Check:
+    """An HTTP error, or none at all, instead of what was asked for."""
+
+    def look(seen: Observation) -> Finding:
+        record = seen.record
+        good = record.outcome != "answered" or record.status >= 400
+        return Finding(good, f"expected no answer, saw {record.outcome} {record.status or ''}")
+
+    return each(*names, look=look)
+
+
 def came_out(*names: str, outcomes: tuple[str, ...]) -> Check:
     """The caller met one of these outcomes."""
 
     def look(seen: Observation) -> Finding:
         found = seen.record.outcome
-        said = seen.record.error.splitlines()[-1:] or [""]
+        lines = seen.record.error.splitlines()
+        said = next((line for line in lines if line.startswith("curl: ")), "")
         expected = " or ".join(outcomes)
-        return Finding(found in outcomes, f"expected {expected}, saw {found} {said[0]}".strip())
+        return Finding(found in outcomes, f"expected {expected}, saw {found} {said}".strip())
 
     return each(*names, look=look)
 
@@ -217,7 +266,8 @@ def application_logged(*names: str, spoke: str = "", words: str = "") -> Check:
             return Finding(None, "the application has no line of it")
         found, error = str(line.get("spoke")), str(line.get("error") or "no complaint")
         good = spoke in ("", found) and words in error
-        return Finding(good, f"expected {spoke} {words}, its log says {found}: {error}")
+        expected = " and ".join(f"`{word}`" for word in (spoke, words) if word)
+        return Finding(good, f"expected {expected}, the application's log says {found}: {error}")
 
     return each(*names, look=look)
 

@@ -101,6 +101,8 @@ class CallRecord:
     act: str = ""
     """Empty for the failure's own calls; `remedies` or `mesh` for those that try remedies."""
     step: str = ""
+    target: int = 0
+    """Target port, at that time, of the Service port that was asked."""
     since: float = 0.0
     """When the configuration of its step was seen active, Unix seconds."""
     status: int = 0

@@ -55,7 +55,8 @@ class Port:
 
     name: str
     number: int
-    target: int
+    target: int | str
+    """Where the workload listens; text only while a `{parameter}` is open."""
     app_protocol: str = ""
 
 
@@ -209,9 +210,14 @@ class Remedy:
     change: Change = Change()
     instead: Call | None = None
     """What is called with the change, where the caller has to do something else."""
-    seen_at: tuple[str, ...] = ("client",)
-    """Workloads whose proxies must be seen to hold the change."""
+    seen_at: tuple[str, ...] = ()
+    """Workloads whose proxies must be seen to hold the change; empty: the caller's."""
     scope: Scope = "namespace"
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Workloads whose proxies the change shows at."""
+        return self.seen_at or (self.call.source,)
 
     def call_of(self, step: Step) -> Call:
         """The call of one step, named `<remedy>:<step>`."""

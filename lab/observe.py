@@ -140,7 +140,7 @@ class Case:
         captures = [self._capture(world, pod, "eth0", record.act) for pod in (call.source, call.to)]
         if captures[0] is None or captures[1] is None:
             return Seen("wire", wire.SOURCE, "unknown", "a pod's eth0 was not captured")
-        asked = self._asked(call, world)
+        asked = self._asked(call, record, world)
         targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
         window = (record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK)
         edge = wire.Edge(
@@ -148,14 +148,16 @@ class Case:
         )
         return wire.read(edge, captures[0], captures[1], record.marker.encode())
 
-    def _asked(self, call: Call, world: WorldRecord) -> config.Route:
+    def _asked(self, call: Call, record: CallRecord, world: WorldRecord) -> config.Route:
         name = call.service or call.to
         service = world.services[name]
+        first_hop = call.source == self.calls[record.name].source
+        target = record.target if first_hop else service.targets[str(call.port)]
         return config.Route(
             f"{name}.{world.namespace}.svc.cluster.local",
             call.port,
             service.cluster_ip,
-            service.targets[str(call.port)],
+            target,
             sends(call),
         )
 
@@ -167,7 +169,7 @@ class Case:
                 why = f"the configuration of {pod} was not recorded"
                 return Seen("config", config.SOURCE, "unknown", why)
             views.append(view)
-        return config.says(views[0], views[1], self._asked(call, world))
+        return config.says(views[0], views[1], self._asked(call, record, world))
 
     def _view(self, world: WorldRecord, pod: str, record: CallRecord) -> config.View | None:
         path = self.folder / "config" / config_name(world.name, pod, record.act, record.step)
@@ -207,7 +209,7 @@ class Case:
 
         A line that holds another call's marker is another call's.
         """
-        target = self._asked(call, world).target
+        target = self._asked(call, record, world).target
         path = self.folder / "logs" / f"{world.name}-{call.to}.app.jsonl"
         others = [c for c in self.evidence.calls if c.world == record.world and c is not record]
         next_one = min((c.started for c in others if c.started > record.started), default=1e18)

@@ -31,19 +31,23 @@ def claims_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
     """The post says / as posted, today / what fails today / on the wire."""
     rows = tuple(
         (claim.id, claim.says, claim.as_posted.word, claim.today.word, wire(claim), claim.agreement)
-        for verdict in verdicts
-        for claim in verdict.claims
+        for claim in _in_order(verdicts, "claims")
     )
     header = ("", "the post says", "as posted, today", "today's form", "on the wire", "pin")
     return Table(title, header, rows)
+
+
+def _in_order(verdicts: Iterable[Verdict], what: str) -> list[Any]:
+    """Claims or remedies of all failures, in the order of the post's claims."""
+    found = [one for verdict in verdicts for one in getattr(verdict, what)]
+    return sorted(found, key=lambda one: str(getattr(one, "id", "") or one.claim))
 
 
 def remedies_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
     """What is done / does it heal / what is then on the wire / what it costs."""
     rows = tuple(
         (one.claim, one.says, one.word, wire(one), one.price, one.agreement)
-        for verdict in verdicts
-        for one in verdict.remedies
+        for one in _in_order(verdicts, "remedies")
     )
     header = ("", "remedy", "does it heal", "on the wire with it", "its price", "pin")
     return Table(title, header, rows)

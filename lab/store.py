@@ -101,7 +101,7 @@ def record(run: Path, failure: str) -> Path:
     beside.mkdir(parents=True)
     for name in ("evidence.json", "verdict.json"):
         shutil.copy(run / failure / name, beside / name)
-    for name in ("captures", "logs"):
+    for name in ("captures", "config", "logs"):
         shutil.copytree(run / failure / name, beside / name)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(beside, target)

@@ -19,10 +19,14 @@ from lab.errors import BadArguments
 from lab.evidence import CallRecord, Evidence
 from lab.failure import STEPS, Failure, fill
 from lab.observe import Case, Observation
+from lab.planes import agreement
 from lab.verdict import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+WITNESSES = ("packets", "server's proxy", "client's proxy", "control plane")
 
 
 class Source(Protocol):
@@ -186,6 +190,36 @@ class Story:
             rows.append((name, told, rose, str(record.facts.get("server_uri") or "-")))
         header = ("stranger", "what it met", "server's counters", "identity it was shown")
         return Table("Callers that are not in the mesh", header, tuple(rows))
+
+    def planes(self, *names: str) -> Table:
+        """What each witness says of a call, and how many of them agree with the packets."""
+        rows = []
+        for name in names:
+            seen = self._see(name)
+            if seen is None:
+                rows.append((name, *["no record"] * 5))
+                continue
+            told = [said.security for said in seen.planes]
+            rows.append((name, *told, agreement(seen.planes)))
+        header = ("call", *WITNESSES, "together")
+        return Table("Every witness of the same call", header, tuple(rows))
+
+    def application(self, *names: str) -> Table:
+        """What the application that was asked wrote into its own log."""
+        rows = []
+        for name in names:
+            seen = self._see(name)
+            line = (seen.app_line if seen else None) or {}
+            complaint = str(line.get("error") or line.get("code") or "-")
+            caller = str(line.get("client_certificate") or "-")
+            rows.append((name, str(line.get("spoke") or "nothing"), caller, complaint))
+        header = ("call", "what reached it", "certificate it was shown", "its complaint")
+        return Table("The application's own log", header, tuple(rows))
+
+    def manifest(self, name: str) -> Text:
+        """What a call gives to the API server."""
+        call = self._source.failure.all_calls[name]
+        return Text(tuple(call.manifest.rstrip().splitlines()))
 
     def certificates(self, world: str = "posted") -> Table:
         """Who holds which identity, and until when."""

@@ -23,7 +23,12 @@ class Trial:
     def __init__(self, cluster: Cluster, live: LiveWorld, remedies: Sequence[Remedy]) -> None:
         self._cluster, self._live = cluster, live
         self._remedies = [remedy for remedy in remedies if remedy.change.after]
-        self._at = sorted({name for remedy in self._remedies for name in remedy.seen_at})
+        self._targets = {
+            remedy.name: self._live.services[service].targets[str(port)]
+            for remedy in self._remedies
+            for _, service, port in [(remedy.instead or remedy.call).asked]
+        }
+        self._at = sorted({name for remedy in self._remedies for name in remedy.proxies})
         self.views: dict[str, config.View] = {}
         """What the proxies concerned hold, as last looked at."""
         self.since = 0.0
@@ -45,7 +50,7 @@ class Trial:
         return self._wait("taken back", lambda remedy, name: not self._changed(remedy, name))
 
     def _wait(self, what: str, done: Callable[[Remedy, str], bool]) -> dict[str, str]:
-        waiting = {(r.name, name): r for r in self._remedies for name in r.seen_at}
+        waiting = {(r.name, name): r for r in self._remedies for name in r.proxies}
 
         def look() -> bool:
             for name in {name for _, name in waiting}:
@@ -62,6 +67,7 @@ class Trial:
         finally:
             for name in self._at:  # all of one moment: a change may show at one proxy first
                 self.views[name] = world.view(self._cluster, self._live, name)
+            self._live.services = world.services(self._cluster, self._live.namespace)
             self.since = time.time()
         return {}
 
@@ -72,7 +78,7 @@ class Trial:
     def _part(self, remedy: Remedy, view: config.View) -> config.View:
         """What of a view concerns the Service that the remedy's call asks."""
         _, service, port = (remedy.instead or remedy.call).asked
-        target = self._live.services[service].targets[str(port)]
+        target = self._targets[remedy.name]
         cluster = f"outbound|{port}||{service}.{self._live.namespace}.svc.cluster.local"
         return {
             "listeners": {

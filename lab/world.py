@@ -36,7 +36,7 @@ class LiveWorld:
     def all_ports(self) -> set[int]:
         """Service ports and target ports."""
         ports = [port for service in self.world.services for port in service.ports]
-        return {port.number for port in ports} | {port.target for port in ports}
+        return {port.number for port in ports} | {int(port.target) for port in ports}
 
 
 def deploy(cluster: Cluster, world: World, run: str, failure: str) -> LiveWorld:
@@ -90,10 +90,17 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 90.0) -> None
         last_seen=lambda: _say_pods(cluster, path),
         hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
     )
-    for service in cluster.kube.items(f"/api/v1/namespaces/{live.namespace}/services"):
+    live.services = services(cluster, live.namespace)
+
+
+def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
+    """The Services of a namespace as they are now."""
+    found = {}
+    for service in cluster.kube.items(f"/api/v1/namespaces/{namespace}/services"):
         spec = service["spec"]
         targets = {str(port["port"]): int(port["targetPort"]) for port in spec["ports"]}
-        live.services[service["metadata"]["name"]] = ServiceRecord(spec["clusterIP"], targets)
+        found[service["metadata"]["name"]] = ServiceRecord(spec["clusterIP"], targets)
+    return found
 
 
 def _ready(pod: dict[str, object]) -> bool:
@@ -173,7 +180,7 @@ def _differs(live: LiveWorld, name: str) -> str:
     for service in live.world.services:
         for port in service.ports:
             if name == service.workload and name not in GATEWAYS:
-                accepted = config.accepts(seen, port.target)
+                accepted = config.accepts(seen, int(port.target))
                 if accepted != EXPECTED[live.world.mtls]:
                     return f"{name} accepts {accepted or 'nothing'} at {port.target}"
             problem = _outbound(live, name, service, port)

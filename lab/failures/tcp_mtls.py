@@ -214,7 +214,6 @@ FAILURE = Failure(
             readable,
             secured_answer,
             renamed(NAMED, "tcp-foo"),
-            seen_at=("client",),
         ),
         Remedy(
             "no-name",

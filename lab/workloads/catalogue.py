@@ -35,6 +35,7 @@ CATALOGUE: Mapping[str, Image] = {
         ),
         Image("lab/tcp-echo", ("tcp-echo",), "Istio's own sample"),
         Image("lab/istio-echo", ("istio-echo",), "the echo server of Istio's own tests"),
+        Image("lab/own-tls", ("own-tls",), "a service with TLS of its own, in three forms"),
         Image("lab/grpcbin", ("grpcbin",), "grpcbin's interface, on grpc-go, in plaintext"),
     )
 }

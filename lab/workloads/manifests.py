@@ -29,8 +29,12 @@ FORMS: Mapping[str, range] = {
     "ask": range(8440, 8452),
 }
 """B's three forms, a container each, and the ports at which it listens."""
-EXCLUDED = 8411
+EXCLUDED = 8451
 """The one port of B that its sidecar does not intercept."""
+B_NAMES = ("b", *(f"b-{name}" for name in ("server", "demand", "ask", "cost", "https", "tls")))
+B_NAMES += tuple(f"b-{name}" for name in ("tcp", "unnamed", "declared", "disabled", "excluded"))
+B_NAMES += ("b-originated",)
+"""The Services by which B is asked: its certificate is for each of them."""
 GATEWAYS = frozenset({"gateway"})
 
 
@@ -155,8 +159,11 @@ def gateway(_: Setting) -> list[Obj]:
 def a(setting: Setting) -> list[Obj]:
     """Service A: TLS of its own, and the one that calls B."""
     container = _own_tls("server", range(8400, 8401))
-    objects = _workload("a", "lab/own-tls", [8400], container=container)
-    return [*_with_own_tls(objects, [], setting)]
+    # Its sidecar may use the certificate too, where a rule tells it to originate TLS.
+    mount = json.dumps({"own-tls": {"mountPath": OWN_TLS}})
+    notes = {"sidecar.istio.io/userVolumeMount": mount}
+    objects = _workload("a", "lab/own-tls", [8400], annotations=notes, container=container)
+    return _with_own_tls(objects, [], setting, ("a",))
 
 
 def b(setting: Setting) -> list[Obj]:
@@ -171,7 +178,7 @@ def b(setting: Setting) -> list[Obj]:
         container=_own_tls(*forms[0]),
     )
     rest = [{"image": "lab/own-tls:1", **_own_tls(*form)} for form in forms[1:]]
-    return [*_with_own_tls(objects, rest, setting)]
+    return _with_own_tls(objects, rest, setting, B_NAMES)
 
 
 def _own_tls(form: str, ports: range) -> Obj:
@@ -182,10 +189,12 @@ def _own_tls(form: str, ports: range) -> Obj:
     return {"name": form, "args": [f"--form={form}", listed, *files], "volumeMounts": mounts}
 
 
-def _with_own_tls(objects: list[Obj], more: list[Obj], setting: Setting) -> list[Obj]:
+def _with_own_tls(
+    objects: list[Obj], more: list[Obj], setting: Setting, names: tuple[str, ...]
+) -> list[Obj]:
     """The workload with a certificate of its own CA, and more containers beside its first."""
     name = objects[0]["metadata"]["name"]
-    key, certificate = setting.authority.issue(name, dns=[name, f"{name}-tls"])
+    key, certificate = setting.authority.issue(name, dns=names)
     files = {"key": key, "cert": certificate, "ca": setting.authority.certificate_pem}
     data = {f"{file}.pem": content.decode() for file, content in files.items()}
     secret = f"own-tls-{name}"
