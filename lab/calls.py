@@ -15,7 +15,8 @@ from clusters.kube import ApiError
 from lab import proxy
 from lab.errors import LabError
 from lab.evidence import CallRecord
-from lab.failure import Call, fill
+from lab.failure import Call
+from lab.workloads.certificates import Authority
 from lab.world import LiveWorld
 
 SECONDS = 15.0
@@ -183,29 +184,6 @@ def foreign_certificate(namespace: str) -> bytes:
 
     Made for one call, given to the probe by its standard input, and never written down.
     """
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "another CA")])
     uri = f"spiffe://cluster.local/ns/{namespace}/sa/client"
-    san = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([]))
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(san, critical=True)
-        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    )
-    form = serialization.PrivateFormat.TraditionalOpenSSL
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, form, plain)
-    return pem + certificate.public_bytes(serialization.Encoding.PEM)
+    key, certificate = Authority("another CA").issue("", uri=uri)
+    return key + certificate
