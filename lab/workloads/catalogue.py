@@ -37,5 +37,6 @@ CATALOGUE: Mapping[str, Image] = {
         Image("lab/istio-echo", ("istio-echo",), "the echo server of Istio's own tests"),
         Image("lab/own-tls", ("own-tls",), "a service with TLS of its own, in three forms"),
         Image("lab/grpcbin", ("grpcbin",), "grpcbin's interface, on grpc-go, in plaintext"),
+        Image("lab/own-tls", ("own-tls",), "a service with TLS of its own, in three forms"),
     )
 }
