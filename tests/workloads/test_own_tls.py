@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Kubectl
 
 from lab import store
 from lab.calls import foreign_certificate
@@ -382,3 +383,29 @@ def test_the_labs_own_probe_is_refused_by_form_and_by_issuer(service: Start) -> 
     assert outcome() == "tls_client_certificate_required"
     assert outcome("--stdin", stdin=foreign_certificate("mesh")) == "tls_untrusted_issuer"
     assert outcome("--cert", str(certificate), "--key", str(key), *send) == "answered"
+
+
+@pytest.mark.cluster
+def test_a_pod_of_its_image_reads_its_certificate_from_a_secret(
+    kubectl: Kubectl, namespace: str, folder: Path, in_pod: Callable[..., str]
+) -> None:
+    files = [f"--from-file={name}={folder / name}" for name in ("service.pem", "service.key")]
+    files.append(f"--from-file=ca.pem={folder / 'ca.pem'}")
+    kubectl("create", "secret", "generic", "own-tls", "-n", namespace, *files)
+    args = ["--form", "ask", "--ports", "8441,8442", "--cert", "/tls/service.pem"]
+    container = {
+        "name": "own-tls",
+        "image": "lab/own-tls",
+        "args": [*args, "--key", "/tls/service.key", "--ca", "/tls/ca.pem"],
+        "readinessProbe": {"tcpSocket": {"port": 8442}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "tls", "mountPath": "/tls"}],
+    }
+    volume = {"name": "tls", "secret": {"secretName": "own-tls"}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "own-tls"}}
+    manifest = json.dumps({**pod, "spec": {"containers": [container], "volumes": [volume]}})
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=manifest)
+    kubectl("wait", "pod/own-tls", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    said = in_pod(namespace, "own-tls", "curl", "-sS", "http://localhost:8441/x")
+    assert "no certificate: " in said
+    (line,) = kubectl("logs", "own-tls", "-n", namespace).splitlines()
+    assert json.loads(line)["error"] == "no certificate"
