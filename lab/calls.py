@@ -15,7 +15,7 @@ from clusters.kube import ApiError
 from lab import proxy
 from lab.errors import LabError
 from lab.evidence import CallRecord
-from lab.failure import Call
+from lab.failure import Call, fill
 from lab.workloads.certificates import Authority
 from lab.world import LiveWorld
 

@@ -169,9 +169,9 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
 
 def view(cluster: Cluster, live: LiveWorld, name: str) -> config.View:
     """What istiod told this workload's proxy about the world's Services."""
-    return config.reduce(
-        proxy.config_dump(cluster, live.pods[name]), live.namespace, live.all_ports
-    )
+    dump = proxy.config_dump(cluster, live.pods[name])
+    addresses = [service.cluster_ip for service in live.services.values()]
+    return config.reduce(dump, live.namespace, live.all_ports, addresses)
 
 
 def _differs(live: LiveWorld, name: str) -> str:

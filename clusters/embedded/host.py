@@ -203,8 +203,14 @@ def sweep() -> None:
     for lock in states().glob("*.lock"):
         state = lock.with_suffix("")
         with contextlib.suppress(LabError), locked(state):  # else somebody is at it now
-            if first_pid(state) is None:
+            if first_pid(state) is None and not _answers(state):
                 shutil.rmtree(state, ignore_errors=True)
+
+
+def _answers(state: Path) -> bool:
+    """Whether a cluster serves this folder: it may run where our /proc does not show it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
+        return link.connect_ex(str(state / CONTROL)) == 0
 
 
 def children(pid: int) -> list[int]:

@@ -10,7 +10,6 @@ from lab.checks import (
     no_filter_chain,
     own_tls_only,
     protocol_error,
-    reached,
     readable,
     secured,
     secured_answer,
@@ -163,16 +162,16 @@ FAILURE = Failure(
     ),
     calls=(
         _call("plain-http", "plain", ""),
-        _call("plain-https", "plain", OWN),
+        _call("plain-https", "plain", SHOWING),
         _call("plain-cost", "plain", OWN, COST),
         _call("plain-well", "plain", SHOWING, COST),
-        _call("https", "posted", OWN),
+        _call("https", "posted", SHOWING),
         _probe("https-probe", "posted"),
         _call("http", "posted", ""),
         *(
             _call(f"{scheme}-{service.name[2:]}", "posted", flags, service)
             for service in FORMS
-            for scheme, flags in (("https", OWN), ("http", ""))
+            for scheme, flags in (("https", SHOWING), ("http", ""))
         ),
         _call("cost", "posted", OWN, COST),
         *strangers.calls(
@@ -182,7 +181,7 @@ FAILURE = Failure(
             "curl -sS http://b:8443/{marker}",
             strangers.http("/{marker}", "b"),
         ),
-        _call("open-https", "open", OWN),
+        _call("open-https", "open", SHOWING),
         _call("permissive-stranger", "open", "", source="stranger"),
     ),
     claims=(
@@ -193,7 +192,7 @@ FAILURE = Failure(
                 "Does A's HTTPS fail, and does B miss a certificate over HTTP?",
                 all_of(ssl_error("https"), application_logged("http", words="no certificate")),
                 instead=secured_answer("https"),
-                otherwise=all_of(ssl_error("https"), application_logged("http", words="handshake")),
+                otherwise=all_of(ssl_error("https"), unanswered("http")),
             ),
             today=Answer(
                 "Does HTTPS fail under STRICT, by default and under DISABLE, each in its own way?",
@@ -266,7 +265,10 @@ FAILURE = Failure(
     controls=(
         Control("B answers A over its own TLS, without mTLS", answered("plain-well", status=200)),
         Control("without any TLS the marker is read on the wire", readable("plain-http")),
-        Control("the plaintext stranger gets through where it may", reached("permissive-stranger")),
+        Control(
+            "the plaintext stranger gets through where it may",
+            application_logged("permissive-stranger", spoke="http"),
+        ),
         Control("the three strangers are refused", under("STRICT", "posted", strangers.refused)),
     ),
     remedies=(

@@ -21,13 +21,17 @@ PASSTHROUGH = "PassthroughCluster"
 _MANAGER, _PROXY = "http_connection_manager", "tcp_proxy"
 
 
-def reduce(dump: Mapping[str, Any], namespace: str, ports: Iterable[int]) -> View:
+def reduce(
+    dump: Mapping[str, Any], namespace: str, ports: Iterable[int], addresses: Iterable[str]
+) -> View:
     """The part of `config_dump?include_eds` that concerns a namespace's Services.
 
-    ports: Service ports and target ports. Only what is active counts: a listener that was
+    ports: Service ports and target ports. addresses: their ClusterIPs; a listener of another
+    namespace's Service is none of ours. Only what is active counts: a listener that was
     acknowledged and still warms up is not there.
     """
     wanted, suffix = set(ports), f".{namespace}.svc.cluster.local"
+    bound = {"0.0.0.0", *addresses}
     listeners = [
         state["listener"]
         for entry in _all(dump, "dynamic_listeners")
@@ -39,7 +43,7 @@ def reduce(dump: Mapping[str, Any], namespace: str, ports: Iterable[int]) -> Vie
         "listeners": {
             listener["name"]: _chains(listener)
             for listener in sorted(listeners, key=lambda one: str(one["name"]))
-            if _port(listener) in wanted
+            if _bound(listener) in {(address, port) for address in bound for port in wanted}
         },
         "inbound": _inbound(listeners, wanted),
         "clusters": {c["name"]: _cluster(c) for c in clusters if c["name"].endswith(suffix)},
@@ -55,8 +59,9 @@ def _all(dump: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return [entry for part in dump.get("configs", []) for entry in part.get(key, [])]
 
 
-def _port(listener: Mapping[str, Any]) -> int:
-    return int(listener.get("address", {}).get("socket_address", {}).get("port_value", 0))
+def _bound(listener: Mapping[str, Any]) -> tuple[str, int]:
+    address = listener.get("address", {}).get("socket_address", {})
+    return str(address.get("address")), int(address.get("port_value", 0))
 
 
 def _chains(listener: Mapping[str, Any]) -> list[View]:
