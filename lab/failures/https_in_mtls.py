@@ -220,7 +220,7 @@ FAILURE = Failure(
             "Istio's documented solution is to install it with strict mTLS",
             as_posted=Answer(
                 "Does STRICT for the whole mesh heal it?",
-                secured_answer("mesh-strict:changed"),
+                all_of(ssl_error("mesh-strict:broken"), secured_answer("mesh-strict:changed")),
                 instead=ssl_error("mesh-strict:broken", "mesh-strict:changed"),
             ),
             today=Answer(

@@ -9,7 +9,7 @@ import pytest
 
 from lab import failures, notebook
 from lab.errors import BadArguments
-from lab.run import parameters_of
+from lab.parameters import parameters_of
 
 
 def written(folder: Path, *cells: str, parameters: str = "") -> Path:

@@ -20,13 +20,23 @@ NAMES = failures.names()
 TURNED = store.ROOT / "tests" / "evidence"
 
 
-def words(verdict: Verdict) -> dict[str, tuple[str, str]]:
-    return {claim.id: (claim.as_posted.word, claim.today.word) for claim in verdict.claims}
+def words(verdict: Verdict) -> dict[str, tuple[str, ...]]:
+    """Everything that is said: both answers of each claim, and each remedy's word."""
+    claims = {claim.id: (claim.as_posted.word, claim.today.word) for claim in verdict.claims}
+    return claims | {remedy.name: (remedy.word,) for remedy in verdict.remedies}
+
+
+def all_words(verdict: Verdict) -> set[str]:
+    return {word for said in words(verdict).values() for word in said}
+
+
+def load(name: str, folder: Path) -> tuple[Failure, Evidence, Path]:
+    found = evidence.load(folder)
+    return with_parameters(failures.load(name), found.parameters), found, folder
 
 
 def recorded(name: str) -> tuple[Failure, Evidence, Path]:
-    folder = store.RECORDED / name
-    return failures.load(name), evidence.load(folder), folder
+    return load(name, store.RECORDED / name)
 
 
 def of_world(found: Evidence, name: str, **changes: object) -> Evidence:
@@ -44,7 +54,7 @@ def of_call(found: Evidence, name: str, **changes: object) -> Evidence:
 @pytest.mark.parametrize("name", NAMES)
 def test_recorded_evidence_is_judged_as_pinned(name: str) -> None:
     verdict = judge(*recorded(name))
-    assert {claim.agreement for claim in verdict.claims} == {"as pinned"}
+    assert {said.agreement for said in verdict.said} == {"as pinned"}
     assert verdict.exit_code == 0
 
 
@@ -55,20 +65,39 @@ TURNED_WORDS = {
         "C0b": ("not reproduced", "reproduced"),
         "C0c": ("reproduced", "reproduced"),
     },
-    "tcp_mtls": {"C2": ("reproduced", "reproduced")},
+    "tcp_mtls": {
+        "C2": ("reproduced", "reproduced"),
+        "tcp-name": ("does not heal",),
+        "no-name": ("does not heal",),
+        "app-protocol": ("does not heal",),
+    },
+    "grpc_h2c": {"C3": ("reproduced", "reproduced"), "C3a": ("not reproduced", "reproduced")},
+    "https_in_mtls": {
+        "C4": ("not reproduced", "not reproduced"),
+        "mesh-strict": ("not needed",),
+    },
+}
+"""mTLS off on both sides; another header; B's port under another name."""
+TURNED_WIRE = {
+    "rest_mtls": "plaintext",
+    "tcp_mtls": "plaintext",
+    "grpc_h2c": "none",
+    "https_in_mtls": "mutual_tls",
 }
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_with_mtls_disabled_on_both_sides_the_verdicts_turn_round(name: str) -> None:
-    folder = TURNED / f"{name}-disabled"
-    found = evidence.load(folder)
-    verdict = judge(with_parameters(failures.load(name), found.parameters), found, folder)
-    assert words(verdict) == TURNED_WORDS[name]
+def test_with_the_world_turned_round_verdicts_and_wire_turn_round(name: str) -> None:
+    verdict = judge(*load(name, TURNED / f"{name}-turned"))
+    said, before = words(verdict), words(judge(*recorded(name)))
+    for of, turned in TURNED_WORDS[name].items():
+        assert said[of] == turned
+    assert said[verdict.claims[0].id] != before[verdict.claims[0].id]
     shown = verdict.claims[0].proof
     assert shown
-    assert (shown.security, shown.marker_count) == ("plaintext", 2)
-    assert {claim.agreement for claim in verdict.claims} == {"new"}
+    assert shown.security == TURNED_WIRE[name]
+    assert shown.marker_count == (2 if shown.security == "plaintext" else 0)
+    assert {one.agreement for one in verdict.said} == {"new"}
     assert verdict.exit_code == 3
 
 
@@ -76,11 +105,14 @@ def test_with_mtls_disabled_on_both_sides_the_verdicts_turn_round(name: str) -> 
 def test_one_world_exchanged_for_its_opposite_differs_from_the_pin(
     name: str, tmp_path: Path
 ) -> None:
-    """As if a new Istio left the posted world in plaintext while all else stayed."""
+    """As if a new Istio turned the posted world round while all else stayed."""
     failure, found, folder = recorded(name)
-    other = evidence.load(TURNED / f"{name}-disabled")
+    turned = TURNED / f"{name}-turned"
+    other = evidence.load(turned)
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    for path in (TURNED / f"{name}-disabled").rglob("posted-*"):
+    for path in tmp_path.rglob("posted-*"):
+        path.unlink()
+    for path in turned.rglob("posted-*"):
         shutil.copy(path, tmp_path / path.parent.name / path.name)
     calls = tuple(c for c in found.calls if c.world != "posted") + tuple(
         c for c in other.calls if c.world == "posted"
@@ -88,8 +120,57 @@ def test_one_world_exchanged_for_its_opposite_differs_from_the_pin(
     worlds = {**found.worlds, "posted": other.worlds["posted"]}
     mixed = dataclasses.replace(found, worlds=worlds, calls=calls)
     verdict = judge(failure, mixed, tmp_path)
-    assert "differs" in {claim.agreement for claim in verdict.claims}
+    assert "differs" in {one.agreement for one in verdict.said}
     assert verdict.exit_code == 1
+
+
+def tries(name: str) -> list[str]:
+    return [remedy.name for remedy in failures.load(name).remedies]
+
+
+REMEDIES = [(name, remedy) for name in NAMES for remedy in tries(name)]
+
+
+def exchanged(found: Evidence, remedy: str, one: str, other: str) -> Evidence:
+    """The evidence with two steps of a remedy's trial taken for each other."""
+    names = {f"{remedy}:{one}": f"{remedy}:{other}", f"{remedy}:{other}": f"{remedy}:{one}"}
+    calls = tuple(
+        dataclasses.replace(call, name=names.get(call.name, call.name)) for call in found.calls
+    )
+    return dataclasses.replace(found, calls=calls)
+
+
+@pytest.mark.parametrize(("name", "remedy"), REMEDIES)
+def test_a_remedy_heals_only_what_is_broken_before_and_broken_after(name: str, remedy: str) -> None:
+    failure, found, folder = recorded(name)
+    word = words(judge(failure, found, folder))[remedy]
+    if word == ("heals",):
+        early = exchanged(found, remedy, "broken", "changed")
+        late = exchanged(found, remedy, "restored", "changed")
+        for turned in (early, late):
+            assert words(judge(failure, turned, folder))[remedy] != ("heals",)
+    for step in ("broken", "changed", "restored"):
+        without = dataclasses.replace(
+            found, calls=tuple(c for c in found.calls if c.name != f"{remedy}:{step}")
+        )
+        assert words(judge(failure, without, folder))[remedy] == ("inconclusive",)
+
+
+def test_a_remedy_whose_change_was_not_seen_active_is_inconclusive() -> None:
+    failure, found, folder = recorded("tcp_mtls")
+    late = dataclasses.replace(found, untried={"tcp-name": "its change was not seen active"})
+    verdict = judge(failure, late, folder)
+    assert words(verdict)["tcp-name"] == ("inconclusive",)
+    assert words(verdict)["no-name"] == ("heals",)
+    assert verdict.exit_code == 3
+
+
+def test_a_connection_older_than_the_change_is_no_evidence_of_it() -> None:
+    failure, found, folder = recorded("tcp_mtls")
+    call = found.call("tcp-name:changed")
+    assert call
+    later = of_call(found, "tcp-name:changed", since=call.ended + 1)
+    assert words(judge(failure, later, folder))["tcp-name"] == ("inconclusive",)
 
 
 def lost_calls(found: Evidence) -> Iterator[tuple[str, Evidence]]:
@@ -121,9 +202,9 @@ def test_spoilt_evidence_never_makes_another_verdict_only_none(
     sound = words(judge(failure, found, folder))
     inconclusive = 0
     for what, spoilt in spoil(found):
-        for claim, answers in words(judge(failure, spoilt, folder)).items():
-            for word, before in zip(answers, sound[claim], strict=True):
-                assert word in (before, "inconclusive"), f"{what} made {claim} {word}"
+        for of, answers in words(judge(failure, spoilt, folder)).items():
+            for word, before in zip(answers, sound[of], strict=True):
+                assert word in (before, "inconclusive"), f"{what} made {of} {word}"
                 inconclusive += word == "inconclusive"
     assert inconclusive, "nothing that was spoilt mattered"
 
@@ -151,7 +232,7 @@ def test_a_proxy_that_refused_its_configuration_makes_all_inconclusive() -> None
     failure, found, folder = recorded("tcp_mtls")
     worlds = {**found.worlds, "posted": rejected(found.worlds["posted"])}
     verdict = judge(failure, dataclasses.replace(found, worlds=worlds), folder)
-    assert words(verdict) == {"C2": ("inconclusive", "inconclusive")}
+    assert all_words(verdict) == {"inconclusive"}
     assert "did not take its configuration" in verdict.claims[0].today.why
     assert verdict.exit_code == 3
 
@@ -160,7 +241,7 @@ def test_a_control_that_fails_is_named_and_nothing_is_concluded() -> None:
     failure, found, folder = recorded("tcp_mtls")
     never = Control("the sun shines", lambda _case: Finding(False, "it rained"))
     verdict = judge(dataclasses.replace(failure, controls=(never,)), found, folder)
-    assert words(verdict) == {"C2": ("inconclusive", "inconclusive")}
+    assert all_words(verdict) == {"inconclusive"}
     assert "the sun shines: it rained" in verdict.claims[0].as_posted.why
 
 
@@ -186,7 +267,7 @@ def test_a_capture_that_was_altered_is_noticed(tmp_path: Path) -> None:
     data[-1] ^= 1
     path.write_bytes(data)
     verdict = judge(failure, found, tmp_path)
-    assert words(verdict) == {"C2": ("inconclusive", "inconclusive")}
+    assert all_words(verdict) == {"inconclusive"}
     assert "sha256 differs" in verdict.claims[0].today.why
 
 
