@@ -201,7 +201,8 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
             recorded = evidence.load(place)
             if not (place / "verdict.json").exists():
                 raise LabError(f"its notebook ended before its verdict: {_last_words(place)}")
-            turned = with_parameters(failure, recorded.parameters)
+            values = parameters_of(failure, recorded.parameters)
+            turned = with_parameters(failure, values)
             verdicts.append(judge(turned, recorded, place))
         except LabError as problem:
             missing[failure.name] = str(problem)
