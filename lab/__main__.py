@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusters.embedded.cluster import Embedded
+    from lab.compare import Run
     from lab.failure import Failure
 
 
@@ -63,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     why = commands.add_parser("why", help="what decided: packets, log lines, configuration")
     why.add_argument("run", nargs="?", default="latest", help="a stored run, or `recorded`")
     why.add_argument("failure", nargs="?")
+    compare = commands.add_parser("compare", help="two runs; 0 no difference, 1 differs, 3 unsure")
+    compare.add_argument("left", help="a stored run, `latest`, or `recorded`")
+    compare.add_argument("right", help="the same")
     record = commands.add_parser("record", help="make a run's evidence the recorded one")
     record.add_argument("run", nargs="?", default="latest")
     execute = commands.add_parser("exec", help="a command in a pod: exec POD [-n NS] -- CMD")
@@ -229,6 +233,43 @@ def _why(options: argparse.Namespace) -> int:
     return 0
 
 
+def _compare(options: argparse.Namespace) -> int:
+    from lab import compare, compare_figure
+
+    places = [_place(word) for word in (options.left, options.right)]
+    compared = compare.compare(*(_judged(place) for place in places))
+    print(compare.text(compared, _width()))
+    beside = store.runs() if places[1] == store.RECORDED else places[1]
+    try:
+        print(f"\nFigure: {_from_here(compare_figure.write(compared, beside))}")
+    except OSError as problem:  # a run that was put away for reading only
+        print(f"\nFigure: not written: {problem}")
+    print(compare.last_words(compared, _width()))
+    return compared.exit_code
+
+
+def _from_here(path: Path) -> Path:
+    """A path as one would type it here."""
+    here = path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _place(word: str) -> Path:
+    """Where a run's evidence lies; `recorded` is what is committed."""
+    return store.RECORDED if word == "recorded" else store.find(word)
+
+
+def _judged(place: Path) -> Run:
+    """A run as today's judge sees it."""
+    from lab import runner
+    from lab.compare import Run
+
+    there = [failures.load(name) for name in failures.names() if (place / name).is_dir()]
+    verdicts, missing = runner.judge_all(there, place)
+    name = "recorded" if place == store.RECORDED else place.name
+    return Run(name, tuple(verdicts), missing)
+
+
 def _in(run: Path, failure: str | None) -> list[Failure]:
     """The failures that a stored run has evidence of. Raises BadArguments for another."""
     there = [name for name in failures.names() if (run / name / "evidence.json").exists()]
@@ -289,6 +330,7 @@ _COMMANDS = {
     "run": _run,
     "judge": _judge,
     "why": _why,
+    "compare": _compare,
     "record": _record,
     "exec": _exec,
     "shell": _shell,
