@@ -143,7 +143,9 @@ def _show(options: argparse.Namespace) -> int:
 def _preview(_options: argparse.Namespace) -> int:
     from lab import tell
 
-    print(tell.preview(_width()))
+    told = tell.preview(_width())
+    if told:
+        print(told)
     return 0
 
 
@@ -203,16 +205,16 @@ def _judge(options: argparse.Namespace) -> int:
     from lab import report, runner
 
     runs = [store.find(name) for name in options.runs] or store.stored()
-    code = 0
+    codes = []
     for run in runs:
         verdicts, missing = runner.judge_all(_in(run, None), run)
-        code = max(code, runner.exit_code(verdicts, missing))
+        codes.append(runner.exit_code(verdicts, missing))
         print(report.claims_table(verdicts, run.name).text(_width()) + "\n")
         for name, why in missing.items():
             print(f"{name}: inconclusive: {why}\n")
     if not runs:
         print("no run is stored yet: make reproduce")
-    return code
+    return runner.worst(codes) if codes else 0
 
 
 def _why(options: argparse.Namespace) -> int:

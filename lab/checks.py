@@ -125,7 +125,9 @@ def left_client(*names: str) -> Check:
     """The request did leave the client: its bytes are on the client's own loopback."""
 
     def look(seen: Observation) -> Finding:
-        return Finding(seen.left_client, f"its bytes on the client's lo: {seen.left_client}")
+        told = {True: "were seen", False: "were not seen", None: "could not be looked for"}
+        where = "on the client's own loopback"
+        return Finding(seen.left_client, f"its bytes {told[seen.left_client]} {where}")
 
     return each(*names, look=look)
 

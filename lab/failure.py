@@ -154,6 +154,8 @@ class Answer:
     """Holds: it affirmatively is not so. Without it a claim that does not hold is inconclusive."""
     otherwise: Check | None = None
     """Holds: it fails, but in another way."""
+    shows: str = ""
+    """The call whose wire is shown beside the answer."""
 
 
 @dataclass(frozen=True)
@@ -164,8 +166,6 @@ class Claim:
     says: str
     as_posted: Answer
     today: Answer
-    shows: str
-    """The call whose wire is shown in the table and in the proof."""
 
 
 @dataclass(frozen=True)

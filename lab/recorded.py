@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from lab import evidence, store
 from lab.errors import BadArguments
 from lab.evidence import CallRecord, Evidence
 from lab.failure import Failure, Phase
 from lab.parameters import with_parameters
-from lab.verdict import Verdict, judge
+from lab.verdict import Verdict, judge, to_json
 
 
 class RecordedRun:
@@ -57,8 +60,13 @@ class RecordedRun:
         return [call for call in self.evidence.calls if call.act]
 
     def judge(self) -> Verdict:
-        """Judge the recorded files now, with today's judge."""
-        return judge(self.failure, self.evidence, self.folder)
+        """Judge the recorded files now, with today's judge. A runner's run gets a copy of them."""
+        verdict = judge(self.failure, self.evidence, self.folder)
+        if os.environ.get("LAB_RUN"):
+            folder = Path(os.environ["LAB_RUN"]) / self.failure.name
+            shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+            store.write_json(folder / "verdict.json", to_json(verdict))
+        return verdict
 
     def close(self) -> None:
         """Nothing to remove."""

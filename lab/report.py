@@ -13,7 +13,7 @@ from lab.verdict import ClaimVerdict, RemedyVerdict, Said, Verdict
 EXPLAINED = {
     0: "every verdict is as pinned",
     1: "a verdict differs from its pin",
-    3: "a verdict is inconclusive, or its stack has no pin",
+    3: "a verdict is inconclusive, or nothing is pinned for its stack or parameters",
     254: "bad arguments",
     255: "the lab itself failed",
 }
@@ -30,10 +30,18 @@ SHOWS = {
 def claims_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
     """The post says / as posted, today / what fails today / on the wire."""
     rows = tuple(
-        (claim.id, claim.says, claim.as_posted.word, claim.today.word, wire(claim), claim.agreement)
+        (
+            claim.id,
+            claim.says,
+            claim.as_posted.word,
+            wire(claim.as_posted),
+            claim.today.word,
+            wire(claim.today),
+            claim.agreement,
+        )
         for claim in _in_order(verdicts, "claims")
     )
-    header = ("", "the post says", "as posted, today", "today's form", "on the wire", "pin")
+    header = ("", "the post says", "as posted", "on the wire", "today's form", "on the wire", "pin")
     return Table(title, header, rows)
 
 
@@ -53,28 +61,31 @@ def remedies_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
     return Table(title, header, rows)
 
 
-def wire(said: ClaimVerdict | RemedyVerdict) -> str:
-    """What was on the wire of the claim's own call, or of the call with the remedy."""
-    proof = said.proof
-    if proof is None:
-        return "no record"
-    return f"{SHOWS[proof.security]}, marker read {proof.marker_count}x"
+def wire(said: Said | RemedyVerdict) -> str:
+    """What was on the wire of the call that shows an answer, or of the call with the remedy."""
+    if said.proof is None:
+        return "-"
+    read = f", read {said.proof.marker_count}x" if said.proof.marker_count else ""
+    return SHOWS[said.proof.security] + read
 
 
 def proofs(verdict: Verdict) -> list[str]:
     """What was sent, the first bytes on the wire, how often the marker was found, who answered."""
-    claim = verdict.claims[0]
-    proof = claim.proof
-    if proof is None:
-        return [f"{verdict.failure}: no proof was recorded"]
-    shown = f"{proof.first_bytes}  |{proof.first_text}|" if proof.first_bytes else proof.why
-    lines = [
-        f"{verdict.failure}",
-        f"  sent        {proof.typed}",
-        f"  on the wire {shown}",
-        f"  marker      found {proof.marker_count}x in {proof.client_bytes} bytes sent",
-    ]
-    return [*lines, f"  peer        {proof.peer}, says the server's proxy"] if proof.peer else lines
+    lines = [verdict.failure]
+    for name, said in verdict.claims[0].answers:
+        proof = said.proof
+        if proof is None:
+            lines.append(f"  {name}: no proof was recorded")
+            continue
+        shown = f"{proof.first_bytes}  |{proof.first_text}|" if proof.first_bytes else proof.why
+        found = f"found {proof.marker_count}x in what both sides sent"
+        peer = f"; {proof.peer} called, says the server's proxy" if proof.peer else ""
+        lines += [
+            f"  {name}: $ {proof.typed}",
+            f"    on the wire  {shown}",
+            f"    marker       {found}{peer}",
+        ]
+    return lines
 
 
 def reasons(verdict: Verdict) -> list[str]:
@@ -85,7 +96,7 @@ def reasons(verdict: Verdict) -> list[str]:
         lines += [] if holds else [f"         {text}"]
     for claim in verdict.claims:
         lines += ["", f"{claim.id}  {claim.says}"]
-        for name, said in (("as posted", claim.as_posted), ("today's form", claim.today)):
+        for name, said in claim.answers:
             lines.append(f"  {name}: {said.word}")
             lines += [f"    - {part}" for part in said.why.split("; ")]
         if claim.agreement == "differs" and claim.pinned:
@@ -105,6 +116,10 @@ def terminal(verdicts: Sequence[Verdict], width: int, *, title: str = "") -> str
         parts += [remedies_table(verdicts).text(width), ""]
     parts += [line for verdict in verdicts for line in [*proofs(verdict), ""]]
     for verdict in verdicts:
+        unsaid = {said.why for claim in verdict.claims for _, said in claim.answers}
+        if len(unsaid) == 1 and all(said.inconclusive for said in verdict.said):
+            parts += [f"{verdict.failure}: nothing can be said: {unsaid.pop()}", ""]
+            continue
         for said in verdict.said:
             if said.inconclusive or said.agreement == "differs":
                 parts += _explain(verdict, said)
@@ -160,8 +175,8 @@ def junit(verdicts: Sequence[Verdict], missing: dict[str, str], seconds: float) 
         for claim in verdict.claims:
             _cases(suite, verdict, claim)
         for remedy in verdict.remedies:
-            said = Said(remedy.word, remedy.why)
-            _case(suite, verdict, f"remedy {remedy.name}", said, (remedy.pinned or ("",))[0])
+            expected = (remedy.pinned or ("",))[0]
+            _case(suite, verdict, f"remedy {remedy.name}", remedy, expected)
     for failure, why in missing.items():
         case = ElementTree.SubElement(suite, "testcase", classname=failure, name="verdict")
         ElementTree.SubElement(case, "error", message=_FORBIDDEN.sub("?", why))
@@ -178,7 +193,11 @@ def _cases(suite: ElementTree.Element, verdict: Verdict, claim: ClaimVerdict) ->
 
 
 def _case(
-    suite: ElementTree.Element, verdict: Verdict, name: str, said: Said, expected: str
+    suite: ElementTree.Element,
+    verdict: Verdict,
+    name: str,
+    said: Said | RemedyVerdict,
+    expected: str,
 ) -> None:
     where = {"classname": verdict.failure, "name": name}
     case = ElementTree.SubElement(suite, "testcase", where)

@@ -191,8 +191,9 @@ class LiveRun:
     def _call(self, call: Call, live: LiveWorld, act: str = "", since: float = 0.0) -> None:
         record = calls.make(call, self._cluster, live, act, since)
         self._calls.append(record)
-        step = f"{call.step} " if call.step else ""
-        self._tell(f"{live.world.name}: {step}{record.typed}  ->  {record.lost or record.outcome}")
+        step = f" {call.step}" if call.step else ""
+        came = f"{record.outcome} {record.status or ''}".strip()
+        self._tell(f"{live.world.name}{step}: {record.lost or came}  <-  $ {record.typed}")
 
     @contextmanager
     def _recorded(self, live: LiveWorld, act: str = "") -> Iterator[None]:

@@ -198,9 +198,9 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
     for failure in wanted:
         place = folder / failure.name
         try:
-            recorded = evidence.load(place)
             if not (place / "verdict.json").exists():
                 raise LabError(f"its notebook ended before its verdict: {_last_words(place)}")
+            recorded = evidence.load(place)
             values = parameters_of(failure, recorded.parameters)
             turned = with_parameters(failure, values)
             verdicts.append(judge(turned, recorded, place))
@@ -212,12 +212,16 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
 def _last_words(place: Path) -> str:
     log = place / "notebook.log"
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "no output"
+    return f"{lines[-1]} ({log})" if lines else "no output"
 
 
 def exit_code(verdicts: Sequence[Verdict], missing: dict[str, str]) -> int:
     """The worst of all: a verdict that differs, else one that is missing or unsure."""
-    codes = [verdict.exit_code for verdict in verdicts] + [3 for _ in missing]
+    return worst([verdict.exit_code for verdict in verdicts] + [3 for _ in missing])
+
+
+def worst(codes: Sequence[int]) -> int:
+    """1 before all others: that something differs is certain, what is unsure may be so too."""
     return 1 if 1 in codes else max(codes, default=3)
 
 
@@ -255,7 +259,7 @@ def _summary(
                 claim.id: {
                     "as_posted": claim.as_posted.word,
                     "today": claim.today.word,
-                    "wire": claim.proof.security if claim.proof else None,
+                    "wire": [said.proof and said.proof.security for _, said in claim.answers],
                     "agreement": claim.agreement,
                 }
                 for claim in verdict.claims
@@ -302,7 +306,8 @@ def _show(
 
 
 def _next(wanted: Plan) -> list[str]:
-    lines = [f"python -m lab show {wanted.failures[0].name}", *wanted.failures[-1].try_next[:1]]
+    lines = [f"python -m lab why latest {wanted.failures[0].name}"]
+    lines += wanted.failures[-1].try_next[:1]
     return [*lines, "make lab        # the notebooks"]
 
 

@@ -47,8 +47,8 @@ def story(name: str, width: int) -> str:
             lines.append(f"    {answer.question}  {said.word.upper()}")
         lines.append("")
     lines.append("On the wire, between the pods:")
-    shown = dict.fromkeys([claim.shows for claim in run.failure.claims])
-    for call in [*shown, *_others(run)]:
+    answers = [one for c in run.failure.claims for one in (c.as_posted, c.today)]
+    for call in dict.fromkeys([answer.shows for answer in answers] + _others(run)):
         lines += _wire(case, call)
     lines += ["", "Sources:", *(f"  {source}" for source in run.failure.sources)]
     lines += ["", f"See it live: make reproduce FAILURE={name}"]
@@ -97,15 +97,18 @@ def preview(width: int) -> str:
     from clusters.embedded import binaries
 
     wanted = binaries.source("1.31")
-    lines = []
-    if not wanted.built:
-        cost = wanted.spec["build"]
-        lines += [
+    if wanted.built:
+        return ""
+    cost = wanted.spec["build"]
+    return "\n".join(
+        [
             f"This first start builds Kubernetes and Istio from their Go modules: about "
             f"{cost['minutes']} minutes on two cores,",
             f"{cost['gigabytes_needed']:.0f} GB of disk while it builds, "
             f"{cost['gigabytes_kept']} GB kept in {wanted.target.parent}.",
             "To undo it all: make clean, and remove that folder. Meanwhile, what was seen before:",
             "",
+            table(failures.names(), width),
+            "",
         ]
-    return "\n".join([*lines, table(failures.names(), width), ""])
+    )

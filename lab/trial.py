@@ -28,9 +28,11 @@ class Trial:
             for remedy in self._remedies
             for _, service, port in [(remedy.instead or remedy.call).asked]
         }
-        self._at = sorted({name for remedy in self._remedies for name in remedy.proxies})
+        called = [call for r in remedies for call in (r.call, r.instead or r.call)]
+        concerned = {name for call in called for name in (call.source, call.to, call.asked[0])}
+        self._concerned = sorted(name for name in concerned if live.pods[name].has_sidecar)
         self.views: dict[str, config.View] = {}
-        """What the proxies concerned hold, as last looked at."""
+        """What the proxies that carry the calls hold, as last looked at."""
         self.since = 0.0
         """When the last change was seen active, Unix seconds."""
 
@@ -65,7 +67,7 @@ class Trial:
             told = f"its change was not seen {what}: {late}"
             return dict.fromkeys({remedy for remedy, _ in waiting}, told)
         finally:
-            for name in self._at:  # all of one moment: a change may show at one proxy first
+            for name in self._concerned:  # all of one moment, those that do not change too
                 self.views[name] = world.view(self._cluster, self._live, name)
             self._live.services = world.services(self._cluster, self._live.namespace)
             self.since = time.time()

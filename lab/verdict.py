@@ -18,15 +18,8 @@ from lab.failure import STEPS, Answer, Claim, Failure, Pin, Remedy, RemedyWord, 
 from lab.observe import FINAL_HOP, Case, Observation, config_name
 from lab.planes import agreement, config, log
 
-Agreement = Literal["as pinned", "differs", "new"]
-
-
-@dataclass(frozen=True)
-class Said:
-    """One answer, and what was seen that led to it."""
-
-    word: Word | RemedyWord
-    why: str
+Agreement = Literal["as pinned", "differs", "unsure", "new"]
+"""differs: a word that could be said is another; unsure: no more than that one could not."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +55,15 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class Said:
+    """One answer, what was seen that led to it, and the call that shows it."""
+
+    word: Word
+    why: str
+    proof: Proof | None
+
+
+@dataclass(frozen=True)
 class ClaimVerdict:
     """Both answers to one claim, beside what they are known to be."""
 
@@ -72,11 +74,20 @@ class ClaimVerdict:
     agreement: Agreement
     pinned: tuple[str, ...] | None
     pin_why: str
-    proof: Proof | None
 
     @property
     def inconclusive(self) -> bool:
         return "inconclusive" in (self.as_posted.word, self.today.word)
+
+    @property
+    def proof(self) -> Proof | None:
+        """Of the answer to the post's own request."""
+        return self.as_posted.proof
+
+    @property
+    def answers(self) -> tuple[tuple[str, Said], ...]:
+        """Each answer by its name."""
+        return (("as posted", self.as_posted), ("today's form", self.today))
 
 
 @dataclass(frozen=True)
@@ -124,9 +135,8 @@ class Verdict:
     @property
     def exit_code(self) -> int:
         """0: all as pinned; 1: one differs; 3: one is inconclusive or new."""
-        if any(one.agreement == "differs" and not one.inconclusive for one in self.said):
-            return 1
-        return 3 if any(one.inconclusive or one.agreement == "new" for one in self.said) else 0
+        agreements = {one.agreement for one in self.said}
+        return 1 if "differs" in agreements else 3 if agreements - {"as pinned"} else 0
 
 
 def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
@@ -197,7 +207,6 @@ def _claim(case: Case, claim: Claim, obstacle: str) -> ClaimVerdict:
         _agrees(pin, as_posted.word, today.word),
         pin.words if pin else None,
         pin.why if pin else "",
-        proof(case, claim.shows),
     )
 
 
@@ -212,7 +221,10 @@ def _pin(case: Case, of: str) -> Pin | None:
 def _agrees(pin: Pin | None, *words: str) -> Agreement:
     if pin is None:
         return "new"
-    return "as pinned" if words == pin.words else "differs"
+    pairs = list(zip(words, pin.words, strict=True))
+    if any(word not in (pinned, "inconclusive") for word, pinned in pairs):
+        return "differs"
+    return "as pinned" if words == pin.words else "unsure"
 
 
 def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
@@ -256,19 +268,22 @@ def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
 
 
 def _say(case: Case, answer: Answer, obstacle: str) -> Said:
-    if obstacle:
-        return Said("inconclusive", obstacle)
+    said: tuple[Word, str] = ("inconclusive", obstacle)
+    return Said(*(said if obstacle else _answer(case, answer)), proof(case, answer.shows))
+
+
+def _answer(case: Case, answer: Answer) -> tuple[Word, str]:
     holds, text = _finding(case, answer.reproduced)
     if holds is None:
-        return Said("inconclusive", text)
+        return "inconclusive", text
     if holds:
-        return Said("reproduced", text)
+        return "reproduced", text
     for word, check in (("fails otherwise", answer.otherwise), ("not reproduced", answer.instead)):
         if check:
             found, told = _finding(case, check)
             if found:
-                return Said(word, told)  # type: ignore[arg-type]
-    return Said("inconclusive", f"not as the post says ({text}), and nothing else is proven")
+                return word, told  # type: ignore[return-value]
+    return "inconclusive", f"not as the post says ({text}), and nothing else is proven"
 
 
 def proof(case: Case, name: str) -> Proof | None:

@@ -16,9 +16,10 @@ def lines(verdict: Verdict, folder: Path) -> list[str]:
     told += _controls(verdict)
     for claim in verdict.claims:
         told += ["", f"{claim.id}. The post says: {claim.says}"]
-        for name, said in (("as posted", claim.as_posted), ("today's form", claim.today)):
+        for name, said in claim.answers:
             told += [f"  {name}: {said.word.upper()}", *_parts(said.why)]
-        told += _decided(claim.proof, folder) + _drift(verdict, claim)
+            told += _decided(said.proof, folder)
+        told += _drift(verdict, claim)
     for remedy in verdict.remedies:
         told += ["", f"Remedy {remedy.name}: {remedy.says}", f"  {remedy.word.upper()}"]
         told += _parts(remedy.why) + _decided(remedy.proof, folder) + _drift(verdict, remedy)

@@ -18,7 +18,7 @@ from lab.workloads.manifests import GATEWAYS, WORKLOADS, Setting
 LABEL = "lab.istio-failure/run"
 EXPECTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
 EXPECTED[""] = EXPECTED["PERMISSIVE"]  # the mesh's default
-OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext", "": "auto"}
+OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext"}
 
 
 @dataclass
@@ -197,7 +197,8 @@ def _outbound(live: LiveWorld, name: str, service: Service, port: Port) -> str:
     cluster = f"outbound|{port.number}||{host}"
     spoken, address = config.speaks(seen, cluster), f"{live.pods[service.workload].ip}"
     healthy = [e for e in seen["endpoints"].get(cluster, []) if e["health_status"] == "HEALTHY"]
-    if spoken != OUTBOUND[live.world.rule]:
+    # Without a rule the mesh decides how it speaks: that is for the verdict to see.
+    if not spoken or (live.world.rule and spoken != OUTBOUND[live.world.rule]):
         return f"{name} speaks {spoken or 'not at all'} to {service.name}:{port.number}"
     if f"{address}:{port.target}" not in [endpoint["address"] for endpoint in healthy]:
         return f"{name} has no endpoint {address}:{port.target} of {service.name}"

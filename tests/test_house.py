@@ -46,9 +46,29 @@ def test_a_failure_is_a_file_of_data_and_names_itself() -> None:
     for name in failures.names():
         failure = failures.load(name)
         assert failure.name == name
-        pinned = [pin.claim for pin in failure.pins]
-        assert pinned == [claim.id for claim in failure.claims]
+        claims = {claim.id: 2 for claim in failure.claims}
+        remedies = {remedy.name: 1 for remedy in failure.remedies}
+        assert {pin.of: len(pin.words) for pin in failure.pins} == claims | remedies
         assert failure.controls
+
+
+def test_what_a_failure_names_is_there() -> None:
+    for name in failures.names():
+        failure = failures.load(name)
+        calls, worlds = failure.all_calls, {world.name: world for world in failure.worlds}
+        assert len(calls) == len(failure.calls) + 3 * len(failure.remedies)
+        for call in calls.values():
+            world = worlds[call.world]
+            assert {call.source, call.to} - {"api"} <= {*world.workloads, "{client}"}
+            if call.source != "api":
+                _, service, port = call.asked
+                served = {s.name: [p.number for p in s.ports] for s in world.services}
+                assert port in served[service], call.name
+        for claim in failure.claims:
+            assert {claim.as_posted.shows, claim.today.shows} <= set(calls)
+        for remedy in failure.remedies:
+            assert set(remedy.proxies) <= set(worlds[remedy.call.world].workloads)
+            assert remedy.claim in [claim.id for claim in failure.claims]
 
 
 def test_no_runtime_file_is_tracked() -> None:

@@ -153,6 +153,7 @@ FAILURE = Failure(
                 "Is the post's own request answered 403 by the client's Envoy?",
                 refused_upgrade("h2c"),
                 otherwise=all_of(left_client("h2c"), reached("h2c", status=415)),
+                shows="h2c",
             ),
             today=Answer(
                 "Does any other Upgrade header still get Envoy's 403?",
@@ -162,8 +163,8 @@ FAILURE = Failure(
                     answered("no-upgrade", status=200),
                 ),
                 instead=reached("tls-upgrade", "listed-upgrade"),
+                shows="tls-upgrade",
             ),
-            shows="tls-upgrade",
         ),
         Claim(
             "C3a",
@@ -172,13 +173,14 @@ FAILURE = Failure(
                 "Does Envoy take the header off and pass the request on?",
                 all_of(reached("h2c", "h2c-web"), upgrade_is_gone("h2c-web")),
                 instead=refused_upgrade("h2c"),
+                shows="h2c",
             ),
             today=Answer(
                 "Is the fix for exactly the value `h2c`, and for no other?",
                 all_of(reached("h2c-web"), refused_upgrade("listed-upgrade")),
                 instead=reached("listed-upgrade"),
+                shows="listed-upgrade",
             ),
-            shows="h2c",
         ),
     ),
     controls=(

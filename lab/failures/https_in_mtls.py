@@ -193,6 +193,7 @@ FAILURE = Failure(
                 all_of(ssl_error("https"), application_logged("http", words="no certificate")),
                 instead=secured_answer("https"),
                 otherwise=all_of(ssl_error("https"), unanswered("http")),
+                shows="https",
             ),
             today=Answer(
                 "Does HTTPS fail under STRICT, by default and under DISABLE, each in its own way?",
@@ -212,8 +213,8 @@ FAILURE = Failure(
                     protocol_error("plain-https"),
                 ),
                 instead=answered("open-https", "plain-https"),
+                shows="open-https",
             ),
-            shows="https",
         ),
         Claim(
             "C4a",
@@ -222,25 +223,28 @@ FAILURE = Failure(
                 "Does STRICT for the whole mesh heal it?",
                 all_of(ssl_error("mesh-strict:broken"), secured_answer("mesh-strict:changed")),
                 instead=ssl_error("mesh-strict:broken", "mesh-strict:changed"),
+                shows="mesh-strict:changed",
             ),
             today=Answer(
                 "Was it the port's name in Istio's example, `https`?",
                 secured_answer("https-name:changed"),
                 instead=ssl_error("https-name:changed"),
+                shows="https-name:changed",
             ),
-            shows="mesh-strict:changed",
         ),
         Claim(
             "C4b",
             "what mTLS costs is not to be measured with the demo profile",
             as_posted=Answer(
-                "Does a request cost more bytes with mTLS?", costs_more("plain-http", "http")
+                "Does a request cost more bytes with mTLS?",
+                costs_more("plain-http", "http"),
+                shows="http",
             ),
             today=Answer(
                 "And more again with the application's TLS inside mTLS?",
                 costs_more("plain-cost", "cost"),
+                shows="cost",
             ),
-            shows="cost",
         ),
         Claim(
             "C4c",
@@ -253,13 +257,14 @@ FAILURE = Failure(
                     shows_sni("tcp-name:changed", sni="outbound_"),
                     application_logged("tcp-name:changed", spoke="tls"),
                 ),
+                shows="tcp-name:changed",
             ),
             today=Answer(
                 "Does it work?",
                 answered("tcp-name:changed", status=200),
                 instead=ssl_error("tcp-name:changed"),
+                shows="tcp-name:changed",
             ),
-            shows="tcp-name:changed",
         ),
     ),
     controls=(

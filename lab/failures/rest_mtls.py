@@ -100,11 +100,14 @@ FAILURE = Failure(
                 "Do GET, POST, PUT, PATCH and DELETE work, secured on the wire?",
                 all_of(answered(*CRUD, status=200), secured(*CRUD)),
                 instead=all_of(left_client(*CRUD), answered(*CRUD, status=200), readable(*CRUD)),
+                shows="post",
             ),
             today=Answer(
-                "Are all three strangers refused?", strangers.refused, instead=open_to_strangers
+                "Are all three strangers refused?",
+                strangers.refused,
+                instead=open_to_strangers,
+                shows="plain-stranger",
             ),
-            shows="post",
         ),
         Claim(
             "C0a",
@@ -113,13 +116,14 @@ FAILURE = Failure(
                 "Does the API server still take the post's Policy?",
                 applied("old-policy"),
                 otherwise=api_said("old-policy", 'no matches for kind "Policy"'),
+                shows="old-policy",
             ),
             today=Answer(
                 "Does PeerAuthentication STRICT do it?",
                 strangers.refused,
                 instead=open_to_strangers,
+                shows="plain-stranger",
             ),
-            shows="plain-stranger",
         ),
         Claim(
             "C0b",
@@ -128,13 +132,14 @@ FAILURE = Failure(
                 "Is the post's rule taken as it stands, and obeyed?",
                 all_of(applied("rule"), secured(*CRUD)),
                 instead=readable(*CRUD),
+                shows="post",
             ),
             today=Answer(
                 "Is it the same without the rule (auto mTLS)?",
                 all_of(answered("auto-get", status=200), secured("auto-get", "auto-post")),
                 instead=readable("auto-get", "auto-post"),
+                shows="auto-post",
             ),
-            shows="auto-post",
         ),
         Claim(
             "C0c",
@@ -142,9 +147,11 @@ FAILURE = Failure(
             as_posted=Answer(
                 "Does each proxy hold its own identity, from one issuer?",
                 identities("posted", "client", "httpbin"),
+                shows="get",
             ),
-            today=Answer("Without a Secret in the namespace?", no_certificate_secrets("posted")),
-            shows="get",
+            today=Answer(
+                "Without a Secret in the namespace?", no_certificate_secrets("posted"), shows="get"
+            ),
         ),
     ),
     controls=(

@@ -166,6 +166,7 @@ FAILURE = Failure(
                     secured_answer("tcp-foo", "tcp-foo-permissive"),
                     strangers.refused,
                 ),
+                shows="tcp-foo",
             ),
             today=Answer(
                 "Does a TCP port named udp-foo go in plaintext, in spite of the rule?",
@@ -177,8 +178,8 @@ FAILURE = Failure(
                     under("STRICT", "posted", broken_off("udp-foo-strict")),
                 ),
                 instead=secured_answer("udp-foo"),
+                shows="udp-foo",
             ),
-            shows="tcp-foo",
         ),
         Claim(
             "C2a",
@@ -187,13 +188,14 @@ FAILURE = Failure(
                 "Does tcp-foo need one to be secured?",
                 readable("tcp-foo"),
                 instead=secured_answer("tcp-foo"),
+                shows="tcp-foo",
             ),
             today=Answer(
                 "Does one secure, on both hops, what goes in plaintext today?",
                 secured_hops("gateway-mutual:changed"),
                 instead=readable("gateway-mutual:changed"),
+                shows="gateway-mutual:changed",
             ),
-            shows="gateway-mutual:changed",
         ),
     ),
     controls=(

@@ -27,7 +27,7 @@ def lab(*words: str, bare: bool = False, **env: str) -> subprocess.CompletedProc
         (["show"], "not reproduced"),
         (["show", "tcp_mtls"], "16 03 01"),
         (["doctor"], "ok"),
-        (["preview"], "RECORDED"),
+        (["why", "recorded", "tcp_mtls"], "NOT REPRODUCED"),
         (["help"], "reproduce failures"),
     ],
 )
@@ -58,9 +58,9 @@ def test_a_mistake_ends_with_254_and_one_sentence(
 
 
 def test_without_its_packages_a_command_says_how_to_get_them() -> None:
-    done = lab("judge", bare=True)
+    done = lab("status", bare=True)
     assert done.returncode == 255
-    assert "make env, then .venv/bin/python -m lab judge" in done.stderr
+    assert "make env, then .venv/bin/python -m lab status" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -11,6 +11,7 @@ from lab import evidence, failures, report, store
 from lab.display import Table
 from lab.draw import picture
 from lab.observe import Case
+from lab.parameters import with_parameters
 from lab.tell import recorded_run, story, table
 from lab.verdict import Verdict
 
@@ -32,7 +33,7 @@ def test_the_table_fits_its_terminal(width: int) -> None:
 def test_a_story_has_symptom_bytes_verdict_and_sources_and_says_recorded(name: str) -> None:
     text = story(name, 80)
     assert "RECORDED on 20" in text
-    for word in ("Symptom:", "REPRODUCED", "16 03 01", "marker read 0x", "Sources:"):
+    for word in ("Symptom:", "REPRODUCED", "16 03 01", "marker read ", "Sources:"):
         assert word in text
     lines = [line for line in text.splitlines() if "$ " not in line and "http" not in line]
     assert max(len(line) for line in lines) <= 80
@@ -50,12 +51,13 @@ def differing(verdict: Verdict) -> Verdict:
 
 
 def test_junit_has_a_case_for_each_answer_and_fails_those_that_differ() -> None:
-    first, second = verdicts()
-    suite = ElementTree.fromstring(report.junit([differing(first), second], {"gone": "why"}, 1.0))
+    first, *rest = verdicts()
+    suite = ElementTree.fromstring(report.junit([differing(first), *rest], {"gone": "why"}, 1.0))
     cases = list(suite.iter("testcase"))
-    assert len(cases) == 2 * (len(first.claims) + len(second.claims)) + 1  # two answers each
+    answers = sum(2 * len(one.claims) + len(one.remedies) for one in (first, *rest))
+    assert len(cases) == answers + 1
     failed = {case.get("name") for case in cases if case.find("failure") is not None}
-    assert failed == {"C0 as posted", "C0 today's form"}
+    assert failed == {"C3 as posted", "C3 today's form"}
     unsure = [case.get("classname") for case in cases if case.find("error") is not None]
     assert unsure == ["gone"]
 
@@ -69,7 +71,8 @@ def test_a_claim_that_differs_is_explained_on_the_terminal() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_the_same_each_time_and_says_all_in_words_too(name: str) -> None:
     folder = store.RECORDED / name
-    case = Case(failures.load(name), evidence.load(folder), folder)
+    found = evidence.load(folder)
+    case = Case(with_parameters(failures.load(name), found.parameters), found, folder)
     first, second = picture(case), picture(case)
     assert first.svg == second.svg
     assert first.svg.startswith("<?xml")

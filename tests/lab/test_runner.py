@@ -43,6 +43,7 @@ def test_all_as_pinned_ends_with_0_and_the_summary_says_all(own_runs: Path) -> N
     assert found["started"]["istiod"] > 1.7e9
     assert all(at > 1.7e9 for at in found["started"]["rest_mtls"].values())
     assert found["command"] == "make reproduce CLUSTER=recorded"
+    assert found["remedies"]["tcp_mtls"]["gateway-mutual"]["word"] == "heals"
     ElementTree.parse(run / "junit.xml")
     assert "| C2 |" in (run / "summary.md").read_text()
     assert (own_runs / "latest").resolve() == run
@@ -60,7 +61,7 @@ def test_a_run_without_verdict_or_evidence_is_inconclusive(gone: str, own_runs: 
 def test_a_verdict_that_differs_weighs_more_than_one_that_is_missing(own_runs: Path) -> None:
     run = stored(own_runs, "tcp_mtls")
     wanted = runner.plan([], {}, "recorded", False)
-    pins = (Pin("C2", "reproduced", "reproduced", "as the post has it"),)
+    pins = (Pin("C2", ("reproduced", "reproduced"), "as the post has it"),)
     changed = tuple(
         dataclasses.replace(failure, pins=pins) if failure.name == "tcp_mtls" else failure
         for failure in wanted.failures
@@ -84,5 +85,5 @@ def test_what_does_not_exist_is_refused_before_anything_starts(own_runs: Path) -
 def test_recorded_evidence_refuses_other_parameters_and_names_those_it_has() -> None:
     from lab.recorded import RecordedRun
 
-    with pytest.raises(BadArguments, match="mtls=STRICT rule=ISTIO_MUTUAL"):
+    with pytest.raises(BadArguments, match="mtls=STRICT port_name=udp-foo rule=ISTIO_MUTUAL"):
         RecordedRun(failures.load("tcp_mtls"), {"mtls": "DISABLE", "rule": "DISABLE"})
