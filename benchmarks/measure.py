@@ -21,20 +21,24 @@ from pathlib import Path
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
 from lab import store
-from lab.failure import World
+from lab.failure import Port, Service, World
 from lab.wait import until
-from lab.world import deploy, wait_ready
+from lab.world import deploy, wait_active, wait_ready
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 ROUNDS = 5
+HTTPBIN = (("client", "httpbin"), (Service("httpbin", "httpbin", (Port("http", 8000, 8080),)),))
+CALLS = 100
+"""Requests of one round."""
 WHAT = {
     "first_mtls": ("nothing, binaries cached, to the first request under STRICT mTLS", "10 s"),
-    "reproduce": ("`make reproduce`, cached", "60 s"),
+    "reproduce": ("`make reproduce`, cached", "90 s"),
     "judge": ("judging all stored runs", "1 s"),
     "memory": ("control plane and four sidecars, PSS", "1.3 GB"),
     "cold": ("empty caches to the table", "18 min"),
-    "test": ("`make test`, cached", "5 min"),
+    "test": ("`make test`, cached", "8 min"),
+    "mtls_cost": ("a request with no TLS, mTLS, the service's own TLS, and that inside mTLS", ""),
 }
 
 
@@ -49,7 +53,7 @@ def _first_mtls(then: Callable[[Embedded], None]) -> float:
     began = time.monotonic()
     cluster.up(lambda _step: None, owned=True)
     try:
-        world = World("posted", "during", "", ("client", "httpbin"), "STRICT", "ISTIO_MUTUAL")
+        world = World("posted", "during", "", *HTTPBIN, "STRICT", "ISTIO_MUTUAL")
         live = deploy(cluster, world, "bench", "bench")
         wait_ready(cluster, live)
         argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://httpbin:8000/get"]
@@ -71,7 +75,7 @@ def memory() -> dict[str, object]:
     found: dict[str, int] = {}
 
     def weigh(cluster: Embedded) -> None:
-        world = World("plain", "before", "", ("client", "httpbin"), "DISABLE", "DISABLE")
+        world = World("plain", "before", "", *HTTPBIN, "DISABLE", "DISABLE")
         wait_ready(cluster, deploy(cluster, world, "bench", "bench"))
         first = host.first_pid(cluster.state)
         assert first
@@ -113,6 +117,47 @@ def judge() -> dict[str, object]:
     return {"seconds": [_timed(argv) for _ in range(ROUNDS)], "runs": len(store.stored())}
 
 
+def mtls_cost() -> dict[str, object]:
+    """Milliseconds (median) of one request and its answer, in four ways, in turn, in one run.
+
+    B ends each connection. Over a port named http- the sidecars keep theirs nevertheless; over
+    one named tcp- each request has connections and handshakes of its own, all the way.
+    """
+    b = Service("b", "b", (Port("http-b", 8443, 8440),))
+    own = Service("b-tcp", "b", (Port("tcp-b", 8445, 8444),))
+    modes = {"plain": ("DISABLE", "DISABLE"), "posted": ("STRICT", "ISTIO_MUTUAL")}
+    ways = {
+        "none": ("plain", "", "http://b:8443"),
+        "mtls": ("posted", "", "http://b:8443"),
+        "own TLS": ("plain", "--cacert /etc/own-tls/ca.pem", "https://b-tcp:8445"),
+        "own TLS in mTLS": ("posted", "--cacert /etc/own-tls/ca.pem", "https://b-tcp:8445"),
+    }
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    cluster = Embedded(f"bench-{os.getpid()}")
+    cluster.up(lambda _step: None, owned=True)
+    try:
+        live = {
+            name: deploy(
+                cluster, World(name, "during", "", ("a", "b"), (b, own), *mode), name, name
+            )
+            for name, mode in modes.items()
+        }
+        for one in live.values():
+            wait_ready(cluster, one)
+            wait_active(cluster, one)
+        for _ in range(ROUNDS):
+            for way, (world, flags, url) in ways.items():
+                argv = f"curl -s -o /dev/null -w %{{http_code}}:%{{time_total}}\\n {flags} {url}/[1-{CALLS}]"
+                done = cluster.exec(live[world].pods["a"], argv.split(), timeout=120)
+                told = [line.split(":") for line in done.stdout.decode().split()]
+                # B's own answer to who shows no certificate: it is the same in all four ways.
+                assert [code for code, _ in told] == ["400"] * CALLS
+                found[way] += [float(seconds) * 1000 for _, seconds in told]
+    finally:
+        cluster.down()
+    return {"milliseconds": {way: round(statistics.median(ms), 2) for way, ms in found.items()}}
+
+
 def _timed(argv: list[str]) -> float:
     began = time.monotonic()
     done = subprocess.run(argv, cwd=store.ROOT, stdout=subprocess.DEVNULL)
@@ -140,6 +185,11 @@ def readme(results: dict[str, dict[str, object]]) -> str:
 
 
 def _said(found: dict[str, object]) -> str:
+    if "milliseconds" in found:
+        ways: dict[str, float] = found["milliseconds"]  # type: ignore[assignment]
+        first = next(iter(ways.values()))
+        told = ", ".join(f"{way} {ms} ms ({ms / first:.1f}x)" for way, ms in ways.items())
+        return f"{told}; {found['machine']}, {found['date']}"
     text = f"{found['megabytes']} MB" if "megabytes" in found else _seconds(found["seconds"])
     runs = f" ({found['runs']} runs)" if "runs" in found else ""
     return f"{text}{runs}; {found['machine']}, {found['date']}"
@@ -160,7 +210,7 @@ def main(argv: list[str]) -> int:
     if argv[:1] == ["time"]:
         measured = {argv[1]: {"seconds": [_timed(argv[argv.index("--") + 1 :])]}}
     else:
-        known = {f.__name__: f for f in (first_mtls, memory, judge, reproduce)}
+        known = {f.__name__: f for f in (first_mtls, memory, judge, reproduce, mtls_cost)}
         measured = {name: known[name]() for name in argv or known}
     for name, found in measured.items():
         results[name] = {**found, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
