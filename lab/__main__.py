@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("right", help="the same")
     record = commands.add_parser("record", help="make a run's evidence the recorded one")
     record.add_argument("run", nargs="?", default="latest")
+    record.add_argument("--turned", action="store_true", help="as the tests' world turned round")
     execute = commands.add_parser("exec", help="a command in a pod: exec POD [-n NS] -- CMD")
     execute.add_argument("pod")
     execute.add_argument("-n", "--namespace", default="")
@@ -284,7 +285,8 @@ def _record(options: argparse.Namespace) -> int:
     run = store.find(options.run)
     for name in failures.names():
         if (run / name / "verdict.json").exists():
-            print(store.record(run, name).relative_to(store.ROOT))
+            kept = store.record(run, name, turned=options.turned)
+            print(kept.relative_to(store.ROOT))
     return 0
 
 

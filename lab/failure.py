@@ -254,6 +254,19 @@ class Parameter:
     """What a value stands for in commands and manifests, where not for itself."""
 
 
+POLICY: Mapping[str, Parameter] = {
+    "mtls": Parameter(
+        "PeerAuthentication mode of the post's namespace",
+        "STRICT",
+        ("STRICT", "PERMISSIVE", "DISABLE"),
+    ),
+    "rule": Parameter(
+        "TLS mode of the post's DestinationRule", "ISTIO_MUTUAL", ("ISTIO_MUTUAL", "DISABLE")
+    ),
+}
+"""The post's two rules as parameters: a world whose modes are `{mtls}` and `{rule}` takes them."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """One documented failure. The file lab/failures/<name>.py holds it as `FAILURE`."""

@@ -19,6 +19,7 @@ from lab.errors import BadArguments
 
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "evidence"
+TURNED = ROOT / "tests" / "evidence"
 
 
 def runs() -> Path:
@@ -93,10 +94,13 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def record(run: Path, failure: str) -> Path:
-    """Make a run's evidence the recorded one of a failure; returns its folder."""
-    target = RECORDED / failure
-    beside = RECORDED / f".{failure}.new"
+def record(run: Path, failure: str, *, turned: bool = False) -> Path:
+    """Make a run's evidence the recorded one of a failure; returns its folder.
+
+    turned: the one that the tests judge, of the world turned round.
+    """
+    target = TURNED / f"{failure}-turned" if turned else RECORDED / failure
+    beside = target.with_name(f".{target.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     for name in ("evidence.json", "verdict.json"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import textwrap
 import tomllib
 
 import yaml
 
 from lab import committed, failures, store
+from lab.failure import Failure
 
 
 def test_conda_and_pip_are_asked_for_the_same_packages() -> None:
@@ -52,9 +54,18 @@ def test_a_failure_is_a_file_of_data_and_names_itself() -> None:
         assert failure.controls
 
 
+def sample() -> Failure:
+    """The failure that CONTRIBUTING tells newcomers to start from."""
+    text = (store.ROOT / "CONTRIBUTING.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert code
+    names: dict[str, Failure] = {}
+    exec(textwrap.dedent("   " + code[1]), names)
+    return names["FAILURE"]
+
+
 def test_what_a_failure_names_is_there() -> None:
-    for name in failures.names():
-        failure = failures.load(name)
+    for failure in (sample(), *map(failures.load, failures.names())):
         calls, worlds = failure.all_calls, {world.name: world for world in failure.worlds}
         assert len(calls) == len(failure.calls) + 3 * len(failure.remedies)
         for call in calls.values():

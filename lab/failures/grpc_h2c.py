@@ -13,6 +13,7 @@ from lab.checks import (
     upgrade_is_gone,
 )
 from lab.failure import (
+    POLICY,
     Answer,
     Call,
     Change,
@@ -301,14 +302,7 @@ FAILURE = Failure(
         "port_name": Parameter(
             "name of grpcbin's port", "grpc", ("grpc", "http2", "http", "tcp-grpc", "web")
         ),
-        "mtls": Parameter(
-            "PeerAuthentication mode of the post's namespace",
-            "STRICT",
-            ("STRICT", "PERMISSIVE", "DISABLE"),
-        ),
-        "rule": Parameter(
-            "TLS mode of the post's DestinationRule", "ISTIO_MUTUAL", ("ISTIO_MUTUAL", "DISABLE")
-        ),
+        **POLICY,
     },
     try_next=(
         "make reproduce FAILURE=grpc_h2c PARAMS=header=TLS/1.2",

@@ -19,6 +19,7 @@ from lab.checks import (
     under,
 )
 from lab.failure import (
+    POLICY,
     Answer,
     Call,
     Change,
@@ -353,14 +354,7 @@ FAILURE = Failure(
         Pin("mesh-strict", ("does not heal",), "the namespace was STRICT already"),
     ),
     parameters={
-        "mtls": Parameter(
-            "PeerAuthentication mode of the post's namespace",
-            "STRICT",
-            ("STRICT", "PERMISSIVE", "DISABLE"),
-        ),
-        "rule": Parameter(
-            "TLS mode of the post's DestinationRule", "ISTIO_MUTUAL", ("ISTIO_MUTUAL", "DISABLE")
-        ),
+        **POLICY,
         "port_name": Parameter(
             "name of B's port (the post does not tell it)",
             "http-b",

@@ -14,12 +14,12 @@ from lab.checks import (
 )
 from lab.failure import (
     DESTINATION_RULE,
+    POLICY,
     Answer,
     Call,
     Claim,
     Control,
     Failure,
-    Parameter,
     Pin,
     Port,
     Service,
@@ -168,16 +168,7 @@ FAILURE = Failure(
         Pin("C0b", ("reproduced", "reproduced"), "v1alpha3 is still served; auto mTLS since 1.5"),
         Pin("C0c", ("reproduced", "reproduced"), "istiod signs for each service account"),
     ),
-    parameters={
-        "mtls": Parameter(
-            "PeerAuthentication mode of the post's namespace",
-            "STRICT",
-            ("STRICT", "PERMISSIVE", "DISABLE"),
-        ),
-        "rule": Parameter(
-            "TLS mode of the post's DestinationRule", "ISTIO_MUTUAL", ("ISTIO_MUTUAL", "DISABLE")
-        ),
-    },
+    parameters=POLICY,
     try_next=(
         "make reproduce FAILURE=rest_mtls PARAMS='mtls=DISABLE rule=DISABLE'",
         "python -m lab show rest_mtls",

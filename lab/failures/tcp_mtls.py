@@ -15,6 +15,7 @@ from lab.checks import (
     went_to,
 )
 from lab.failure import (
+    POLICY,
     Answer,
     Call,
     Change,
@@ -292,14 +293,7 @@ FAILURE = Failure(
         Pin("gateway-mutual", ("heals",), "a Gateway server of mode ISTIO_MUTUAL asks for mTLS"),
     ),
     parameters={
-        "mtls": Parameter(
-            "PeerAuthentication mode of the post's namespace",
-            "STRICT",
-            ("STRICT", "PERMISSIVE", "DISABLE"),
-        ),
-        "rule": Parameter(
-            "TLS mode of the post's DestinationRule", "ISTIO_MUTUAL", ("ISTIO_MUTUAL", "DISABLE")
-        ),
+        **POLICY,
         "port_name": Parameter(
             "name of tcp-echo's second port", "udp-foo", ("udp-foo", "tcp-bar", "bar", "http-bar")
         ),
