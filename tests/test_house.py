@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import textwrap
 import tomllib
+from pathlib import Path
 
 import yaml
 
@@ -54,18 +56,19 @@ def test_a_failure_is_a_file_of_data_and_names_itself() -> None:
         assert failure.controls
 
 
-def sample() -> Failure:
+def sample(folder: Path) -> Failure:
     """The failure that CONTRIBUTING tells newcomers to start from."""
     text = (store.ROOT / "CONTRIBUTING.md").read_text()
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert code
-    names: dict[str, Failure] = {}
-    exec(textwrap.dedent("   " + code[1]), names)
-    return names["FAILURE"]
+    path = folder / "my_failure.py"
+    path.write_text(textwrap.dedent(code[1]))
+    failure: Failure = runpy.run_path(str(path))["FAILURE"]
+    return failure
 
 
-def test_what_a_failure_names_is_there() -> None:
-    for failure in (sample(), *map(failures.load, failures.names())):
+def test_what_a_failure_names_is_there(tmp_path: Path) -> None:
+    for failure in (sample(tmp_path), *map(failures.load, failures.names())):
         calls, worlds = failure.all_calls, {world.name: world for world in failure.worlds}
         assert len(calls) == len(failure.calls) + 3 * len(failure.remedies)
         for call in calls.values():
