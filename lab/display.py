@@ -29,11 +29,15 @@ class Table:
         return "\n".join([*lines, *(["", self.note] if self.note else [])])
 
     def _widths(self, width: int) -> list[int]:
-        columns = zip(self.header, *self.rows, strict=True)
-        natural = [max(len(cell) for cell in column) for column in columns]
+        columns = [*zip(self.header, *self.rows, strict=True)]
+        natural = [max(len(line) for c in column for line in c.split("\n")) for column in columns]
         room = width - 2 * (len(natural) - 1)
+        words = [[word for cell in column for word in cell.split()] for column in columns]
+        floors = [max([len(word) for word in of if len(word) < 24], default=1) for of in words]
         while sum(natural) > room:
-            natural[natural.index(max(natural))] -= 1
+            # Taken from what is widest; a short word is broken only where nothing else is left.
+            giving = [i for i, size in enumerate(natural) if size > floors[i]]
+            natural[max(giving or range(len(natural)), key=natural.__getitem__)] -= 1
         return [max(1, size) for size in natural]
 
     def __repr__(self) -> str:
@@ -42,7 +46,7 @@ class Table:
     def _repr_html_(self) -> str:
         head = "".join(f"<th style='text-align:left'>{html.escape(c)}</th>" for c in self.header)
         body = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{_cell(c)}</td>" for c in row) + "</tr>"
+            "<tr>" + "".join(f"<td style='{_style(c)}'>{_cell(c)}</td>" for c in row) + "</tr>"
             for row in self.rows
         )
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
@@ -51,21 +55,49 @@ class Table:
 
 
 _CODE = "font-family: var(--jp-code-font-family, monospace)"  # JupyterLab's, else any
-_BYTES = re.compile(r"[0-9a-f]{2}( [0-9a-f]{2})+(\n|$)")
+_TYPED = re.compile(r"\$ |[0-9a-f]{2}( [0-9a-f]{2})+(\n|$)")
+"""A command, or bytes: shown in a code's font."""
+_NAME = re.compile(r"\S{24,}")
+_JOINT = re.compile(r"(?<=[./|_:])(?=[^./|_:])")
+"""Where a long name may be broken: `outbound_.9000_._.`, `tcp-echo.`, `with-istio.`, `svc`."""
+
+
+def _style(text: str) -> str:
+    """A short cell is kept on one line: a name broken at its hyphen is hard to read."""
+    return "text-align:left" + ("; white-space:nowrap" if len(text) < 24 else "")
 
 
 def _cell(text: str) -> str:
-    shown = html.escape(text).replace("\n", "<br>")
-    return f"<span style='{_CODE}'>{shown}</span>" if _BYTES.match(text) else shown
+    lines = (_NAME.sub(_breakable, html.escape(line)) for line in text.split("\n"))
+    shown = "<br>".join(lines)
+    return f"<span style='{_CODE}'>{shown}</span>" if _TYPED.match(text) else shown
+
+
+def _breakable(name: re.Match[str]) -> str:
+    return _JOINT.sub("<wbr>", name[0])
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Lines of at most `width`; a name that is longer breaks at its joints if it has any."""
+    lines: list[str] = [""]
+    for word in text.split():
+        space = " " if lines[-1] else ""
+        if len(lines[-1]) + len(space) + len(word) <= width:
+            lines[-1] += space + word
+            continue
+        lines += [""] if lines[-1] else []
+        for part in filter(None, _JOINT.split(word) if len(word) > width else [word]):
+            if len(lines[-1]) + len(part) > width and lines[-1]:
+                lines.append("")
+            whole, rest = divmod(len(part), width)
+            cut = [part[i * width : (i + 1) * width] for i in range(whole + bool(rest))]
+            lines[-1:] = [lines[-1] + cut[0], *cut[1:]]
+    return lines
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
     wrapped = [
-        [
-            line
-            for part in (cell.split("\n") if cell else [""])
-            for line in textwrap.wrap(part, size, break_on_hyphens=False) or [""]
-        ]
+        [line for part in cell.split("\n") for line in _wrap(part, size)]
         for cell, size in zip(cells, widths, strict=True)
     ]
     height = max(len(lines) for lines in wrapped)
