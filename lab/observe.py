@@ -188,6 +188,19 @@ class Case:
             capture, record.marker.encode(), source=source if record.local_port else None
         )
 
+    def handed_on(self, seen: Observation) -> Seen:
+        """What the server's sidecar sent to its application, on the pod's own loopback."""
+        world = self.evidence.worlds[seen.record.world]
+        address = str((seen.server_line or {}).get("upstream_local_address") or "")
+        capture = self._capture(world, seen.call.to, "lo", seen.record.act)
+        if not address or capture is None:
+            why = "went nowhere" if seen.server_line else "the server's proxy has no line of it"
+            return Seen("wire", wire.SOURCE, "none" if seen.server_line else "unknown", why)
+        ip, _, port = address.rpartition(":")
+        target = (world.pods[seen.call.to].ip, self._asked(seen.call, seen.record, world).target)
+        edge = wire.Edge(ip, (target,), int(port))
+        return wire.read(edge, capture, None, seen.record.marker.encode())
+
     def _capture(
         self, world: WorldRecord, pod: str, interface: str, act: str
     ) -> wire.CaptureFile | None:

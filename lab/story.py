@@ -11,6 +11,9 @@ run.verdict()
 from __future__ import annotations
 
 import difflib
+import itertools
+import re
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,8 +21,8 @@ from lab.display import Picture, Table, Text
 from lab.errors import BadArguments
 from lab.evidence import CallRecord, Evidence
 from lab.failure import STEPS, Failure, fill
-from lab.observe import Case, Observation
-from lab.planes import agreement
+from lab.observe import FINAL_HOP, Case, Observation
+from lab.planes import Seen, agreement
 from lab.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ class Story:
         evidence = self._source.evidence
         first = said(evidence) if self._source.source == "recorded" else self._live(evidence)
         worlds = [
-            f"  {world.namespace}: PeerAuthentication {world.mtls}, "
+            f"  {world.namespace}: PeerAuthentication {world.mtls or 'none'}, "
             f"DestinationRule {world.rule or 'none'}"
             for world in evidence.worlds.values()
         ]
@@ -106,7 +109,7 @@ class Story:
         """What each remedy did, what is then on the wire, and what it costs."""
         from lab.report import remedies_table
 
-        return remedies_table([self._source.judge()])
+        return remedies_table([self._source.judge()], "What each remedy does, and what it costs")
 
     def diff(self, name: str) -> Text:
         """What a remedy changes, line by line."""
@@ -116,10 +119,11 @@ class Story:
             raise BadArguments(f"no remedy {name!r}; there is {there}")
         change, typed = remedy.change, []
         if remedy.instead:
-            typed = [f"- $ {remedy.call.command}", f"+ $ {remedy.instead.command}"]
-        texts = (change.before.splitlines(), change.after.splitlines())
-        lines = [*difflib.unified_diff(*texts, lineterm="", n=9)][3:]
-        return Text((*typed, *lines))
+            typed = [f"- $ {remedy.call.command}", f"+ $ {remedy.instead.command}", ""]
+        world = remedy.call.world
+        old, new = (self._filled(t, world).splitlines() for t in (change.before, change.after))
+        lines = [*difflib.unified_diff(old, new, lineterm="", n=9)][3:]
+        return Text((*typed, *(part for line in lines for part in _folded(line))))
 
     def _calls(self, title: str, records: Sequence[CallRecord]) -> Table:
         rows = tuple(
@@ -135,19 +139,21 @@ class Story:
             if seen is None:
                 rows.append((name, *["no record"] * 4))
                 continue
-            facts = seen.wire.facts
-            first = bytes.fromhex(str(facts.get("first_bytes", "")))
-            rows.append(
-                (
-                    name,
-                    seen.wire.security,
-                    f"{first.hex(' ')}\n{''.join(chr(b) if 32 <= b < 127 else '.' for b in first)}",
-                    str(facts.get("sni", "") or "-"),
-                    f"{seen.marker_count}x",
-                )
-            )
-        header = ("call", "on the wire", "first bytes of its connection", "SNI", "marker read")
+            rows.append((name, *_crossed(seen.wire), f"{seen.marker_count}x"))
+        header = ("call", "on the wire", "connection begins with", "SNI", "marker read")
         return Table("Packets at both pods' eth0", header, tuple(rows))
+
+    def inside(self, *names: str) -> Table:
+        """What the server's sidecar handed to its application, once Istio's own TLS was off."""
+        rows = []
+        for name in names:
+            case, seen = self._case, self._see(name)
+            handed = case.handed_on(seen) if seen else None
+            rows.append((name, *(_crossed(handed) if handed else ["no record"] * 3)))
+        header = ("call", "handed on as", "connection begins with", "SNI")
+        return Table(
+            "Packets between the server's sidecar and its application", header, tuple(rows)
+        )
 
     def log(self, *names: str) -> Table:
         """What the server's own proxy says of the same connections."""
@@ -157,11 +163,16 @@ class Story:
             if seen is None:
                 rows.append((name, *["no record"] * 3))
                 continue
+            if seen.server_line is None:
+                rows.append((name, "no line of it", "-", "-"))
+                continue
             facts = seen.server.facts
             flags = f"{facts.get('flags') or '-'} {facts.get('details') or ''}".strip()
             peer = str(facts.get("peer") or "-")
-            rows.append((name, seen.server.security, peer, flags))
-        header = ("call", "the server's proxy says", "peer, from its certificate", "flags, details")
+            unmatched = "filter_chain_not_found" in flags
+            took = "nothing it knows" if unmatched else seen.server.security
+            rows.append((name, took, peer, flags))
+        header = ("call", "took it for", "peer, from its certificate", "flags, details")
         return Table("Access log of the server's sidecar", header, tuple(rows))
 
     def route(self, *names: str) -> Table:
@@ -171,12 +182,13 @@ class Story:
             seen = self._see(name)
             line = (seen.client_line if seen else None) or {}
             cluster = str(line.get("upstream_cluster") or "-")
-            rows.append((name, cluster, str(line.get("upstream_host") or "-")))
+            sent = str(line.get("upstream_host") or "nowhere")
+            rows.append((name, cluster, sent, str(line.get("response_code_details") or "-")))
         title = "Access log of the client's sidecar"
-        return Table(title, ("call", "cluster it chose", "sent to"), tuple(rows))
+        return Table(title, ("call", "cluster it chose", "sent to", "details"), tuple(rows))
 
     def strangers(self, *names: str) -> Table:
-        """How callers from outside the mesh were received, at both ends."""
+        """How callers were received that shake hands by themselves, at both ends."""
         rows = []
         for name in names:
             seen = self._see(name)
@@ -187,9 +199,11 @@ class Story:
             alert = record.facts.get("alert")
             told = f"{record.outcome}" + (f" (alert {alert})" if alert else "")
             rose = ", ".join(f"{k.split('.')[-1]} +{v}" for k, v in record.counters.items()) or "-"
-            rows.append((name, told, rose, str(record.facts.get("server_uri") or "-")))
-        header = ("stranger", "what it met", "server's counters", "identity it was shown")
-        return Table("Callers that are not in the mesh", header, tuple(rows))
+            shown = str(record.facts.get("server_uri") or "-")
+            shown += f"\nissued by {record.facts['server_issuer']}" if shown != "-" else ""
+            rows.append((name, told, rose, shown))
+        header = ("caller", "what it met", "server's counters", "certificate it was shown")
+        return Table("What callers met at the server's sidecar", header, tuple(rows))
 
     def planes(self, *names: str) -> Table:
         """What each witness says of a call, and how many of them agree with the packets."""
@@ -212,14 +226,26 @@ class Story:
             line = (seen.app_line if seen else None) or {}
             complaint = str(line.get("error") or line.get("code") or "-")
             caller = str(line.get("client_certificate") or "-")
-            rows.append((name, str(line.get("spoke") or "nothing"), caller, complaint))
+            rows.append((name, str(line.get("spoke") or "nothing of it"), caller, complaint))
         header = ("call", "what reached it", "certificate it was shown", "its complaint")
         return Table("The application's own log", header, tuple(rows))
 
     def manifest(self, name: str) -> Text:
         """What a call gives to the API server."""
         call = self._source.failure.all_calls[name]
-        return Text(tuple(call.manifest.rstrip().splitlines()))
+        return Text(tuple(self._filled(call.manifest, call.world).rstrip().splitlines()))
+
+    def then_and_now(self, name: str, world: str = "posted") -> Text:
+        """The manifest of a call beside the first of a world's policies: what took its place."""
+        pair = (self.manifest(name).lines, self.policy(world).lines)
+        new = tuple(itertools.takewhile(lambda line: line != "---", pair[1]))
+        width = max(len(line) for line in pair[0])
+        both = itertools.zip_longest(("then", "", *pair[0]), ("today", "", *new), fillvalue="")
+        return Text(tuple(f"{old:<{width}}   {now}".rstrip() for old, now in both))
+
+    def _filled(self, text: str, world: str) -> str:
+        record = self._source.evidence.worlds.get(world)
+        return fill(text, {"namespace": record.namespace}) if record else text
 
     def certificates(self, world: str = "posted") -> Table:
         """Who holds which identity, and until when."""
@@ -235,8 +261,7 @@ class Story:
 
     def policy(self, world: str = "posted") -> Text:
         """A world's policy as it was applied."""
-        record = self._source.evidence.worlds[world]
-        text = fill(self._source.failure.world(world).policy, {"namespace": record.namespace})
+        text = self._filled(self._source.failure.world(world).policy, world)
         return Text(tuple(text.rstrip().splitlines()))
 
     def said(self, name: str) -> Text:
@@ -245,27 +270,30 @@ class Story:
         if seen is None:
             return Text((f"{name}: no record",))
         record = seen.record
-        back = (record.received or record.error or record.outcome).splitlines()
-        return Text((f"$ {_shorten(record.typed)}", *back[:24]))
+        back = record.received or record.error or record.outcome
+        return Text((f"$ {record.typed}", *_legible(back)[:24]))
 
     def verdict(self) -> Table:
         """The verdicts, from the stored files alone."""
         from lab.report import claims_table
 
-        return claims_table([self._source.judge()])
+        return claims_table([self._source.judge()], "Verdicts, from the stored files alone")
 
-    def why(self) -> Text:
-        """Which packet, log line and configuration led to each verdict."""
-        from lab.why import lines
+    def why(self, *names: str) -> Text:
+        """Which packet, log line and configuration led to each verdict, or to those of `names`."""
+        from lab import why
 
-        return Text(tuple(lines(self._source.judge(), self._source.folder)))
+        verdict, folder = self._source.judge(), self._source.folder
+        there = [*(c.id for c in verdict.claims), *(r.name for r in verdict.remedies)]
+        if unknown := [name for name in names if name not in there]:
+            raise BadArguments(f"no claim or remedy {unknown[0]!r}; there is {', '.join(there)}")
+        return Text(tuple(why.of(verdict, folder, names) if names else why.lines(verdict, folder)))
 
     def graph(self) -> Picture:
         """Who talked to whom, and how each edge was secured as proven."""
         from lab.draw import picture
 
-        case = Case(self._source.failure, self._source.evidence, self._source.folder)
-        drawn = picture(case)
+        drawn = picture(self._case)
         if self._source.source == "live":
             from lab.store import write_text
 
@@ -278,10 +306,28 @@ class Story:
 
     def _see(self, name: str) -> Observation | None:
         """A call as observed; None where a run broke off before it. The verdict says why."""
-        case = Case(self._source.failure, self._source.evidence, self._source.folder)
-        if name not in case.calls:
+        case = self._case
+        if name.removesuffix(FINAL_HOP) not in case.calls:
             raise BadArguments(f"no call {name!r}; there is {', '.join(case.calls)}")
         return case.see(name)
+
+    @property
+    def _case(self) -> Case:
+        return Case(self._source.failure, self._source.evidence, self._source.folder)
+
+
+def _folded(line: str, width: int = 100) -> list[str]:
+    """A line of a diff within a page's width; YAML in braces may go on in the next line."""
+    mark, text = line[:1], line[1:]
+    indent = " " * (len(text) - len(text.lstrip()) + 4)
+    parts = textwrap.wrap(
+        text,
+        width - 1,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [mark + part for part in parts]
 
 
 def _came_back(record: CallRecord) -> str:
@@ -290,8 +336,44 @@ def _came_back(record: CallRecord) -> str:
     return f"{record.outcome} {record.status or ''}".strip()
 
 
-def _shorten(typed: str, length: int = 110) -> str:
-    return typed if len(typed) <= length else typed[: length - 3] + "..."
+def _crossed(said: Seen) -> tuple[str, str, str]:
+    """How it crossed, its first bytes and the name asked for; or why none can be shown."""
+    first = bytes.fromhex(str(said.facts.get("first_bytes", "")))[:12]
+    text = "".join(chr(b) if 32 <= b < 127 else "." for b in first)
+    shown = f"{first.hex(' ')}\n{text}" if first else said.why
+    return said.security, shown, str(said.facts.get("sni") or "-")
+
+
+_METER = re.compile(r"\s*(% Total|Dload|\d+\s+\d+\s+\d.*--:--:--\s+\d*)")
+
+
+def _legible(said: str) -> list[str]:
+    """Lines without curl's progress meter, and without empty ones."""
+    lines = (_METER.sub("", line) if "--:--" in line else line for line in said.splitlines())
+    return [line.rstrip() for line in lines if line.strip() and not _METER.match(line)]
+
+
+_WORD = re.compile(r"'[^']*'|\S+")
+
+
+def _shorten(typed: str, length: int = 120) -> str:
+    """The beginning and the end of a long command; of a marker and a long word what tells it."""
+    typed = re.sub(r"(lab-[0-9a-f]{8})[0-9a-f]+", r"\1…", typed)
+    words = [_middle(word, 32 if word[0] == "'" else 46) for word in _WORD.findall(typed)]
+    last = len(words)
+    while last > 1 and sum(map(len, words[last - 1 :])) + len(words) - last < length // 2:
+        last -= 1
+    first = last
+    while first > 1 and len(" ".join([*words[:first], "…", *words[last:]])) > length:
+        first -= 1
+    while first > 1 and first < last and words[first - 1].startswith("-"):
+        first -= 1
+    return " ".join([*words[:first], *(["…"] if first < last else []), *words[last:]])
+
+
+def _middle(word: str, length: int) -> str:
+    keep = length // 2
+    return word if len(word) <= length else f"{word[:keep]}…{word[-keep + 1 :]}"
 
 
 def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:

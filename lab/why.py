@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from lab import store
@@ -14,16 +15,45 @@ def lines(verdict: Verdict, folder: Path) -> list[str]:
     """The whole explanation of one failure; folder: where its evidence lies."""
     told = [f"{verdict.failure}: {verdict.title}", ""]
     told += _controls(verdict)
-    for claim in verdict.claims:
-        told += ["", f"{claim.id}. The post says: {claim.says}"]
-        for name, said in claim.answers:
+    return [*told, *[line for one in verdict.said for line in ["", *_said(verdict, one, folder)]]]
+
+
+def of(verdict: Verdict, folder: Path, names: Container[str], width: int = 100) -> list[str]:
+    """What decided these claims and remedies (`C4`, `tcp-name`), folded to a page's width."""
+    told: list[str] = []
+    for one in verdict.said:
+        if (one.id if isinstance(one, ClaimVerdict) else one.name) in names:
+            told += [*([""] if told else []), *_said(verdict, one, folder)]
+    return [part for line in told for part in _fold(line, width)]
+
+
+def _said(verdict: Verdict, one: ClaimVerdict | RemedyVerdict, folder: Path) -> list[str]:
+    if isinstance(one, ClaimVerdict):
+        told = [f"{one.id}. The post says: {one.says}"]
+        for name, said in one.answers:
             told += [f"  {name}: {said.word.upper()}", *_parts(said.why)]
-            told += _decided(said.proof, folder)
-        told += _drift(verdict, claim)
-    for remedy in verdict.remedies:
-        told += ["", f"Remedy {remedy.name}: {remedy.says}", f"  {remedy.word.upper()}"]
-        told += _parts(remedy.why) + _decided(remedy.proof, folder) + _drift(verdict, remedy)
-    return told
+            again = said is one.today and said.proof == one.as_posted.proof is not None
+            told += ["  seen on the same call"] if again else _decided(said.proof, folder)
+    else:
+        told = [f"Remedy {one.name}: {one.says}", f"  {one.word.upper()}", *_parts(one.why)]
+        told += _decided(one.proof, folder)
+    return told + _drift(verdict, one)
+
+
+def _fold(line: str, width: int) -> list[str]:
+    """A command stays whole, so that it can be copied."""
+    start = line.lstrip()
+    if not start or start.startswith("tshark "):
+        return [line]
+    indent = " " * (len(line) - len(start))
+    return textwrap.wrap(
+        start,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + "    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _controls(verdict: Verdict) -> list[str]:
@@ -60,12 +90,18 @@ def _places(said: PlaneSaid, proof: Proof, folder: Path) -> Iterator[str]:
     if said.source == "packets":
         frame = position.removeprefix("frame ")
         if proof.first_bytes:
-            yield f"{name}, {position}: {proof.first_bytes}  |{proof.first_text}|"
-            yield f"tshark -r {folder / name} -Y 'frame.number == {frame}' -V"
+            yield f"{name}, {position}:"
+            yield f"{proof.first_bytes}  |{proof.first_text}|"
+            yield f"tshark -r {_short(folder / name)} -Y 'frame.number == {frame}' -V"
         return
     yield f"{name}, {position}"
     if position.startswith("line "):
         yield _quoted(folder / name, int(position.removeprefix("line ")))
+
+
+def _short(path: Path) -> Path:
+    """From the checkout's root on, where it lies in there."""
+    return path.relative_to(store.ROOT) if path.is_relative_to(store.ROOT) else path
 
 
 def _quoted(path: Path, number: int) -> str:
@@ -83,7 +119,7 @@ def _quoted(path: Path, number: int) -> str:
         "downstream_peer_uri_san",
         "requested_server_name",
     )
-    return ", ".join(f"{key}={line[key]}" for key in wanted if line.get(key) not in (None, "-"))
+    return ", ".join(f"{key}={line[key]}" for key in wanted if line.get(key) not in (None, "-", 0))
 
 
 def _drift(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
