@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.display import Picture, Table
-from lab.observe import Case, Observation
+from lab.observe import FINAL_HOP, Case, Observation
 from lab.report import SHOWS
 
 # Never by colour alone: each has a line of its own, and its name is written on the edge.
@@ -19,43 +19,93 @@ STYLES = {
     "none": ("#6b6b6b", (0, (1, 3)), 1.2),
     "unknown": ("#6b6b6b", (0, (1, 3)), 1.2),
 }
-OUTCOMES = {"answered": "answered", "reset": "reset", "closed": "closed"}
+AROUND = f"{SHOWS['mutual_tls']} around own TLS"
+
+
+class Kind(NamedTuple):
+    """What calls have in common that are drawn as one line."""
+
+    world: str
+    remedy: str
+    """The remedy in force; empty: none is."""
+    source: str
+    workload: str
+    security: str
+    crossed: str
+    """In words; the application's own TLS inside mutual TLS is told apart."""
+    outcome: str
 
 
 @dataclass(frozen=True)
 class Edge:
-    """One line of the figure: a kind of call in one world."""
+    """One line of the figure: a kind of call in one world, or with one remedy in force."""
 
-    world: str
-    source: str
+    kind: Kind
     target: str
-    security: str
-    outcome: str
     marker_count: int
     calls: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """World and remedy."""
+        return self.kind.world, self.kind.remedy
 
 
 def edges(case: Case) -> list[Edge]:
     """Calls that went the same way with the same result are one edge."""
-    grouped: dict[tuple[str, str, str, str, str], list[Observation]] = {}
-    for call in case.failure.calls:
-        seen = case.see(call.name) if call.source != "api" else None
-        if seen:
-            outcome = OUTCOMES.get(seen.record.outcome, "refused")
-            target = f"{call.to}:{call.port}"
-            key = (call.world, call.source, target, seen.security, outcome)
-            grouped.setdefault(key, []).append(seen)
+    grouped: dict[Kind, list[Observation]] = {}
+    for name in _names(case):
+        if seen := case.see(name):
+            grouped.setdefault(_kind(seen), []).append(seen)
     return [
-        Edge(*key, sum(s.marker_count for s in seen), ", ".join(s.call.name for s in seen))
-        for key, seen in grouped.items()
+        Edge(
+            kind,
+            f"{kind.workload}:" + ", ".join(dict.fromkeys(str(s.call.port) for s in seen)),
+            sum(s.marker_count for s in seen),
+            ", ".join(s.call.name for s in seen),
+        )
+        for kind, seen in grouped.items()
     ]
+
+
+def _kind(seen: Observation) -> Kind:
+    call = seen.call
+    around = seen.security == "mutual_tls" and (seen.app_line or {}).get("spoke") == "tls"
+    crossed = AROUND if around else SHOWS[seen.security]
+    remedy = call.name.partition(":")[0] if call.step else ""
+    outcome = _outcome(seen)
+    return Kind(call.world, remedy, call.source, call.to, seen.security, crossed, outcome)
+
+
+def _names(case: Case) -> list[str]:
+    """All calls between pods; those with a remedy in force where a claim is shown by them."""
+    names = [call.name for call in case.failure.calls if call.source != "api"]
+    shown = dict.fromkeys(c.shows for c in case.failure.claims if ":" in c.shows)
+    for name in shown:
+        names += [name, *([name + FINAL_HOP] if case.calls[name].through else [])]
+    return names
+
+
+def _outcome(seen: Observation) -> str:
+    record = seen.record
+    if record.outcome == "answered":
+        return f"answered {record.status}" if record.status >= 400 else "answered"
+    return record.outcome if record.outcome in ("reset", "closed") else "refused"
 
 
 def table(found: list[Edge]) -> Table:
     """The figure's content as a table."""
     header = ("world", "from", "to", "on the wire", "result", "marker read", "calls")
     rows = tuple(
-        (e.world, e.source, e.target, SHOWS[e.security], e.outcome, f"{e.marker_count}x", e.calls)
+        (
+            ", ".join(filter(None, e.place)),
+            e.kind.source,
+            e.target,
+            e.kind.crossed,
+            e.kind.outcome,
+            f"{e.marker_count}x",
+            e.calls,
+        )
         for e in found
     )
     return Table("", header, rows)
@@ -64,8 +114,10 @@ def table(found: list[Edge]) -> Table:
 def picture(case: Case) -> Picture:
     """The figure as SVG, with its words and its table. The same evidence gives the same bytes."""
     found = edges(case)
-    counts = {kind: sum(e.security == kind for e in found) for kind in SHOWS}
-    told = ", ".join(f"{n} {SHOWS[kind]}" for kind, n in counts.items() if n)
+    counts = {
+        word: sum(e.kind.crossed == word for e in found) for word in (*SHOWS.values(), AROUND)
+    }
+    told = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
     alt = f"{case.failure.title}: {len(found)} edges between pods as proven on the wire: {told}."
     return Picture(_svg(case, found), alt, table(found))
 
@@ -77,7 +129,7 @@ def _svg(case: Case, found: list[Edge]) -> str:
 
     settings: Any = {"svg.hashsalt": "lab", "svg.fonttype": "none", "font.family": "sans-serif"}
     with mpl.rc_context(settings):
-        height = 0.62 * len(found) + 0.5 * len({e.world for e in found}) + 0.8
+        height = 0.52 * len(found) + 0.45 * len({e.place for e in found}) + 0.6
         figure = Figure(figsize=(9.6, height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
@@ -90,39 +142,49 @@ def _svg(case: Case, found: list[Edge]) -> str:
 def _draw(axes: Any, case: Case, found: list[Edge]) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, 10)
-    level, labels = 0.0, {w.name: w for w in case.failure.worlds}
-    for world in dict.fromkeys(e.world for e in found):
-        record = case.world(world)
-        policy = f"PeerAuthentication {record.mtls}" if record else ""
-        policy += f", DestinationRule {record.rule or 'none'}" if record else ""
-        axes.text(0, level, f"{labels[world].about}", weight="bold", fontsize=10, va="center")
+    level = 0.0
+    for place in dict.fromkeys(e.place for e in found):
+        about, policy = _heading(case, *place)
+        axes.text(0, level, about, weight="bold", fontsize=10, va="center")
         axes.text(10, level, policy, fontsize=8.5, color="#444444", ha="right", va="center")
         level -= 0.75
-        for edge in (e for e in found if e.world == world):
+        for edge in (e for e in found if e.place == place):
             _edge(axes, edge, level)
             level -= 1.0
         level -= 0.1
     axes.set_ylim(level + 0.3, 0.6)
 
 
+def _heading(case: Case, world: str, remedy: str) -> tuple[str, str]:
+    if remedy:
+        says = next(r.says for r in case.failure.remedies if r.name == remedy)
+        return f"with a remedy: {says}", ""
+    record = case.world(world)
+    if record is None:
+        return case.failure.world(world).about, ""
+    policy = f"PeerAuthentication {record.mtls or 'none'}, DestinationRule {record.rule or 'none'}"
+    return case.failure.world(world).about, policy
+
+
 def _edge(axes: Any, edge: Edge, level: float) -> None:
-    colour, style, width = STYLES[edge.security]
+    colour, style, width = STYLES[edge.kind.security]
+    arrived = edge.kind.outcome.startswith("answered") and edge.kind.security != "none"
     box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "#444444"}
-    axes.text(1.1, level, edge.source, ha="center", va="center", fontsize=9.5, bbox=box)
+    axes.text(1.1, level, edge.kind.source, ha="center", va="center", fontsize=9.5, bbox=box)
     axes.text(8.6, level, edge.target, ha="center", va="center", fontsize=9.5, bbox=box)
     axes.annotate(
         "",
         xy=(7.6, level),
         xytext=(1.9, level),
         arrowprops={
-            "arrowstyle": "-|>" if edge.outcome == "answered" else "-",
+            "arrowstyle": "-|>" if arrived else "-",
             "color": colour,
             "linestyle": style,
             "linewidth": width,
         },
     )
-    ending = "" if edge.outcome == "answered" else f", then {edge.outcome}"
-    lock = {"mutual_tls": "[locked] ", "plaintext": "[open] "}.get(edge.security, "")
-    words = f"{lock}{SHOWS[edge.security]}{ending}; marker read {edge.marker_count}x"
+    ending = "" if edge.kind.outcome == "answered" else f"; {edge.kind.outcome}"
+    lock = {"mutual_tls": "[locked] ", "plaintext": "[open] "}.get(edge.kind.security, "")
+    words = f"{lock}{edge.kind.crossed}{ending}; marker read {edge.marker_count}x"
     axes.text(4.75, level + 0.14, words, ha="center", va="bottom", fontsize=8.5, color=colour)
     axes.text(4.75, level - 0.14, edge.calls, ha="center", va="top", fontsize=7.5, color="#555555")
