@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab import evidence, failures, notebook, store
+from lab import failures, notebook, store
 from lab.observe import Case
 
 README = store.ROOT / "README.md"
@@ -39,9 +39,10 @@ def readme() -> str:
 def picture() -> str:
     """The figure of the recorded run of tcp_mtls."""
     from lab.draw import picture as draw
+    from lab.tell import recorded_run
 
-    folder = store.RECORDED / "tcp_mtls"
-    return draw(Case(failures.load("tcp_mtls"), evidence.load(folder), folder)).svg
+    run = recorded_run("tcp_mtls")
+    return draw(Case(run.failure, run.evidence, run.folder)).svg
 
 
 def execute(path: Path) -> str:
