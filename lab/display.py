@@ -32,8 +32,7 @@ class Table:
         columns = [*zip(self.header, *self.rows, strict=True)]
         natural = [max(len(line) for c in column for line in c.split("\n")) for column in columns]
         room = width - 2 * (len(natural) - 1)
-        words = [[word for cell in column for word in cell.split()] for column in columns]
-        floors = [max([len(word) for word in of if len(word) < 24], default=1) for of in words]
+        floors = [max(map(_floor, column)) for column in columns]
         while sum(natural) > room:
             # Taken from what is widest; a short word is broken only where nothing else is left.
             giving = [i for i, size in enumerate(natural) if size > floors[i]]
@@ -55,11 +54,17 @@ class Table:
 
 
 _CODE = "font-family: var(--jp-code-font-family, monospace)"  # JupyterLab's, else any
-_TYPED = re.compile(r"\$ |[0-9a-f]{2}( [0-9a-f]{2})+(\n|$)")
-"""A command, or bytes: shown in a code's font."""
+_BYTES = re.compile(r"[0-9a-f]{2}( [0-9a-f]{2})+(\n|$)")
 _NAME = re.compile(r"\S{24,}")
 _JOINT = re.compile(r"(?<=[./|_:])(?=[^./|_:])")
 """Where a long name may be broken: `outbound_.9000_._.`, `tcp-echo.`, `with-istio.`, `svc`."""
+
+
+def _floor(cell: str) -> int:
+    """How narrow a cell can be without a short word broken, or bytes in two lines."""
+    if _BYTES.match(cell):
+        return len(cell.split("\n", maxsplit=1)[0])
+    return max([len(word) for word in cell.split() if len(word) < 24], default=1)
 
 
 def _style(text: str) -> str:
@@ -70,7 +75,11 @@ def _style(text: str) -> str:
 def _cell(text: str) -> str:
     lines = (_NAME.sub(_breakable, html.escape(line)) for line in text.split("\n"))
     shown = "<br>".join(lines)
-    return f"<span style='{_CODE}'>{shown}</span>" if _TYPED.match(text) else shown
+    return (
+        f"<span style='{_CODE}'>{shown}</span>"
+        if text.startswith("$ ") or _BYTES.match(text)
+        else shown
+    )
 
 
 def _breakable(name: re.Match[str]) -> str:
