@@ -356,13 +356,14 @@ def _legible(said: str) -> list[str]:
 _WORD = re.compile(r"'[^']*'|\S+")
 
 
-def _shorten(typed: str, length: int = 120) -> str:
+def _shorten(typed: str, length: int = 132) -> str:
     """The beginning and the end of a long command; of a marker and a long word what tells it."""
     typed = re.sub(r"(lab-[0-9a-f]{8})[0-9a-f]+", r"\1…", typed)
     words = [_middle(word, 32 if word[0] == "'" else 46) for word in _WORD.findall(typed)]
     last = len(words)
     while last > 1 and sum(map(len, words[last - 1 :])) + len(words) - last < length // 2:
         last -= 1
+    last -= words[last - 1].startswith("-")  # a value keeps its flag
     first = last
     while first > 1 and len(" ".join([*words[:first], "…", *words[last:]])) > length:
         first -= 1
