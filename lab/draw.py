@@ -80,8 +80,8 @@ def _kind(seen: Observation) -> Kind:
 def _names(case: Case) -> list[str]:
     """All calls between pods; those with a remedy in force where a claim is shown by them."""
     names = [call.name for call in case.failure.calls if call.source != "api"]
-    shown = dict.fromkeys(c.shows for c in case.failure.claims if ":" in c.shows)
-    for name in shown:
+    answers = [one for claim in case.failure.claims for one in (claim.as_posted, claim.today)]
+    for name in dict.fromkeys(answer.shows for answer in answers if ":" in answer.shows):
         names += [name, *([name + FINAL_HOP] if case.calls[name].through else [])]
     return names
 
