@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,10 +36,15 @@ def each(*names: str, look: Look) -> Check:
             finding = look(seen) if seen else Finding(None, "the call has no record")
             told.setdefault(finding, []).append(name)
         return _together(
-            [Finding(f.holds, f"{', '.join(calls)}: {f.text}") for f, calls in told.items()]
+            [Finding(f.holds, f"{', '.join(calls)}: {_plainly(f)}") for f, calls in told.items()]
         )
 
     return check
+
+
+def _plainly(finding: Finding) -> str:
+    """What was expected is told where it is not what was seen."""
+    return re.sub(r"^expected .*?(?=saw )", "", finding.text) if finding.holds else finding.text
 
 
 def all_of(*checks: Check) -> Check:
@@ -118,7 +124,7 @@ def readable(*names: str) -> Check:
 
 
 def _why(seen: Observation) -> str:
-    return f"{seen.wire.why}; {seen.server.why}"
+    return f"{seen.wire.why}, and {seen.server.why}"
 
 
 def left_client(*names: str) -> Check:

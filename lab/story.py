@@ -84,7 +84,7 @@ class Story:
 
     def before(self) -> Table:
         """Call where nothing is secured: does everything work, and can the lab see."""
-        return self._calls("Before: nothing is secured", self._source.before())
+        return self._calls("Before: can the lab see?", self._source.before())
 
     def during(self) -> Table:
         """The post's own world."""

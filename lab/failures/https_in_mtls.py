@@ -214,7 +214,7 @@ FAILURE = Failure(
                     protocol_error("plain-https"),
                 ),
                 instead=answered("open-https", "plain-https"),
-                shows="open-https",
+                shows="https-probe",
             ),
         ),
         Claim(
@@ -235,7 +235,7 @@ FAILURE = Failure(
         ),
         Claim(
             "C4b",
-            "what mTLS costs is not to be measured with the demo profile",
+            "mTLS has a cost, and the demo profile is not fit to measure it",
             as_posted=Answer(
                 "Does a request cost more bytes with mTLS?",
                 costs_more("plain-http", "http"),

@@ -184,9 +184,9 @@ FAILURE = Failure(
         ),
         Claim(
             "C2a",
-            "a gateway and a virtual service in front would secure it",
+            "tcp-foo needs a gateway and a virtual service in front",
             as_posted=Answer(
-                "Does tcp-foo need one to be secured?",
+                "Is tcp-foo in plaintext without them?",
                 readable("tcp-foo"),
                 instead=secured_answer("tcp-foo"),
                 shows="tcp-foo",

@@ -9,10 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.planes import Seen
+from lab.planes import Fact, Security, Seen
 
 Line = Mapping[str, Any]
 SERVER, CLIENT = "server's proxy", "client's proxy"
+_NO_TLS = ("HTTP_REQUEST", "WRONG_VERSION_NUMBER")
+"""What BoringSSL says of a first record that is none."""
 NUMBER = "lab_line"
 """Where a line stands in its file."""
 
@@ -76,10 +78,9 @@ def server_says(line: Line | None) -> Seen:
     """What the server's proxy says of who called it."""
     if line is None:
         return Seen("log", SERVER, "unknown", "the server's proxy has no line of this connection")
-    peer, version = line.get("downstream_peer_uri_san"), line.get("downstream_tls_version")
-    facts = {
-        "peer": peer,
-        "tls_version": version,
+    facts: dict[str, Fact] = {
+        "peer": line.get("downstream_peer_uri_san"),
+        "tls_version": line.get("downstream_tls_version"),
         "from": line.get("downstream_remote_address"),
         "flags": line.get("response_flags"),
         "details": line.get("response_code_details"),
@@ -87,16 +88,26 @@ def server_says(line: Line | None) -> Seen:
         "sni": line.get("requested_server_name"),
         "line": line[NUMBER],
     }
-    if facts["failure"] and facts["failure"] != "-":
+    return Seen("log", SERVER, *_took(facts), facts)
+
+
+def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
+    """What the server's proxy took a connection for, and why it says so."""
+    peer, version = facts["peer"], facts["tls_version"]
+    failure = str(facts["failure"] or "-")
+    if any(word in failure for word in _NO_TLS):
+        return "plaintext", f"what came was no TLS: {failure}"
+    if failure != "-":
         # Envoy logs the name that a certificate claims, even of one that it then refuses.
-        why = f"the handshake was refused: {facts['failure']}"
-        return Seen("log", SERVER, "tls", why, facts)
+        return "tls", f"the handshake was refused: {failure}"
     if peer and version:
-        why = f"the server's proxy took {peer} from the client's certificate ({version})"
-        return Seen("log", SERVER, "mutual_tls", why, facts)
+        took = f"the server's proxy took {peer} from the client's certificate ({version})"
+        return "mutual_tls", took
     if version:
-        return Seen("log", SERVER, "tls", f"{version}, no client certificate", facts)
-    return Seen("log", SERVER, "plaintext", "the server's proxy saw no TLS", facts)
+        return "tls", f"{version}, no client certificate"
+    if facts["details"] == "filter_chain_not_found" and facts["sni"]:
+        return "tls", "no filter chain for TLS such as it was"
+    return "plaintext", "the server's proxy saw no TLS"
 
 
 def port_of(address: Any) -> int | None:

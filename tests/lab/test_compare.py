@@ -64,7 +64,9 @@ def of_plane(verdict: Verdict, source: str, security: str, why: str = "as altere
         for said in first.proof.planes
     )
     proof: Proof = dataclasses.replace(first.proof, planes=planes)
-    return dataclasses.replace(verdict, claims=(dataclasses.replace(first, proof=proof), *others))
+    as_posted = dataclasses.replace(first.as_posted, proof=proof)
+    claim = dataclasses.replace(first, as_posted=as_posted)
+    return dataclasses.replace(verdict, claims=(claim, *others))
 
 
 def turned(compared: Comparison, state: str = "differs") -> set[tuple[str, str, str]]:
