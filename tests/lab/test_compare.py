@@ -98,7 +98,7 @@ def test_a_call_that_ends_otherwise_turns_exactly_its_answers_and_names_them() -
     assert compared.exit_code == 1
     assert compared.sentence == "What differs: rest_mtls (C0 today's form, C0a today's form)."
     told = text(compared, 100)
-    assert "right  not reproduced: plain-stranger: expected answered 200" in told
+    assert "right  not reproduced: plain-stranger: saw answered 200" in told
     rows = [row for row in answers_table(compared).rows if row[4] != "same"]
     assert rows == [
         ("rest_mtls", f"{claim} today's form", "reproduced", "not reproduced", "differs")

@@ -34,7 +34,7 @@ def summary(run: Path) -> dict:
 
 
 def test_all_as_pinned_ends_with_0_and_the_summary_says_all(own_runs: Path) -> None:
-    run = stored(own_runs, "rest_mtls", "tcp_mtls")
+    run = stored(own_runs, *failures.names())
     wanted = runner.plan([], {}, "recorded", False)
     assert runner.finish(wanted, run, 1.0) == 0
     found = summary(run)
