@@ -21,14 +21,14 @@ def table() -> str:
     """README's table of failures, from the failures themselves and what is recorded."""
     from lab.tell import recorded_run
 
-    lines = ["| failure | the post says | as posted, today | today's form |", "|---|---|---|---|"]
-    for name in failures.names():
-        lines += [
-            f"| [{name}](notebooks/{name}.ipynb) {claim.id} | {claim.says} "
-            f"| {claim.as_posted.word} | {claim.today.word} |"
-            for claim in recorded_run(name).judge().claims
-        ]
-    return "\n".join(lines) + "\n"
+    head = ["| | the post says | as posted, today | today's form |", "|---|---|---|---|"]
+    rows = [
+        f"| [{claim.id}](notebooks/{name}.ipynb) | {claim.says} "
+        f"| {claim.as_posted.word} | {claim.today.word} |"
+        for name in failures.names()
+        for claim in recorded_run(name).judge().claims
+    ]
+    return "\n".join([*head, *sorted(rows)]) + "\n"
 
 
 def readme() -> str:

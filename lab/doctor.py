@@ -30,8 +30,8 @@ PROGRAMS = {  # program: Debian's package
 }
 FOR_TESTS = {"tshark": "tshark", "git": "git"}
 WITHOUT_ROOT = {"newuidmap": "uidmap", "newgidmap": "uidmap"}
-MEMORY_NEEDED = 3.0
-"""GB available: the control plane and fifteen sidecars."""
+MEMORY_NEEDED = 3.5
+"""GB available: the control plane and thirty sidecars."""
 TRIAL = """set -e
 mount -t tmpfs tmpfs /run
 ip link add lab0 type veth peer name lab1
