@@ -11,7 +11,7 @@ from pathlib import Path
 from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
 from clusters.embedded import binaries, host
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
-from clusters.embedded.settings import Settings
+from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import Kube
 from lab.errors import ClusterGone, LabError
 
@@ -25,7 +25,7 @@ class Embedded:
     kind = "embedded"
 
     def __init__(
-        self, name: str = STANDING, *, stack: str = "1.31", token_renew_at: float = 0.8
+        self, name: str = STANDING, *, stack: str = "1.31", token_renew_at: float = TOKEN_RENEW_AT
     ) -> None:
         self.name, self._stack_name, self._renew_at = name, stack, token_renew_at
         self.state = host.states() / name

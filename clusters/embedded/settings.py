@@ -18,6 +18,8 @@ KUBELET_PORT = 10250
 CLUSTER_DOMAIN = "cluster.local"
 ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 PROXY_UID = 1337
+TOKEN_RENEW_AT = 0.8
+"""Share of a token's life after which a kubelet replaces it."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,7 @@ class Settings:
     envoy: str
     api_port: int
     """The port on the host's 127.0.0.1 that is served inside."""
-    token_renew_at: float = 0.8
-    """Share of a token's life after which it is replaced; a kubelet's is 0.8."""
+    token_renew_at: float = TOKEN_RENEW_AT
 
     @property
     def root(self) -> Path:

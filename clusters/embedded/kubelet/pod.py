@@ -42,12 +42,12 @@ class Pod:
         self.ip = ""
         self._volumes = volumes.Volumes(kube, obj, self._folder / "volumes", renew_at)
         self.runners: dict[str, Runner] = {}
-        self._waiting: Obj = {"reason": "ContainerCreating"}
+        self._waiting = self._creating()
         self._change = threading.Condition()
         self._dirty = self._deleted = False
         self._grace = 30.0
         self._start_time = now()
-        self._sent = ""
+        self._sent, self._sending = "", threading.Lock()
         self._gone = threading.Event()
         for target in (self._live, self._report):
             threading.Thread(target=target, daemon=True, name=self.netns).start()
@@ -77,7 +77,27 @@ class Pod:
             )
         return runner
 
+    def log(self, container: str, previous: bool) -> tuple[Runner, Path]:
+        """A container and where its output lies; of the one before it, on request.
+
+        Raises LabError in a kubelet's words when there is none.
+        """
+        runner = self.runners.get(container)
+        where = f'container "{container}" in pod "{self.obj["metadata"]["name"]}"'
+        if runner is None or runner.container is None:
+            waiting = (runner.waiting if runner else None) or self._waiting
+            why = ": ".join(waiting[key] for key in ("reason", "message") if waiting.get(key))
+            raise LabError(f"{where} is waiting to start: {why}")
+        path = runner.log_path(previous)
+        if previous and not path.exists():
+            raise LabError(f"previous terminated {where} not found")
+        return runner, path
+
     # The pod's life
+
+    def _creating(self, **why: str) -> Obj:
+        initial = "initContainers" in self.obj["spec"]
+        return {"reason": "PodInitializing" if initial else "ContainerCreating", **why}
 
     def _live(self) -> None:
         try:
@@ -100,7 +120,7 @@ class Pod:
                 self._waiting = {"reason": "ImageNotOffered", "message": problem}
                 break
         if not problem:
-            self._waiting = {"reason": "ContainerCreating"}
+            self._waiting = self._creating()
             return False
         self._event("Warning", str(self._waiting["reason"]), problem)
         self._changed()
@@ -133,7 +153,7 @@ class Pod:
                 self._volumes.refresh()
                 return True
             except (MissingKey, ApiError) as missing:
-                self._waiting = {"reason": "ContainerCreating", "message": str(missing)}
+                self._waiting = self._creating(message=str(missing))
                 if self._wait_deleted(0.05):
                     return False
 
@@ -152,8 +172,9 @@ class Pod:
         return False
 
     def _start(self, spec: Obj, restarts: str) -> Runner:
+        grace = float(self.obj["spec"].get("terminationGracePeriodSeconds", 30))
         runner = Runner(
-            spec, lambda: self._plan(spec), self._logs(), restarts, self._changed, self.ip
+            spec, lambda: self._plan(spec), self._logs(), restarts, self._changed, self.ip, grace
         )
         self.runners[spec["name"]] = runner
         runner.start()
@@ -218,6 +239,7 @@ class Pod:
                 runner.stop(max(0.0, deadline - time.monotonic()))
         if self.ip:
             self._network.detach(self.netns)
+        self._send()  # how its containers ended, before it goes
         self._gone.set()
         self._changed()
         meta = self.obj["metadata"]
@@ -247,10 +269,17 @@ class Pod:
                 self._dirty = False
             if self._gone.is_set():
                 return
+            try:
+                self._send()
+            except ClusterGone:
+                return
+
+    def _send(self) -> None:
+        with self._sending:
             status = self.status()
             text = json.dumps(status, sort_keys=True)
             if text == self._sent:
-                continue
+                return
             meta = self.obj["metadata"]
             path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
             try:
@@ -261,8 +290,6 @@ class Pod:
                     self.delete()
                 else:
                     print(f"status of {path}: {refused}", flush=True)
-            except ClusterGone:
-                return
 
     def status(self) -> Obj:
         """`status` as a kubelet would report it now."""
@@ -271,6 +298,9 @@ class Pod:
         init, apps = (
             [self._container_status(s) for s in specs] for specs in (init_specs, app_specs)
         )
+        for found, spec in zip(init, init_specs, strict=True):
+            if not _sidecar(spec):  # there, ready means that it did what it had to
+                found["ready"] = found["state"].get("terminated", {}).get("exitCode") == 0
         initialised = all(self._init_done(spec) for spec in init_specs)
         sidecars = [s for s, spec in zip(init, init_specs, strict=True) if _sidecar(spec)]
         ready = initialised and all(s["ready"] for s in [*apps, *sidecars]) and not self._deleted

@@ -102,6 +102,8 @@ def keep_asking(probe: Probe, stop: threading.Event, tell: Callable[[bool], None
     seen_success = False
     while True:
         answer = probe.ask()
+        if stop.is_set():
+            return  # it was asked of a container that has ended meanwhile
         if answer is not None:
             seen_success = seen_success or answer
             tell(answer)

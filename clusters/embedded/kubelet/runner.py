@@ -34,10 +34,14 @@ class Runner:
         restarts: str,
         changed: Callable[[], None],
         pod_ip: str,
+        grace: float,
     ) -> None:
-        """restarts: Always | OnFailure | Never. changed: called when its status may differ."""
+        """restarts: Always | OnFailure | Never. changed: called when its status may differ.
+
+        grace: seconds between SIGTERM and SIGKILL where a probe ends it.
+        """
         self.spec, self._plan, self._logs, self._policy = spec, plan, logs, restarts
-        self._changed, self._ip = changed, pod_ip
+        self._changed, self._ip, self._grace = changed, pod_ip, grace
         self.container: Container | None = None
         self.restart_count = 0
         self.started = self.ready = False
@@ -64,16 +68,30 @@ class Runner:
         """It ended, and will not be started again."""
         return not self._thread.is_alive() and self.exit_code is not None
 
+    @property
+    def waiting(self) -> Obj | None:
+        """Why it does not run (again) yet."""
+        found: Obj | None = self.state.get("waiting")
+        return found
+
     def log_path(self, previous: bool = False) -> Path:
-        return self._logs / f"{self.name}.{max(0, self.restart_count - int(previous))}.log"
+        """previous: of the one that ended last, while another runs or is waited for."""
+        earlier = int(previous and self.waiting is None)
+        return self._logs / f"{self.name}.{self.restart_count - earlier}.log"
 
     def wait_for_output(self, path: Path, offset: int) -> bool:
         """Wait until a log grows beyond `offset`; True when it will not grow any more."""
-        while path.exists() and path.stat().st_size <= offset:
-            if not self.running or path != self.log_path():
-                return path.stat().st_size <= offset
+        while path.exists():
+            over = not self.running or path != self.log_path()
+            try:
+                if path.stat().st_size > offset:
+                    return False
+            except FileNotFoundError:
+                break
+            if over:
+                break
             self._round.wait(0.1)
-        return not path.exists()
+        return True
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():
@@ -103,6 +121,8 @@ class Runner:
             waiting = {"reason": "RunContainerError", "message": str(error)}
             self._set(state={"waiting": waiting})
             return 128
+        if self._stop.is_set():
+            self.container.kill()  # told to stop while it was being started
         self._round = threading.Event()
         asked = self._start_probes()
         self._set(
@@ -130,35 +150,41 @@ class Runner:
             if self.spec.get(key)
         }
         if asked:
-            target = (dict(asked), self._round)
+            target = (dict(asked), self._round, self.container)
             threading.Thread(target=self._probe, args=target, daemon=True).start()
         return set(asked)
 
-    def _probe(self, asked: dict[probes.Kind, probes.Probe], over: threading.Event) -> None:
+    def _probe(
+        self,
+        asked: dict[probes.Kind, probes.Probe],
+        over: threading.Event,
+        container: Container,
+    ) -> None:
         """Startup first; readiness and liveness only once it has succeeded."""
         startup = asked.pop("startup", None)
         if startup:
-            probes.keep_asking(startup, over, lambda ok: self._answer("startup", ok))
+            probes.keep_asking(startup, over, self._teller("startup", container))
             if over.is_set():
                 return
         if "readiness" not in asked:
             self._set(ready=True)
         for kind, probe in asked.items():
-            tell = self._teller(kind)
+            tell = self._teller(kind, container)
             threading.Thread(
                 target=probes.keep_asking, args=(probe, over, tell), daemon=True
             ).start()
 
-    def _teller(self, kind: probes.Kind) -> Callable[[bool], None]:
-        return lambda ok: self._answer(kind, ok)
+    def _teller(self, kind: probes.Kind, container: Container) -> Callable[[bool], None]:
+        return lambda ok: self._answer(kind, ok, container)
 
-    def _answer(self, kind: probes.Kind, ok: bool) -> None:
+    def _answer(self, kind: probes.Kind, ok: bool, container: Container) -> None:
         if kind == "readiness" and ok != self.ready:
             self._set(ready=ok)
         elif kind == "startup" and ok:
             self._set(started=True)
-        elif kind != "readiness" and not ok and self.container:
-            self.container.kill()
+        elif kind != "readiness" and not ok:
+            grace = self.spec[probes.FIELDS[kind]].get("terminationGracePeriodSeconds")
+            self._end(container, self._grace if grace is None else float(grace))
 
     def _exec(self, argv: list[str], timeout: float) -> int:
         if self.container is None:
@@ -175,11 +201,15 @@ class Runner:
             return 1
 
     def stop(self, grace: float) -> None:
-        """preStop, SIGTERM, and after `grace` seconds SIGKILL; returns when it has ended."""
+        """End it for good, with `grace` seconds to do so by itself."""
         self._stop.set()
-        container = self.container
-        if container is None or container.process.poll() is not None:
-            return
+        if self.container is not None and self.container.process.poll() is None:
+            self._end(self.container, grace)
+        if self._thread.ident is not None:
+            self._thread.join(5)
+
+    def _end(self, container: Container, grace: float) -> None:
+        """preStop, SIGTERM, and after `grace` seconds SIGKILL; returns when it has ended."""
         deadline = time.monotonic() + grace
         hook = (self.spec.get("lifecycle") or {}).get("preStop", {}).get("exec")
         if hook and grace > 0:
@@ -190,7 +220,6 @@ class Runner:
         except subprocess.TimeoutExpired:
             container.kill()
         container.process.wait()
-        self._thread.join(5)
 
     def status(self) -> Obj:
         """As `status.containerStatuses` has it."""

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from clusters.embedded.kubelet.kubelet import Kubelet
-from clusters.embedded.kubelet.runner import Runner
+from clusters.embedded.kubelet.pod import Pod
 from clusters.embedded.node.pki import Pki
 from clusters.embedded.settings import KUBELET_PORT, NODE_IP
 from lab.errors import LabError
@@ -51,8 +51,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = url.path.strip("/").split("/")
         try:
             if parts[0] == "containerLogs" and len(parts) == 4:
-                runner = self.pods.find(parts[1], parts[2]).find(parts[3])
-                self._logs(runner, {key: values[-1] for key, values in parse_qs(url.query).items()})
+                query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+                self._logs(self.pods.find(parts[1], parts[2]), parts[3], query)
             elif parts[0] in ("exec", "attach", "portForward") and len(parts) >= 3:
                 self._say(501, REFUSED.format(namespace=parts[1], pod=parts[2]))
             else:
@@ -75,8 +75,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.close_connection = True
 
-    def _logs(self, runner: Runner, query: dict[str, str]) -> None:
-        path = runner.log_path(previous=query.get("previous") == "true")
+    def _logs(self, pod: Pod, container: str, query: dict[str, str]) -> None:
+        try:
+            runner, path = pod.log(container, query.get("previous") == "true")
+        except LabError as none:
+            self._say(400, str(none))
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
@@ -85,12 +89,15 @@ class _Handler(BaseHTTPRequestHandler):
             if "tailLines" in query:
                 for line in deque(log, int(query["tailLines"])):
                     self._chunk(line)
+            over = query.get("follow") != "true"
             while True:
                 data = log.read(65536)
                 if data:
                     self._chunk(data)
-                elif query.get("follow") != "true" or runner.wait_for_output(path, log.tell()):
+                elif over:
                     break
+                else:  # what was written last is read even when its file has gone
+                    over = runner.wait_for_output(path, log.tell())
         self.wfile.write(b"0\r\n\r\n")
 
     def _chunk(self, data: bytes) -> None:
