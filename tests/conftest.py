@@ -30,8 +30,8 @@ class Kubectl:
     def __init__(self, cluster: Embedded) -> None:
         self._argv = [str(cluster.bin / "kubectl"), f"--kubeconfig={cluster.kubeconfig}"]
 
-    def run(self, *words: str, stdin: str = "", timeout: float = 60) -> tuple[int, str]:
-        """Code, and what was printed to either stream."""
+    def run(self, *words: str, stdin: str = "", timeout: float = 75) -> tuple[int, str]:
+        """Code, and what was printed to either stream. Above any --timeout given to kubectl."""
         done = subprocess.run(
             [*self._argv, *words], input=stdin, capture_output=True, text=True, timeout=timeout
         )

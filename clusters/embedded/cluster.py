@@ -76,7 +76,7 @@ class Embedded:
 
     def running(self) -> bool:
         """Whether it is up and answers."""
-        if host.first_pid(self.state) is None:
+        if not host.alive(self.state):
             return False
         try:
             return bool(self._channel.ask({"op": "status"})["ready"])
@@ -84,7 +84,7 @@ class Embedded:
             return False
 
     def status(self) -> Status:
-        if host.first_pid(self.state) is None:
+        if not host.alive(self.state):
             died = self.state / "died"
             why = f" ({died.read_text().strip()})" if died.exists() else ""
             return Status(False, f"embedded cluster {self.name!r} is not up{why}")

@@ -64,6 +64,11 @@ def first_pid(state: Path) -> int | None:
     return pid if _start_ticks(pid) == started else None
 
 
+def alive(state: Path) -> bool:
+    """Whether its cluster runs. Our /proc may not show its first process; then it answers."""
+    return first_pid(state) is not None or _answers(state)
+
+
 def _start_ticks(pid: int) -> str | None:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -180,9 +185,14 @@ def _clean_environment() -> dict[str, str]:
 
 
 def end(state: Path) -> None:
-    """End the cluster's first process, and with it all others; then remove its folder."""
+    """End the cluster's first process, and with it all others; then remove its folder.
+
+    Raises LabError for one that runs where we cannot end it; that one is left as it is.
+    """
     pid = first_pid(state)
-    if pid is not None:
+    if pid is None:
+        _no_longer_answers(state)
+    else:
         # The kernel reaps the first process of a pid namespace after all others in it.
         family = [pid, *children(pid)]
         with contextlib.suppress(ProcessLookupError):
@@ -198,12 +208,22 @@ def end(state: Path) -> None:
     shutil.rmtree(state, ignore_errors=True)
 
 
+def _no_longer_answers(state: Path) -> None:
+    try:
+        until(lambda: not _answers(state), "its last processes to end", timeout=2)
+    except TimedOut:
+        raise LabError(
+            f"cluster {state.name!r} answers, but its first process is not to be seen from here: "
+            "end it in the pid namespace that it was started in"
+        ) from None
+
+
 def sweep() -> None:
     """Remove what clusters left that ended by themselves, or with the process that owned them."""
     for lock in states().glob("*.lock"):
         state = lock.with_suffix("")
         with contextlib.suppress(LabError), locked(state):  # else somebody is at it now
-            if first_pid(state) is None and not _answers(state):
+            if not alive(state):
                 shutil.rmtree(state, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -146,7 +147,7 @@ def test_a_cluster_does_not_come_up_from_an_altered_binary(
     data = victim.read_bytes()
     victim.unlink()
     victim.write_bytes(data + b"\n")
-    cluster = Embedded("altered")
+    cluster = Embedded(f"altered-{os.getpid()}")
     with pytest.raises(LabError, match=f"{victim.name} is not what was built"):
         cluster.up(lambda _line: None, owned=True)
     assert not cluster.running()

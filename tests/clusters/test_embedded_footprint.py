@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import pytest
 
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
+from lab import store
 from lab.errors import ClusterGone, LabError
 from lab.wait import until
 
@@ -21,36 +25,58 @@ pytestmark = pytest.mark.cluster
 
 
 def listing() -> dict[str, object]:
-    """Links, rules, mounts and namespaces of the host, and no counters that move."""
+    """Network, firewall, mounts and namespaces of the host, and no counters that move."""
+    moving = re.compile(r"\[\d+:\d+\]|(valid|preferred)_lft \S+|expires \S+")
 
     def run(*argv: str) -> list[str]:
         path = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
         said = subprocess.run(argv, capture_output=True, text=True, env=path, check=True).stdout
-        return [line for line in said.splitlines() if not line.startswith("#")]
+        return [moving.sub("", line) for line in said.splitlines() if not line.startswith("#")]
 
     return {
-        "links": run("ip", "-o", "-br", "link"),
+        "links": run("ip", "-o", "link"),
+        "addresses": run("ip", "-o", "address"),
+        "routes": [*run("ip", "route", "show", "table", "all"), *run("ip", "rule")],
+        "IPv6 routes": [
+            *run("ip", "-6", "route", "show", "table", "all"),
+            *run("ip", "-6", "rule"),
+        ],
         "named namespaces": run("ip", "netns", "list"),
-        "nat": [line.partition("[")[0] for line in run("iptables-save", "-t", "nat")],
+        "firewall": run("iptables-save"),
+        "IPv6 firewall": run("ip6tables-save"),
         "mounts": Path("/proc/self/mountinfo").read_text().splitlines(),
     }
 
 
-def processes(name: str) -> list[str]:
-    """Processes whose network namespace is not ours, or that name this cluster."""
+def processes(cluster: Embedded) -> list[str]:
+    """Processes that were started for this cluster, whatever they are called.
+
+    The folder above the cluster's is this test's own TMPDIR: it is in the environment of all
+    that was started, and in the command, the open files or the working folder of what was not
+    given that.
+    """
+    folder = str(cluster.state.parents[1]).encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
+        if entry.name == str(os.getpid()):
             continue
-        if f"/{name}/" in line:
-            found.append(line)
+        with contextlib.suppress(OSError):
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+            seen = [
+                command,
+                (entry / "environ").read_bytes(),
+                os.fsencode((entry / "cwd").readlink()),
+            ]
+            for link in (entry / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    seen.append(os.fsencode(link.readlink()))
+            if any(folder in one for one in seen):
+                found.append(f"{entry.name} {command.decode()}")
     return found
 
 
 def gone(cluster: Embedded) -> bool:
-    return host.first_pid(cluster.state) is None and not processes(cluster.name)
+    return not host.alive(cluster.state) and not processes(cluster)
 
 
 def inside(cluster: Embedded) -> int:
@@ -68,11 +94,31 @@ def inside(cluster: Embedded) -> int:
     return count
 
 
+@contextlib.contextmanager
+def embedded() -> Iterator[Embedded]:
+    """A cluster, not up yet, in a TMPDIR of its own: what is swept there is nobody else's."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="lab-") as own:
+        patch.setenv("TMPDIR", own)
+        patch.setattr(tempfile, "tempdir", None)
+        made = Embedded(f"mark-{os.getpid()}")
+        yield made
+        made.down()
+
+
 @pytest.fixture
-def own(request: pytest.FixtureRequest) -> Iterator[Embedded]:
-    made = Embedded(f"mark-{os.getpid()}-{abs(hash(request.node.name)) % 10000}")
-    yield made
-    made.down()
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    tmp_path_factory.getbasetemp()  # pytest's own folder is not to lie in ours
+    with embedded() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """One that is up, for tests that leave it so."""
+    tmp_path_factory.getbasetemp()
+    with embedded() as made:
+        made.up(lambda _step: None)
+        yield made
 
 
 def test_after_down_the_host_is_as_before(own: Embedded) -> None:
@@ -80,8 +126,10 @@ def test_after_down_the_host_is_as_before(own: Embedded) -> None:
     own.up(lambda _step: None)
     assert own.running()
     assert inside(own) > 8
+    assert len(processes(own)) >= inside(own), "what is left behind would be found"
     assert listing() == before  # not even while it runs
     own.down()
+    assert not processes(own)
     assert gone(own)
     assert listing() == before
     assert not own.state.exists()
@@ -164,18 +212,41 @@ def _nobody() -> object:
     return PodRef("default", "nobody", "", ())
 
 
-def test_a_second_up_finds_it_and_one_at_the_same_time_is_told(own: Embedded) -> None:
-    with host.locked(own.state), pytest.raises(LabError, match="under way"):
-        Embedded(own.name).up(lambda _step: None)
-    own.up(lambda _step: None)
+def test_a_second_up_finds_it_and_one_at_the_same_time_is_told(standing: Embedded) -> None:
+    with host.locked(standing.state), pytest.raises(LabError, match="under way"):
+        Embedded(standing.name).up(lambda _step: None)
     told: list[str] = []
-    Embedded(own.name).up(told.append)
+    Embedded(standing.name).up(told.append)
     assert told == ["already up"]
 
 
-def test_nothing_but_the_caller_can_read_its_credentials(own: Embedded) -> None:
-    own.up(lambda _step: None)
-    assert own.kubeconfig.stat().st_mode & 0o077 == 0
-    assert own.state.stat().st_mode & 0o077 == 0
-    server = json.loads(own.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+def test_nothing_but_the_caller_can_read_its_credentials(standing: Embedded) -> None:
+    assert standing.kubeconfig.stat().st_mode & 0o077 == 0
+    assert standing.state.stat().st_mode & 0o077 == 0
+    server = json.loads(standing.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
     assert server.startswith("https://127.0.0.1:")
+
+
+def test_from_another_pid_namespace_a_cluster_is_used_and_never_taken_for_dead(
+    standing: Embedded,
+) -> None:
+    apart = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if os.getuid():
+        apart += ["--user", "--map-current-user"]
+
+    def lab(*words: str) -> tuple[int, str]:
+        env = {**os.environ, "LAB_CLUSTER_NAME": standing.name}
+        argv = [*apart, sys.executable, "-m", "lab", *words]
+        done = subprocess.run(argv, cwd=store.ROOT, env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = lab("status")
+    assert (code, "is up" in said) == (0, True), said
+    code, said = lab("up")
+    assert (code, "already up" in said) == (0, True), said
+    code, said = lab("down")
+    assert code == 255
+    assert re.fullmatch(
+        r"lab: cluster .* its first process is not to be seen from here: .*\n", said
+    )
+    assert standing.running()

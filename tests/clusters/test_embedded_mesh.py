@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from conftest import Kubectl
 
+from clusters.embedded.channel import completed
 from clusters.embedded.cluster import Embedded
 from lab.wait import until
 
@@ -15,6 +17,8 @@ pytestmark = pytest.mark.cluster
 
 NAMES = {"http-x": 8001, "grpc-x": 8002, "http2-x": 8003, "": 8004, "foo-x": 8005}
 BACKENDS = {"web": 8080, "rpc": 7070}
+OUTBOUND = "-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001"
+INBOUND = "-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006"
 
 
 def workload(name: str, image: str, args: list[str] | None = None, **pod: object) -> dict:
@@ -84,13 +88,32 @@ def test_the_webhook_injects_a_native_sidecar_and_init_container(
 
 
 def test_istios_own_rules_redirect_all_but_the_proxys_traffic(
-    kubectl: Kubectl, meshed: str
+    cluster: Embedded, kubectl: Kubectl, meshed: str, in_pod: Callable[..., str]
 ) -> None:
-    client = pod_of(kubectl, meshed, "client")["metadata"]["name"]
-    said = kubectl("logs", client, "-n", meshed, "-c", "istio-init")
-    assert "-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001" in said
-    assert "-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006" in said
-    assert "--uid-owner 1337" in said
+    pods = {app: pod_of(kubectl, meshed, app)["metadata"]["name"] for app in ("client", "echo")}
+
+    def nat(app: str) -> dict[str, int]:
+        """The rules in the pod's own table, and how often each was met."""
+        request = {"op": "netns", "namespace": meshed, "pod": pods[app]}
+        argv = ["iptables-save", "-c", "-t", "nat"]
+        done = completed(cluster._channel, {**request, "argv": argv}, b"", 10)
+        found = re.findall(r"^\[(\d+):\d+\] (-A .*)", done.stdout.decode(), re.MULTILINE)
+        return {rule.strip(): int(packets) for packets, rule in found}
+
+    before = {app: nat(app) for app in pods}
+    for rules in before.values():
+        assert {INBOUND, OUTBOUND, "-A PREROUTING -p tcp -j ISTIO_INBOUND"} <= set(rules)
+        assert any(re.match("-A OUTPUT.* -j ISTIO_OUTPUT", rule) for rule in rules)
+        spared = [rule for rule in rules if "ISTIO_OUTPUT -m owner --uid-owner 1337" in rule]
+        assert spared[-1].endswith("-j RETURN")
+    until(
+        lambda: "URL=/" in in_pod(meshed, pods["client"], "curl", "-s", "http://http-web:8001/"),
+        "an answer",
+        timeout=10,
+        every=0.2,
+    )
+    assert nat("client")[OUTBOUND] > before["client"][OUTBOUND]
+    assert nat("echo")[INBOUND] > before["echo"][INBOUND]
 
 
 def test_a_gateway_pod_is_injected_from_istios_gateway_template(

@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 
 import pytest
 from conftest import Kubectl
 
+from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
 from lab.wait import until
 
 pytestmark = pytest.mark.cluster
+
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/lab"
+
+
+def age(moment: str) -> float:
+    """How many seconds ago that was."""
+    at = datetime.datetime.fromisoformat(moment)
+    return (datetime.datetime.now(datetime.UTC) - at).total_seconds()
+
+
+@pytest.fixture(scope="module")
+def renewals() -> set[str]:
+    """When the node's lease was renewed, as the tests of this file have seen it."""
+    return set()
+
+
+@pytest.fixture(autouse=True)
+def lease(cluster: Embedded, renewals: set[str]) -> Callable[[], set[str]]:
+    """Looks at the lease before every test, so that the last one need not wait long."""
+
+    def look() -> set[str]:
+        spec = cluster.kube.request("GET", LEASE)["spec"]
+        assert age(spec["renewTime"]) < spec["leaseDurationSeconds"] / 2
+        renewals.add(spec["renewTime"])
+        return renewals
+
+    look()
+    return look
 
 
 def deployment(name: str, image: str = "lab/httpbin", replicas: int = 1, **pod: object) -> str:
@@ -294,19 +325,24 @@ def test_volumes_hold_what_the_api_holds(
     assert "mine" in in_pod(namespace, pod, "ls", "/v/room")
 
 
-def test_the_node_stays_ready_because_its_lease_is_renewed(
-    cluster: Embedded, kubectl: Kubectl
+def test_a_pod_has_a_network_namespace_of_its_own(
+    cluster: Embedded, kubectl: Kubectl, namespace: str, in_pod: Callable[..., str]
 ) -> None:
-    path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/lab"
-
-    def renewed() -> str:
-        lease = cluster.kube.get(path)
-        return str(lease["spec"]["renewTime"]) if lease else ""
-
-    first = renewed()
-    until(lambda: renewed() > first, "the lease to be renewed", timeout=25, every=0.5)
-    ready_now = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-    assert kubectl("get", "node", "lab", "-o", ready_now) == "True"
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=deployment("client", "lab/client", 2))
+    ready(kubectl, namespace, "client")
+    names = "jsonpath={.items[*].metadata.name}"
+    pods = kubectl("get", "pods", "-n", namespace, "-l", "app=client", "-o", names).split()
+    first = host.first_pid(cluster.state)
+    assert first
+    places = {
+        "ours": os.readlink("/proc/self/ns/net"),
+        "the node's": os.readlink(f"/proc/{first}/ns/net"),
+        **{pod: in_pod(namespace, pod, "readlink", "/proc/self/ns/net").strip() for pod in pods},
+    }
+    assert len(set(places.values())) == 4, places
+    for pod in pods:
+        table = in_pod(namespace, pod, "cat", "/proc/net/dev")
+        assert sorted(re.findall(r"^ *([^ :]+):", table, re.MULTILINE)) == ["eth0", "lo"]
 
 
 def test_a_pod_runs_under_its_own_name_and_user_with_no_capability(
@@ -321,3 +357,13 @@ def test_a_pod_runs_under_its_own_name_and_user_with_no_capability(
     assert "CapEff:\t0000000000000000" in in_pod(namespace, pod, "cat", "/proc/self/status")
     prefix = in_pod(namespace, pod, "python3", "-c", "import sys; print(sys.prefix)")
     assert prefix.strip() == sys.prefix
+
+
+def test_the_node_stays_ready_because_its_lease_is_renewed_again_and_again(
+    kubectl: Kubectl, lease: Callable[[], set[str]]
+) -> None:
+    until(lambda: len(lease()) >= 3, "the lease to be renewed twice", timeout=30, every=0.5)
+    ready_now = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+    assert kubectl("get", "node", "lab", "-o", ready_now) == "True"
+    lost = kubectl("get", "events", "-A", "--field-selector", "reason=NodeNotReady", "-o", "name")
+    assert not lost
