@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import pytest
 from clusters.embedded import binaries, cache, toolchain
 from clusters.embedded.binaries import Source
 from clusters.embedded.cluster import Embedded
+from lab import doctor
 from lab.errors import BadArguments, CommandFailed, LabError, NeedsUnmet
 
 MAIN = 'package main\n\nvar word = "none"\n\nfunc main() { println(word) }\n'
@@ -152,3 +156,76 @@ def test_a_cluster_does_not_come_up_from_an_altered_binary(
         cluster.up(lambda _line: None, owned=True)
     assert not cluster.running()
     assert not cluster.state.exists()
+
+
+def test_a_build_uses_no_cache_but_its_own_and_what_it_compiles_is_counted(
+    tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers = {name: tmp_path / name for name in ("GOCACHE", "GOMODCACHE", "GOPATH", "GOTMPDIR")}
+    for name, folder in callers.items():
+        folder.mkdir()
+        monkeypatch.setenv(name, str(folder))
+    heard: list[str] = []
+    monkeypatch.setattr(binaries._Counter, "hear", lambda _self, _name, line: heard.append(line))
+    binaries.build(tiny, lambda _line: None)
+    left = [path for folder in callers.values() for path in folder.iterdir()]
+    assert left == []
+    assert "example.test/tiny" in [line.strip() for line in heard]
+
+
+def test_a_module_set_that_is_not_complete_is_refused_and_not_mended(
+    tiny: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOPROXY", "off")
+    (tiny.folder / "main.go").write_text(MAIN.replace("\n\n", '\n\nimport _ "rsc.io/quote"\n\n', 1))
+    before = (tiny.folder / "go.mod").read_text()
+    with pytest.raises(CommandFailed, match="import lookup disabled by -mod=readonly"):
+        binaries.build(tiny, lambda _line: None)
+    assert (tiny.folder / "go.mod").read_text() == before
+
+
+@pytest.mark.parametrize("altered", [False, True])
+def test_a_wheel_is_taken_by_its_hash_alone(
+    altered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    wheel = shop / "labwheel-1.0-py3-none-any.whl"
+    about = "labwheel-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("labwheel/content", "as it was")
+        named = "Metadata-Version: 2.1\nName: labwheel\nVersion: 1.0\n"
+        archive.writestr(f"{about}/METADATA", named)
+        made = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        archive.writestr(f"{about}/WHEEL", made)
+        archive.writestr(f"{about}/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if altered:
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr("labwheel/more", "somebody else's")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(shop))
+    spec = {"package": "labwheel", "version": "1.0", platform.machine(): digest}
+    if altered:
+        with pytest.raises(CommandFailed, match="DO NOT MATCH THE HASHES"):
+            toolchain.fetch_wheel(spec, tmp_path / "taken")
+        assert not (tmp_path / "taken" / "labwheel").exists()
+    else:
+        toolchain.fetch_wheel(spec, tmp_path / "taken")
+        assert (tmp_path / "taken" / "labwheel" / "content").read_text() == "as it was"
+
+
+def test_the_doctor_has_the_package_manager_install_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the package manager is not the real one: it notes what it is asked for."""
+    manager = tmp_path / "apt-get"
+    manager.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    manager.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    missing = [doctor.Finding("tshark", False, "not found", "tshark")]
+    assert doctor.install([*missing, doctor.Finding("curl", True, "/usr/bin/curl")])
+    update, install = (tmp_path / "asked").read_text().splitlines()
+    assert "update" in update
+    assert install.split()[2:] == ["install", "-y", "-qq", "--no-install-recommends", "tshark"]
