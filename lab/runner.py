@@ -300,13 +300,15 @@ def _show(
     print("\n" + report.terminal(verdicts, width, title=title))
     for name, why in missing.items():
         print(f"\n{name}: inconclusive: {why}")
-    print(f"\nTry next:\n  {chr(10).join(_next(wanted)).replace(chr(10), chr(10) + '  ')}")
+    print("\nTry next:", *_next(wanted, verdicts), sep="\n  ")
     print(f"\nReport: {_relative(folder / 'summary.md')}  ({seconds:.1f} s)")
     print(f"Exit code {code}: {report.EXPLAINED[code]}")
 
 
-def _next(wanted: Plan) -> list[str]:
-    lines = [f"python -m lab why latest {wanted.failures[0].name}"]
+def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:
+    """What to type next: first of all why the worst is as it is."""
+    first = max(verdicts, key=lambda one: one.exit_code != 0, default=None)
+    lines = [f"python -m lab why latest {first.failure}"] if first else []
     lines += wanted.failures[-1].try_next[:1]
     return [*lines, "make lab        # the notebooks"]
 
