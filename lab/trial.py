@@ -22,7 +22,8 @@ class Trial:
 
     def __init__(self, cluster: Cluster, live: LiveWorld, remedies: Sequence[Remedy]) -> None:
         self._cluster, self._live = cluster, live
-        self._remedies = [remedy for remedy in remedies if remedy.change.after]
+        # With other parameters a change may change nothing: there is nothing to wait for then.
+        self._remedies = [r for r in remedies if r.change.after != r.change.before]
         self._targets = {
             remedy.name: self._live.services[service].targets[str(port)]
             for remedy in self._remedies
