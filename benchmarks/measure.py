@@ -188,8 +188,8 @@ def readme(results: dict[str, dict[str, object]]) -> str:
 def _said(found: dict[str, object]) -> str:
     if "milliseconds" in found:
         ways: dict[str, float] = found["milliseconds"]  # type: ignore[assignment]
-        first = next(iter(ways.values()))
-        told = ", ".join(f"{way} {ms} ms ({ms / first:.1f}x)" for way, ms in ways.items())
+        ordered = sorted(ways.items(), key=lambda way: way[1])
+        told = ", ".join(f"{way} {ms} ms ({ms / ways['none']:.1f}x)" for way, ms in ordered)
         return f"{told}; {found['machine']}, {found['date']}"
     text = f"{found['megabytes']} MB" if "megabytes" in found else _seconds(found["seconds"])
     runs = f" ({found['runs']} runs)" if "runs" in found else ""
