@@ -70,7 +70,8 @@ class Story:
         worlds = [
             f"  {world.namespace}: PeerAuthentication {world.mtls or 'none'}, "
             f"DestinationRule {world.rule or 'none'}"
-            for world in evidence.worlds.values()
+            for declared in self._source.failure.worlds
+            if (world := evidence.worlds.get(declared.name))
         ]
         return Text((self._source.failure.title, first, f"({self._why})", *worlds))
 
