@@ -86,9 +86,10 @@ class Launched:
     """Our end of a pipe: the cluster ends when it closes. -1: it outlives us."""
 
     def release(self) -> None:
-        """Reap the first process, which has been ended, and close the pipe."""
+        """End the first process, if it has not ended yet, reap it, and close the pipe."""
         if self.owner >= 0:
             os.close(self.owner)
+        self.process.kill()  # its folder may have been taken from under it
         self.process.wait()
 
 
@@ -129,7 +130,6 @@ def launch(
     try:
         _follow(told, state, progress)
     except BaseException:
-        process.kill()
         launched.release()
         raise
     return launched

@@ -212,6 +212,12 @@ def _nobody() -> object:
     return PodRef("default", "nobody", "", ())
 
 
+def test_whoever_started_it_ends_it_even_when_its_folder_is_gone() -> None:
+    started = host.Launched(subprocess.Popen(["sleep", "20"]), owner=-1)
+    started.release()
+    assert started.process.returncode == -signal.SIGKILL
+
+
 def test_a_second_up_finds_it_and_one_at_the_same_time_is_told(standing: Embedded) -> None:
     with host.locked(standing.state), pytest.raises(LabError, match="under way"):
         Embedded(standing.name).up(lambda _step: None)
