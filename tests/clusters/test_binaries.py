@@ -2,36 +2,80 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import itertools
 import os
 import platform
 import re
 import shutil
 import subprocess
 import zipfile
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from clusters.embedded import binaries, cache, toolchain
 from clusters.embedded.binaries import Source
 from clusters.embedded.cluster import Embedded
-from lab import doctor
 from lab.errors import BadArguments, CommandFailed, LabError, NeedsUnmet
 
-MAIN = 'package main\n\nvar word = "none"\n\nfunc main() { println(word) }\n'
+MAIN = """package main
+
+import "example.test/dep"
+
+var word = "none"
+
+func main() { println(word, dep.Word) }
+"""
+DEP = {
+    "go.mod": b"module example.test/dep\n\ngo 1.21\n",
+    "dep.go": b'package dep\n\nconst Word = "far"\n',
+    "share.txt": b"shared",
+}
+ALONE = "module example.test/tiny\n\ngo 1.21\n"
+CACHES = ("GOCACHE", "GOMODCACHE", "GOPATH", "GOTMPDIR")
 
 
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
-    """One program, no dependency; its Envoy is not fetched."""
+def digest(files: Mapping[str, bytes]) -> str:
+    """A module's hash as go.sum has it."""
+    lines = [
+        f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())
+    ]
+    whole = hashlib.sha256("".join(lines).encode()).digest()
+    return f"h1:{base64.b64encode(whole).decode()}"
+
+
+def publish(proxy: Path) -> str:
+    """Offer the dependency in a folder, as a module proxy does; returns its lines of go.sum."""
+    folder = proxy / "example.test" / "dep" / "@v"
+    folder.mkdir(parents=True)
+    (folder / "list").write_text("v1.0.0\n")
+    (folder / "v1.0.0.info").write_text('{"Version": "v1.0.0"}')
+    (folder / "v1.0.0.mod").write_bytes(DEP["go.mod"])
+    files = {f"example.test/dep@v1.0.0/{name}": data for name, data in DEP.items()}
+    with zipfile.ZipFile(folder / "v1.0.0.zip", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    sums = {"": digest(files), "/go.mod": digest({"go.mod": DEP["go.mod"]})}
+    return "".join(f"example.test/dep v1.0.0{of} {value}\n" for of, value in sums.items())
+
+
+def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """One program with one dependency, offered by a folder; its Envoy is not fetched."""
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+    for name in CACHES:
+        monkeypatch.setenv(name, str(tmp_path / "callers" / name))
+    monkeypatch.setenv("GOPROXY", f"file://{tmp_path / 'proxy'}")
+    monkeypatch.setenv("GOSUMDB", "off")
     folder = tmp_path / "stack"
     folder.mkdir()
-    (folder / "go.mod").write_text("module example.test/tiny\n\ngo 1.21\n")
+    (folder / "go.sum").write_text(publish(tmp_path / "proxy"))
+    (folder / "go.mod").write_text(f"{ALONE}\nrequire example.test/dep v1.0.0\n")
     (folder / "main.go").write_text(MAIN)
-    (folder / "share.txt").write_text("shared")
 
     def envoy(_spec: dict[str, str], into: Path) -> None:
         (into / "envoy" / "_bin").mkdir(parents=True)
@@ -49,21 +93,63 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
         "build": {"packages": 1, "minutes": 1, "gigabytes_needed": 0.001},
         "binaries": {"tiny": "."},
         "variables": {"main.word": "set"},
-        "share": {"module": "example.test/tiny", "files": ["share.txt"]},
+        "share": {"module": "example.test/dep", "files": ["share.txt"]},
     }
     return Source(folder, spec)
 
 
-def test_a_set_is_built_once_and_keeps_neither_sources_nor_caches(tiny: Source) -> None:
-    target = binaries.build(tiny, lambda _line: None)
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
+    return prepare(tmp_path, monkeypatch)
+
+
+@dataclass(frozen=True)
+class Build:
+    """A source that was built, what was told meanwhile, and the folder around all of it."""
+
+    source: Source
+    told: list[str]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Built once, on a clock that goes on by 20 s whenever it is looked at."""
+    folder = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch:
+        source = prepare(folder, patch)
+        clock = itertools.count(0, 20)
+        patch.setattr(binaries, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+        told: list[str] = []
+        binaries.build(source, told.append)
+    return Build(source, told, folder)
+
+
+def test_a_set_is_built_once_and_keeps_neither_sources_nor_caches(
+    built: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_CACHE", str(built.folder / "cache"))
+    tiny, target = built.source, built.source.target
     names = sorted(str(p.relative_to(target)) for p in target.rglob("*") if p.is_file())
     assert names == ["bin/envoy", "bin/tiny", "manifest.json", "share/share.txt"]
     said = subprocess.run([target / "bin" / "tiny"], capture_output=True, text=True, check=True)
-    assert said.stderr == "set\n"
+    assert said.stderr == "set far\n"
+    assert (target / "share" / "share.txt").read_bytes() == DEP["share.txt"]
     assert sorted(p.name for p in target.parent.iterdir()) == [target.name, f"{target.name}.lock"]
     before = (target / "bin" / "tiny").stat()
     binaries.build(tiny, lambda _line: None)
     assert (target / "bin" / "tiny").stat() == before
+
+
+def test_a_build_uses_no_cache_of_the_callers(built: Build) -> None:
+    assert not (built.folder / "callers").exists()
+
+
+def test_progress_counts_the_packages_that_go_names_as_it_compiles_them(built: Build) -> None:
+    counts = [re.match(r"tiny: compiled (\d+) of 1 packages", line) for line in built.told]
+    numbers = [int(match.group(1)) for match in counts if match]
+    assert numbers == list(range(len(numbers))), built.told  # 0: while the module is fetched
+    assert len(numbers) > 10, "Go's own runtime is more than that"
 
 
 def test_another_content_is_another_set_and_another_estimate_is_not(tiny: Source) -> None:
@@ -158,30 +244,11 @@ def test_a_cluster_does_not_come_up_from_an_altered_binary(
     assert not cluster.state.exists()
 
 
-def test_a_build_uses_no_cache_but_its_own_and_what_it_compiles_is_counted(
-    tiny: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    callers = {name: tmp_path / name for name in ("GOCACHE", "GOMODCACHE", "GOPATH", "GOTMPDIR")}
-    for name, folder in callers.items():
-        folder.mkdir()
-        monkeypatch.setenv(name, str(folder))
-    heard: list[str] = []
-    monkeypatch.setattr(binaries._Counter, "hear", lambda _self, _name, line: heard.append(line))
-    binaries.build(tiny, lambda _line: None)
-    left = [path for folder in callers.values() for path in folder.iterdir()]
-    assert left == []
-    assert "example.test/tiny" in [line.strip() for line in heard]
-
-
-def test_a_module_set_that_is_not_complete_is_refused_and_not_mended(
-    tiny: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GOPROXY", "off")
-    (tiny.folder / "main.go").write_text(MAIN.replace("\n\n", '\n\nimport _ "rsc.io/quote"\n\n', 1))
-    before = (tiny.folder / "go.mod").read_text()
+def test_a_module_set_that_is_not_complete_is_refused_and_not_mended(tiny: Source) -> None:
+    (tiny.folder / "go.mod").write_text(ALONE)
     with pytest.raises(CommandFailed, match="import lookup disabled by -mod=readonly"):
         binaries.build(tiny, lambda _line: None)
-    assert (tiny.folder / "go.mod").read_text() == before
+    assert (tiny.folder / "go.mod").read_text() == ALONE
 
 
 @pytest.mark.parametrize("altered", [False, True])
@@ -213,19 +280,3 @@ def test_a_wheel_is_taken_by_its_hash_alone(
     else:
         toolchain.fetch_wheel(spec, tmp_path / "taken")
         assert (tmp_path / "taken" / "labwheel" / "content").read_text() == "as it was"
-
-
-def test_the_doctor_has_the_package_manager_install_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only the package manager is not the real one: it notes what it is asked for."""
-    manager = tmp_path / "apt-get"
-    manager.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
-    manager.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(os, "getuid", lambda: 0)
-    missing = [doctor.Finding("tshark", False, "not found", "tshark")]
-    assert doctor.install([*missing, doctor.Finding("curl", True, "/usr/bin/curl")])
-    update, install = (tmp_path / "asked").read_text().splitlines()
-    assert "update" in update
-    assert install.split()[2:] == ["install", "-y", "-qq", "--no-install-recommends", "tshark"]

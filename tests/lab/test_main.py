@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,45 @@ def test_the_doctor_names_all_that_is_missing_at_once_and_one_command(tmp_path: 
     for package in ("iptables", "bubblewrap", "tcpdump", "tshark", "iproute2"):
         assert package in command
     assert done.stdout.count("MISSING") >= 9
+
+
+def test_doctor_fix_calls_the_package_manager_for_all_that_is_missing(tmp_path: Path) -> None:
+    """A stand-in for apt-get keeps what it was told; it installs nothing."""
+    called, stand_in = tmp_path / "called", tmp_path / "bin" / "apt-get"
+    stand_in.parent.mkdir()
+    stand_in.write_text(f'#!/bin/sh\necho "$DEBIAN_FRONTEND $*" >> {called}\n')
+    stand_in.chmod(0o755)
+    code = (
+        "import os, sys\nfrom lab import doctor\n"
+        f"doctor.SYSTEM_PATH = {str(tmp_path / 'empty')!r}\nos.getuid = lambda: 0\n"
+        "sys.exit(doctor.main(['--fix', '--quiet']))\n"
+    )
+    path = f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=store.ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path},
+    )
+    update, install = called.read_text().splitlines()
+    assert re.fullmatch("noninteractive .* update -qq", update)
+    packages = "bubblewrap curl iproute2 iptables tcpdump util-linux"
+    assert re.fullmatch(f"noninteractive .* install -y .* {packages}", install)
+    assert f"install -y -qq --no-install-recommends {packages}" in done.stdout
+    assert done.returncode == 1, "it looks again, and all is still missing"
+
+
+def test_doctor_without_fix_installs_nothing(tmp_path: Path) -> None:
+    stand_in = tmp_path / "apt-get"
+    stand_in.write_text(f"#!/bin/sh\ntouch {tmp_path / 'called'}\n")
+    stand_in.chmod(0o755)
+    code = (
+        "import sys\nfrom lab import doctor\n"
+        f"doctor.SYSTEM_PATH = {str(tmp_path / 'empty')!r}\nsys.exit(doctor.main([]))\n"
+    )
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path}
+    done = subprocess.run([sys.executable, "-c", code], cwd=store.ROOT, env=env)
+    assert done.returncode == 1
+    assert not (tmp_path / "called").exists()
