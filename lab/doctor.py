@@ -28,8 +28,8 @@ PROGRAMS = {  # program: Debian's package
     "setpriv": "util-linux",
     "curl": "curl",
 }
-FOR_TESTS = {"tshark": "tshark", "git": "git"}
 WITHOUT_ROOT = {"newuidmap": "uidmap", "newgidmap": "uidmap"}
+FOR_TESTS = {"tshark": "tshark", "git": "git", **WITHOUT_ROOT}  # one test is an ordinary user
 MEMORY_NEEDED = 3.5
 """GB available: the control plane and thirty sidecars."""
 TRIAL = """set -e

@@ -82,7 +82,7 @@ def test_the_doctor_names_all_that_is_missing_at_once_and_one_command(tmp_path: 
     )
     assert done.returncode == 1
     command = done.stdout.strip().splitlines()[-1]
-    for package in ("iptables", "bubblewrap", "tcpdump", "tshark", "iproute2"):
+    for package in ("iptables", "bubblewrap", "tcpdump", "tshark", "uidmap", "iproute2"):
         assert package in command
     assert done.stdout.count("MISSING") >= 9
 
