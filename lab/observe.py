@@ -91,8 +91,7 @@ class Case:
         if record is None or record.lost or world is None:
             return None
         if call.source == "api":
-            nothing = Seen("wire", wire.SOURCE, "none", "a request to the API server")
-            return Observation(call, record, nothing, nothing, nothing, nothing, None, None, None)
+            return _to_the_api(call, record)
         if name != wanted:
             return self._final_hop(call, record, world)
         workload, service, port = call.asked
@@ -235,6 +234,21 @@ class Case:
             if not any(marker in str(line.get("request")) for marker in markers):
                 return line
         return None
+
+
+def _to_the_api(call: Call, record: CallRecord) -> Observation:
+    """A manifest given to the API server: nothing of it crosses between the pods."""
+    why = "a request to the API server"
+    server, client, meant = (
+        Seen(plane, source, "unknown", why)
+        for plane, source in (
+            ("log", log.SERVER),
+            ("log", log.CLIENT),
+            ("config", config.SOURCE),
+        )
+    )
+    crossed = Seen("wire", wire.SOURCE, "none", why)
+    return Observation(call, record, crossed, server, client, meant, None, None, None)
 
 
 def sends(call: Call) -> config.Sends:

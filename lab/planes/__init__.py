@@ -32,10 +32,12 @@ _COMPATIBLE: Mapping[Security, set[Security]] = {"tls": {"tls", "mutual_tls"}}
 def agreement(planes: Sequence[Seen]) -> str:
     """How many sources agree with the first one, and which disagree, by name.
 
-    Sources are counted, not planes, and one that cannot say is neither for nor against.
+    Sources are counted, not planes: another word of the first source is no second voice, and a
+    source that cannot say is neither for nor against.
     """
     first, *others = planes
-    speaking = {seen.source: seen for seen in others if seen.security != "unknown"}
+    voices = {seen.source: seen for seen in others if seen.security != "unknown"}
+    speaking = {source: seen for source, seen in voices.items() if source != first.source}
     allowed = _COMPATIBLE.get(first.security, {first.security})
     against = [
         f"{seen.source} says {seen.security}"

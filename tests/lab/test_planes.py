@@ -96,6 +96,14 @@ def test_agreement_counts_sources_that_can_say(planes: tuple[Security, ...], tol
     assert agreement([seen(*one) for one in zip(sources, planes, strict=True)]) == told
 
 
+def test_a_source_does_not_agree_with_itself() -> None:
+    assert agreement([seen("packets", "none")] * 4) == "1 of 1 sources agree"
+    shown = case("rest_mtls").see("old-policy")
+    assert shown
+    assert agreement(shown.planes) == "1 of 1 sources agree"
+    assert len({said.source for said in shown.planes}) == 4
+
+
 def test_two_planes_of_one_source_are_one_voice() -> None:
     planes = [seen("packets", "tls"), seen("server", "tls"), seen("server", "mutual_tls")]
     assert agreement(planes) == "2 of 2 sources agree"
