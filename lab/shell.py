@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import signal
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 from lab.errors import CommandFailed, NeedsUnmet
 
 TAIL = 12
+POLL = 0.05  # seconds
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(
@@ -40,17 +44,32 @@ def run(
         command = sh.Command(argv[0])
     except sh.CommandNotFound:
         raise NeedsUnmet(f"no program {argv[0]!r}", hint="python3 -m lab doctor") from None
-    running = command(
-        *argv[1:],
-        _cwd=str(cwd),
-        _env=dict(env) if env is not None else None,
-        _out=out.append,
-        _err=heard,
-        _tty_out=False,
-        _bg=True,
-        _bg_exc=False,
-    )
+    # A Ctrl-C between the start and the `try` would leave a command that nobody ends: it is held
+    # until there is someone to hear it. The command itself is started without the hold.
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+
+    def let_through() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
     try:
+        running = command(
+            *argv[1:],
+            _cwd=str(cwd),
+            _env=dict(env) if env is not None else None,
+            _out=out.append,
+            _err=heard,
+            _tty_out=False,
+            _bg=True,
+            _bg_exc=False,
+            _preexec_fn=let_through,
+        )
+    except BaseException:
+        let_through()
+        raise
+    try:
+        let_through()
+        while running.is_alive():  # a wait in the kernel can miss a signal that comes as it begins
+            time.sleep(POLL)
         running.wait()
     except sh.ErrorReturnCode as failed:
         said = "\n".join([*"".join(out).splitlines()[-TAIL:], *tail])

@@ -35,10 +35,21 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
         shell.run(["nonesuch"], cwd=tmp_path)
 
 
-def test_ctrl_c_ends_the_command_too(tmp_path: Path) -> None:
+INTERRUPTED_AT_ONCE = """
+start = sh.RunningCommand.__init__
+def interrupted(*args, **options):
+    start(*args, **options)
+    signal.raise_signal(signal.SIGINT)
+sh.RunningCommand.__init__ = interrupted
+"""
+
+
+@pytest.mark.parametrize("during_the_start", [INTERRUPTED_AT_ONCE, ""], ids=["starting", "running"])
+def test_ctrl_c_ends_the_command_too(tmp_path: Path, during_the_start: str) -> None:
     script = (
-        "import signal\nfrom pathlib import Path\nfrom lab import shell\n"
+        "import signal\nimport sh\nfrom pathlib import Path\nfrom lab import shell\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
+        f"{during_the_start}\n"
         "tell = lambda line: print(line, end='', flush=True)\n"
         "shell.run(['sh', '-c', 'echo $$ >&2; exec sleep 60'], cwd=Path.cwd(), each=tell)\n"
     )
@@ -47,7 +58,9 @@ def test_ctrl_c_ends_the_command_too(tmp_path: Path) -> None:
         argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=store.ROOT
     ) as caller:
         assert caller.stdout is not None
-        sleeping = int(caller.stdout.readline())
-        caller.send_signal(signal.SIGINT)
+        sleeping = caller.stdout.readline()
+        if not during_the_start:
+            caller.send_signal(signal.SIGINT)
         caller.wait(10)
-    until(lambda: not Path(f"/proc/{sleeping}").exists(), "the command to end", timeout=5)
+    if sleeping:  # nothing was said where the command was ended before its first word
+        until(lambda: not Path(f"/proc/{int(sleeping)}").exists(), "the command to end", timeout=5)
