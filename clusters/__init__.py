@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clusters.embedded.cluster import Embedded
+    from clusters.base import OwnCluster
 
-KINDS = ("embedded",)
+KINDS = ("embedded", "kind")
 
 
-def open_cluster(kind: str = "auto", name: str | None = None) -> Embedded:
+def open_cluster(kind: str = "auto", name: str | None = None) -> OwnCluster:
     """The cluster of this kind and name, running or not.
 
     kind: `auto` is LAB_CLUSTER, else `embedded`. name: else LAB_CLUSTER_NAME, else the
@@ -22,6 +22,11 @@ def open_cluster(kind: str = "auto", name: str | None = None) -> Embedded:
     wanted = os.environ.get("LAB_CLUSTER") or "embedded" if kind == "auto" else kind
     if wanted not in KINDS:
         raise BadArguments(f"no cluster {wanted!r}; there is: {', '.join(KINDS)}")
-    from clusters.embedded.cluster import STANDING, Embedded
+    wanted_name = name or os.environ.get("LAB_CLUSTER_NAME") or "lab"
+    if wanted == "kind":
+        from clusters.kind.cluster import Kind
 
-    return Embedded(name or os.environ.get("LAB_CLUSTER_NAME") or STANDING)
+        return Kind(wanted_name)
+    from clusters.embedded.cluster import Embedded
+
+    return Embedded(wanted_name)

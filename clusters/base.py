@@ -128,3 +128,26 @@ class Cluster(Protocol):
 
     def logs(self, pod: PodRef, container: str) -> str:
         """Everything a container has printed so far."""
+
+
+class OwnCluster(Cluster, Protocol):
+    """A cluster that the lab starts and ends itself."""
+
+    name: str
+
+    @property
+    def kubeconfig(self) -> Path:
+        """For plain kubectl on this machine; the user's own is never touched."""
+
+    @property
+    def bin(self) -> Path:
+        """Where a kubectl of its version lies."""
+
+    def running(self) -> bool:
+        """Whether it is up and answers."""
+
+    def up(self, progress: Progress, *, owned: bool = False) -> None:
+        """Bring it up, or find it up. owned: it ends with the calling process."""
+
+    def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
+        """Run a command with this process's own terminal; returns its code."""

@@ -24,7 +24,7 @@ from lab.errors import BadArguments, LabError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clusters.embedded.cluster import Embedded
+    from clusters.base import OwnCluster
     from lab.compare import Run
     from lab.failure import Failure
 
@@ -150,7 +150,7 @@ def _preview(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _open(options: argparse.Namespace) -> Embedded:
+def _open(options: argparse.Namespace) -> OwnCluster:
     from clusters import open_cluster
 
     return open_cluster(options.cluster)
@@ -303,7 +303,7 @@ def _exec(options: argparse.Namespace) -> int:
     )
 
 
-def _namespace_of(cluster: Embedded, pod: str) -> str:
+def _namespace_of(cluster: OwnCluster, pod: str) -> str:
     found = [
         str(item["metadata"]["namespace"])
         for item in cluster.kube.items("/api/v1/pods")

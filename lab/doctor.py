@@ -129,7 +129,7 @@ def _memory() -> Finding:
 
 def _binaries() -> Finding:
     """What a first start will cost; never a reason to fail."""
-    from clusters.embedded import binaries, toolchain
+    from clusters.stacks import binaries, toolchain
     from lab.errors import LabError
 
     try:

@@ -23,7 +23,7 @@ from lab.verdict import Verdict, judge
 from lab.wait import until
 
 if TYPE_CHECKING:
-    from clusters.embedded.cluster import Embedded
+    from clusters.base import OwnCluster
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class _Log:
 
 
 @contextmanager
-def _cluster(wanted: Plan, say: _Log) -> Iterator[Embedded | None]:
+def _cluster(wanted: Plan, say: _Log) -> Iterator[OwnCluster | None]:
     """The standing cluster, left as it is; else one of this run's own, ended afterwards.
 
     The notebooks' kernels start meanwhile: they wait for the cluster by its name.
@@ -114,7 +114,7 @@ def _cluster(wanted: Plan, say: _Log) -> Iterator[Embedded | None]:
             own.down()
 
 
-def _notebooks(wanted: Plan, folder: Path, cluster: Embedded | None, say: _Log) -> None:
+def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> None:
     """All notebooks side by side, each in a process of its own, followed line by line."""
     os.environ["LAB_CLUSTER"] = wanted.cluster
     os.environ["LAB_RUN"] = str(folder)
@@ -172,7 +172,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _remove_namespaces(cluster: Embedded, folder: Path) -> None:
+def _remove_namespaces(cluster: OwnCluster, folder: Path) -> None:
     from lab import world
 
     if cluster.running():

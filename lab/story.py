@@ -408,7 +408,7 @@ def choose(cluster: str) -> tuple[str, str]:
     named: Any = os.environ.get("LAB_CLUSTER")
     if named and named != "auto":
         return named, f"LAB_CLUSTER={named}"
-    from clusters.embedded import binaries
+    from clusters.stacks import binaries
 
     if binaries.source("1.31").built:
         return "embedded", "its binaries are built on this machine"

@@ -94,7 +94,7 @@ def _fold(line: str, width: int) -> str:
 
 def preview(width: int) -> str:
     """Before a run: what it will cost if anything is to be built, and the recorded table."""
-    from clusters.embedded import binaries
+    from clusters.stacks import binaries
 
     wanted = binaries.source("1.31")
     if wanted.built:

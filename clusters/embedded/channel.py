@@ -126,7 +126,7 @@ class TcpdumpCapture:
             _answer(self._link)
         text = self._output().decode(errors="replace")
         self._said.close()
-        return CaptureStats(_count(text, "captured"), _count(text, "dropped by kernel"))
+        return CaptureStats(count(text, "captured"), count(text, "dropped by kernel"))
 
     def _ended(self) -> bool:
         try:
@@ -138,7 +138,7 @@ class TcpdumpCapture:
         return os.pread(self._said.fileno(), 65536, 0)
 
 
-def _count(text: str, what: str) -> int:
+def count(text: str, what: str) -> int:
     """`12 packets captured` -> 12. Raises LabError: without a count nothing is known."""
     for line in text.splitlines():
         number, _, rest = line.partition(" packet")

@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
-from clusters.embedded import binaries, host
+from clusters.embedded import host
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import Kube
+from clusters.stacks import binaries
 from lab.errors import ClusterGone, LabError
 
 STANDING = "lab"

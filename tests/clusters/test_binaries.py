@@ -18,9 +18,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from clusters.embedded import binaries, cache, toolchain
-from clusters.embedded.binaries import Source
 from clusters.embedded.cluster import Embedded
+from clusters.stacks import binaries, cache, toolchain
+from clusters.stacks.binaries import Source
 from lab.errors import BadArguments, CommandFailed, LabError, NeedsUnmet
 
 MAIN = """package main
@@ -178,7 +178,7 @@ def test_too_little_room_is_told_before_anything_is_fetched(tiny: Source) -> Non
 
 def test_progress_counts_packages_and_tells_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 1.0, 60.0])
-    monkeypatch.setattr("clusters.embedded.binaries.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("clusters.stacks.binaries.time.monotonic", lambda: next(clock))
     told: list[str] = []
     counter = binaries._Counter(400, told.append)
     counter._compiled = 98

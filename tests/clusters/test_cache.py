@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.embedded import cache
+from clusters.stacks import cache
 from lab import store
 from lab.errors import LabError
 
@@ -59,7 +59,7 @@ def test_one_that_fails_leaves_nothing_and_the_next_succeeds(tmp_path: Path) -> 
 
 def test_what_a_killed_one_left_is_made_anew(tmp_path: Path) -> None:
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom clusters.embedded import cache\n"
+        "import sys, time\nfrom pathlib import Path\nfrom clusters.stacks import cache\n"
         "def make(folder):\n"
         "    (folder / 'half').write_text('x')\n"
         "    print('half', flush=True)\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.embedded import binaries, cache
+from clusters.stacks import binaries, cache
 from lab import store
 from lab.wait import until
 

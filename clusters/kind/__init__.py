@@ -1,0 +1,1 @@
+"""A real kind cluster: its engine, its images, itself."""

@@ -1,0 +1,184 @@
+"""The Docker engine that kind uses: one that runs already, else one of the lab's own.
+
+An engine of somebody else's is only asked; it is never configured, started or ended. Ours is
+started where there is none, as root, on a socket and in folders of its own, and changes nothing
+of the host's network: no firewall rules, no bridge of its own, no forwarding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from clusters.base import Progress
+from clusters.stacks import cache
+from lab.errors import CommandFailed, LabError, NeedsUnmet
+from lab.wait import until
+
+RUN = Path("/run/istio-failure-lab")
+"""Sockets and pids of our own engine: gone with a reboot, as it is."""
+RUNTIME = Path(__file__).with_name("runtime.py")
+SYS_RESOURCE = 24
+"""CAP_SYS_RESOURCE, linux/capability.h."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine, and how it is reached."""
+
+    host: str
+    """DOCKER_HOST; empty for the one that `docker` finds by itself."""
+    own: bool
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For docker and kind."""
+        own = {"DOCKER_HOST": self.host} if self.host else {}
+        return {**os.environ, **own}
+
+    def docker(self, *words: str, stdin: IO[bytes] | None = None) -> str:
+        """Run docker, return its output. Raises CommandFailed with what it said."""
+        done = self.run(*words, stdin=stdin)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            raise CommandFailed(f"`docker {' '.join(words)}` ended with {done.returncode}: {said}")
+        return done.stdout.decode()
+
+    def succeeds(self, *words: str) -> bool:
+        """Whether a docker command ends with 0."""
+        return self.run(*words).returncode == 0
+
+    def run(
+        self, *words: str, stdin: IO[bytes] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run docker to its end."""
+        return subprocess.run(
+            ["docker", *words],
+            env=self.environment,
+            stdin=stdin or subprocess.DEVNULL,
+            capture_output=True,
+        )
+
+    def has(self, image: str) -> bool:
+        """Whether its store has this image."""
+        return self.succeeds("image", "inspect", image)
+
+    def load(self, archive: Path) -> None:
+        """Put an archive's images into its store."""
+        with archive.open("rb") as file:
+            self.docker("load", stdin=file)
+
+    def info(self) -> dict[str, object]:
+        """What it says of itself."""
+        told: dict[str, object] = json.loads(self.docker("info", "--format", "{{json .}}"))
+        return told
+
+
+def find() -> Engine | None:
+    """The engine that runs: the user's own, else the lab's."""
+    if shutil.which("docker") is None:
+        return None
+    for engine in (Engine("", own=False), Engine(f"unix://{RUN}/docker.sock", own=True)):
+        if engine.succeeds("version"):
+            return engine
+    return None
+
+
+def obtain(progress: Progress) -> Engine:
+    """An engine, started now where none runs. Raises NeedsUnmet where that cannot be."""
+    with _only_one():
+        found = find()
+        if found:
+            return found
+        if os.getuid() or shutil.which("dockerd") is None:
+            raise NeedsUnmet(
+                "no Docker engine answers, which kind needs",
+                hint="start yours; or as root on Debian: apt-get install docker.io mmdebstrap",
+            )
+        progress("starting a Docker engine of the lab's own")
+        return _start()
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    """Where we may start one at all, one process does so at a time."""
+    if os.getuid():
+        yield
+        return
+    RUN.mkdir(mode=0o700, exist_ok=True)
+    with (RUN / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _start() -> Engine:
+    data = cache.root() / "engine"
+    data.mkdir(parents=True, exist_ok=True)
+    argv = ["dockerd", f"--host=unix://{RUN}/docker.sock", f"--pidfile={RUN}/dockerd.pid"]
+    argv += [f"--data-root={data}", f"--exec-root={RUN}/exec", f"--config-file={_no_settings()}"]
+    argv += ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
+    argv += ["--bridge=none", *_runtime()]
+    with (RUN / "dockerd.log").open("wb") as log:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    engine = Engine(f"unix://{RUN}/docker.sock", own=True)
+    try:
+        until(
+            lambda: engine.succeeds("version") or process.poll() is not None,
+            "the Docker engine",
+            timeout=60,
+        )
+    except BaseException:
+        process.kill()
+        raise
+    if process.poll() is not None:
+        said = (RUN / "dockerd.log").read_text(errors="replace").splitlines()[-5:]
+        raise LabError("the Docker engine did not start:\n" + "\n".join(said))
+    return engine
+
+
+def _no_settings() -> Path:
+    """/etc/docker/daemon.json is for another engine than ours."""
+    path = RUN / "daemon.json"
+    path.write_text("{}")
+    return path
+
+
+def _runtime() -> list[str]:
+    """Where this host's root lacks a capability that a privileged container asks for (traps)."""
+    status = Path("/proc/self/status").read_text()
+    bound = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd"))
+    if int(bound, 16) >> SYS_RESOURCE & 1:
+        return []
+    wrapper = RUN / "runtime"
+    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {RUNTIME} "$@"\n')
+    wrapper.chmod(0o700)
+    return [f"--add-runtime=lab={wrapper}", "--default-runtime=lab"]
+
+
+def stop() -> None:
+    """End the lab's own engine, where one runs and no container is left in it."""
+    if os.getuid() or not (RUN / "dockerd.pid").exists():
+        return
+    with _only_one():
+        engine = Engine(f"unix://{RUN}/docker.sock", own=True)
+        if engine.succeeds("version") and engine.docker("ps", "--all", "--quiet").strip():
+            return
+        try:
+            pid = int((RUN / "dockerd.pid").read_text())
+            os.kill(pid, signal.SIGTERM)
+        except (OSError, ValueError):
+            return
+        until(lambda: not Path(f"/proc/{pid}").exists(), "the Docker engine to end", timeout=30)
+    shutil.rmtree(RUN, ignore_errors=True)

@@ -1,0 +1,350 @@
+"""The built images: a kind node with everything in it, of Go modules, PyPI and Debian packages.
+
+Two cached steps: archives of images (files, made without an engine), and the node image in the
+engine's store, which holds all others already. Both are named by what goes into them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import tarfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from clusters.base import Progress
+from clusters.kind import debian
+from clusters.kind.archive import Image, Layer, layer, save
+from clusters.kind.engine import Engine
+from clusters.stacks import binaries, cache
+from lab import shell
+from lab.wait import until
+from lab.workloads.catalogue import CATALOGUE
+
+HUB = "docker.io/istio"
+HERE = Path(__file__).parent
+TOOLS = HERE.parents[1] / "lab" / "workloads" / "tools"
+LOCK = HERE.parents[1] / "requirements.lock"
+POD_PACKAGES = ("iptables", "iproute2", "ca-certificates", "curl", "python3", "kmod")
+NODE_PACKAGES = (
+    *("systemd", "systemd-sysv", "conntrack", "iptables", "nftables", "iproute2", "ethtool"),
+    *("util-linux", "mount", "kmod", "procps", "ca-certificates", "jq", "socat"),
+    *("runc", "containernetworking-plugins"),
+)
+# As kind's own Dockerfile does (images/base/Dockerfile of its module): no unit but ours starts.
+NODE_HOOK = """set -e
+cd $1
+find lib/systemd/system/sysinit.target.wants -name systemd-tmpfiles-setup.service -delete
+rm -f lib/systemd/system/multi-user.target.wants/* lib/systemd/system/local-fs.target.wants/*
+rm -f lib/systemd/system/basic.target.wants/* etc/systemd/system/*.wants/*
+cd lib/systemd/system/sockets.target.wants; rm -f *udev* *initctl*; cd $1
+echo ReadKMsg=no >> etc/systemd/journald.conf
+: > etc/machine-id
+"""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+STORAGE = """apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: standard, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
+"""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Everything built of Go modules that images are made of."""
+
+    mesh: binaries.Binaries
+    kind: Path
+    runtime: Path
+
+    @classmethod
+    def ensure(cls, stack: str, progress: Progress) -> Programs:
+        """Built now, where they are not built yet."""
+        mesh = binaries.ensure(stack, progress)
+        extra = [binaries.source(name) for name in (f"{stack}-kind", "containerd")]
+        return cls(mesh, *(binaries.build(one, progress) for one in extra))
+
+    def bin(self, name: str) -> Path:
+        """Where a program lies."""
+        folders = (self.kind, self.runtime, self.mesh.folder)
+        return next(path for path in (one / "bin" / name for one in folders) if path.exists())
+
+
+class Built:
+    """The images of one stack."""
+
+    def __init__(self, programs: Programs, progress: Progress) -> None:
+        self._programs, self._progress = programs, progress
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the archives are kept: named by everything that goes into them."""
+        p = self._programs
+        parts = [f"{folder.name}".encode() for folder in (p.mesh.folder, p.kind, p.runtime)]
+        own = [HERE / name for name in ("images.py", "archive.py", "debian.py", "kindnet.sh")]
+        parts += [path.read_bytes() for path in (*own, *sorted(TOOLS.iterdir()), LOCK)]
+        parts.append("\n".join(debian.sources()).encode())
+        return cache.root() / f"images-{cache.key(*parts)}"
+
+    @property
+    def node(self) -> str:
+        """The node image's name in the engine's store."""
+        return f"istio-failure-lab/node:{self.folder.name.partition('-')[2]}"
+
+    def ensure(self, engine: Engine) -> str:
+        """The node image, in the engine's store; returns its name."""
+        cache.obtain(self.folder, self._make, self._progress)
+        if not engine.has(self.node):
+            self._progress("putting the images into the node image")
+            self._preload(engine)
+        return self.node
+
+    def _make(self, folder: Path) -> None:
+        self._progress("building images from Debian packages, PyPI and Go modules")
+        work = folder / "work"
+        work.mkdir()
+        with ThreadPoolExecutor() as pool:
+            node = pool.submit(debian.rootfs, NODE_PACKAGES, work / "node.tar", NODE_HOOK)
+            debian.rootfs(POD_PACKAGES, work / "pod.tar")
+            pod = Layer.of(work / "pod.tar")
+            save(self._images(pod, work), folder / "images.tar")
+            node.result()
+        save([self._node_base(Layer.of(work / "node.tar"), work)], folder / "node.tar")
+        listed = {name: _installed(work / name) for name in ("pod.tar", "node.tar")}
+        (folder / "packages.json").write_text(json.dumps(listed, indent=1))
+        shutil.rmtree(work)
+
+    def _images(self, pod: Layer, work: Path) -> list[Image]:
+        return [*self._kubernetes(pod, work), *self._istio(pod, work), *_workloads(pod, self, work)]
+
+    def _layer(self, work: Path, name: str, files: Mapping[str, Path | str | bytes]) -> Layer:
+        return layer(files, work / f"{name}.layer.tar")
+
+    def _kubernetes(self, pod: Layer, work: Path) -> list[Image]:
+        """Under the names that kubeadm, containerd's configuration and kind's manifest ask for."""
+        version = self._programs.mesh.stack.kubernetes
+        argv = [str(self._programs.bin("kubeadm")), "config", "images", "list"]
+        listed = shell.run([*argv, "--kubernetes-version", version], cwd=work).split()
+        images = []
+        for asked in listed:
+            program = asked.rpartition("/")[2].partition(":")[0]
+            name = _sandbox(self._programs) if program == "pause" else asked
+            place = {"pause": "/pause", "coredns": "/coredns"}.get(program)
+            files = {place or f"/usr/local/bin/{program}": self._programs.bin(program)}
+            own = self._layer(work, program, files)
+            below = (pod,) if program == "kube-proxy" else ()
+            entry: tuple[str, ...] = (place,) if place else ()
+            images.append(Image(name, (*below, own), entry, env={"PATH": PATH}))
+        network = self._layer(
+            work,
+            "kindnet",
+            {
+                "/usr/local/bin/kubectl": self._programs.bin("kubectl"),
+                "/usr/local/bin/kindnet.sh": (HERE / "kindnet.sh").read_bytes(),
+            },
+        )
+        entry = ("/bin/sh", "/usr/local/bin/kindnet.sh")
+        return [*images, Image(_network(self._programs), (pod, network), entry, env={"PATH": PATH})]
+
+    def _istio(self, pod: Layer, work: Path) -> list[Image]:
+        """Under the names of Istio's own images."""
+        tag = self._programs.mesh.stack.istio
+        bootstrap = self._programs.mesh.share / "envoy_bootstrap.json"
+        programs = {
+            "pilot": ("pilot-discovery",),
+            "proxyv2": ("pilot-agent", "envoy"),
+            "install-cni": ("install-cni", "istio-cni"),
+        }
+        images = []
+        for name, inside in programs.items():
+            files: dict[str, Path | str | bytes] = {
+                f"/usr/local/bin/{program}": self._programs.bin(program) for program in inside
+            }
+            if name == "proxyv2":
+                files["/var/lib/istio/envoy/envoy_bootstrap_tmpl.json"] = bootstrap
+            if name == "install-cni":
+                files = {
+                    "/usr/local/bin/install-cni": self._programs.bin("install-cni"),
+                    "/opt/cni/bin/istio-cni": self._programs.bin("istio-cni"),
+                }
+            own = self._layer(work, name, files)
+            entry = (f"/usr/local/bin/{inside[0]}",)
+            user = "" if name == "install-cni" else "1337:1337"
+            images.append(Image(f"{HUB}/{name}:{tag}", (pod, own), entry, user, {"PATH": PATH}))
+        return images
+
+    def _node_base(self, rootfs: Layer, work: Path) -> Image:
+        staged = work / "staged"
+        share, units = self._programs.kind / "share" / "files", "/etc/systemd/system"
+        for name in ("kind", "etc"):
+            shutil.copytree(share / name, staged / name)
+        for script in (staged / "kind" / "bin").iterdir():
+            script.chmod(0o755)
+        config = staged / "etc" / "containerd" / "config.toml"
+        # Where the host's root lacks CAP_SYS_RESOURCE no process may lower its own score.
+        relaxed = "restrict_oom_score_adj = true"
+        config.write_text(re.sub(r"restrict_oom_score_adj = false", relaxed, config.read_text()))
+        entrypoint = staged / "entrypoint"
+        shutil.copy(share / "usr/local/bin/entrypoint", entrypoint)
+        entrypoint.chmod(0o755)
+        spec = json.loads(shell.run([str(self._programs.bin("ctr")), "oci", "spec"], cwd=work))
+        spec["hooks"] = {"createContainer": [{"path": "/kind/bin/mount-product-files.sh"}]}
+        del spec["process"]["rlimits"]
+        bin_of = self._programs.bin
+        files: dict[str, Path | str | bytes] = {
+            "/kind": staged / "kind",
+            **{f"/etc/{path.name}": path for path in (staged / "etc").iterdir()},
+            "/etc/containerd/cri-base.json": json.dumps(spec).encode(),
+            "/kind/version": self._programs.mesh.stack.kubernetes.encode(),
+            "/kind/manifests/default-cni.yaml": _cni_manifest(self._programs).encode(),
+            "/kind/manifests/default-storage.yaml": STORAGE.encode(),
+            "/usr/local/bin/entrypoint": entrypoint,
+            **{f"/usr/bin/{name}": bin_of(name) for name in ("kubeadm", "kubelet", "kubectl")},
+            **{
+                f"/usr/local/bin/{name}": bin_of(name)
+                for name in ("containerd", "containerd-shim-runc-v2", "ctr", "lab-capture")
+            },
+            **{
+                f"/opt/cni/bin/{name}": f"/usr/lib/cni/{name}"
+                for name in ("host-local", "loopback", "ptp", "portmap")
+            },
+            **{
+                f"{units}/multi-user.target.wants/{name}.service": f"{units}/{name}.service"
+                for name in ("kubelet", "containerd", "undo-mount-hacks")
+            },
+            f"{units}/systemd-binfmt.service": "/dev/null",
+        }
+        own = self._layer(work, "node", files)
+        return Image(
+            f"{self.node}-base",
+            (rootfs, own),
+            ("/usr/local/bin/entrypoint", "/sbin/init"),
+            env={"PATH": PATH, "container": "docker"},
+            stop_signal="SIGRTMIN+3",
+        )
+
+    def _preload(self, engine: Engine) -> None:
+        """Import all images into the node's own containerd store, and keep that as the image."""
+        engine.load(self.folder / "node.tar")
+        base = f"{self.node}-base"
+        made = engine.docker(
+            *("run", "--detach", "--privileged", "--network=none", "--entrypoint=sleep"),
+            base,
+            "600",
+        ).strip()
+        try:
+            engine.docker("exec", "--detach", made, "containerd", "--log-level=warn")
+            ready = ["exec", made, "ctr", "version"]
+            until(lambda: engine.succeeds(*ready), "containerd in the node image", timeout=60)
+            unpacked = ["ctr", "-n", "k8s.io", "images", "import", "--all-platforms"]
+            unpacked += ["--no-unpack", "--digests", "-"]
+            with (self.folder / "images.tar").open("rb") as archive:
+                engine.docker("exec", "-i", made, *unpacked, stdin=archive)
+            ended = "kill $(pidof containerd); while pidof containerd; do sleep 0.1; done; "
+            engine.docker("exec", made, "sh", "-c", ended + "rm -rf /run/containerd /tmp/*")
+            entry = 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]'
+            engine.docker("commit", f"--change={entry}", made, self.node)
+        finally:
+            engine.docker("rm", "--force", "--volumes", made)
+
+
+def _workloads(pod: Layer, built: Built, work: Path) -> list[Image]:
+    """The lab's own images: one content, a start for each name in the catalogue."""
+    site = _site_packages(_python_of(pod.path), work / "site")
+    programs = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl", "lab-capture")
+    start = "#!/usr/bin/python3\nfrom gunicorn.app.wsgiapp import run\n\nrun()\n"
+    script = work / "gunicorn"
+    script.write_text(start)
+    script.chmod(0o755)
+    files: dict[str, Path | str | bytes] = {
+        "/opt/lab/tools": TOOLS,
+        "/opt/lab/site": site,
+        "/opt/lab/bin/gunicorn": script,
+        **{f"/opt/lab/bin/{name}": built._programs.bin(name) for name in programs},
+    }
+    own = built._layer(work, "lab", files)
+    env = {"PATH": f"/opt/lab/tools:/opt/lab/bin:{PATH}", "PYTHONPATH": "/opt/lab/site"}
+    return [
+        Image(
+            f"docker.io/{image.name}:1",
+            (pod, own),
+            image.command,
+            str(image.uid),
+            {**env, **image.env},
+        )
+        for image in CATALOGUE.values()
+    ]
+
+
+def _site_packages(python: str, into: Path) -> Path:
+    """Httpbin and its server, by the lock's versions and hashes, for the image's Python."""
+    wanted, waiting = set(), ["httpbin", "gunicorn"]
+    while waiting:
+        name = waiting.pop()
+        if name in wanted:
+            continue
+        wanted.add(name)
+        needed = map(Requirement, metadata.requires(name) or [])
+        here = (n for n in needed if n.marker is None or n.marker.evaluate({"extra": ""}))
+        waiting.extend(n.name.lower() for n in here)
+    blocks = re.findall(r"^[\w.-]+==(?:.*\\\n)*.*\n", LOCK.read_text(), re.MULTILINE)
+    pins = into.with_suffix(".txt")
+    pins.write_text("".join(b for b in blocks if b.partition("==")[0].lower() in wanted))
+    argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    argv += ["--disable-pip-version-check", "--only-binary=:all:", "--target", str(into)]
+    argv += ["--python-version", python, "--implementation", "cp", "-r", str(pins)]
+    shell.run(argv, cwd=into.parent)
+    return into
+
+
+def _python_of(rootfs: Path) -> str:
+    """3.11, where the root file system has usr/bin/python3.11."""
+    with tarfile.open(rootfs) as archive:
+        for name in archive.getnames():
+            if found := re.fullmatch(r"\.?/?usr/bin/python(3\.\d+)", name):
+                return found.group(1)
+    raise AssertionError("no Python in the pod's root file system")
+
+
+def _installed(rootfs: Path) -> list[str]:
+    """`name version` of each package."""
+    with tarfile.open(rootfs) as archive:
+        status = archive.extractfile("./var/lib/dpkg/status")
+        assert status
+        text = status.read().decode()
+    return re.findall(r"^Package: (.+)$", text, re.MULTILINE)
+
+
+def _sandbox(programs: Programs) -> str:
+    """The name under which containerd starts pods' sandboxes."""
+    text = (programs.kind / "share/files/etc/containerd/config.toml").read_text()
+    found = re.search(r'sandbox_image = "(.+)"', text)
+    assert found
+    return found.group(1)
+
+
+def _network(programs: Programs) -> str:
+    """The name of the network's image in kind's manifest."""
+    found = re.search(r'kindnetdImage = "(.+)"', _cni_source(programs))
+    assert found
+    return found.group(1)
+
+
+def _cni_source(programs: Programs) -> str:
+    return (programs.kind / "share/const_cni.go").read_text()
+
+
+def _cni_manifest(programs: Programs) -> str:
+    """Kind's manifest of its network, as its node images hold it."""
+    text = _cni_source(programs).partition("defaultCNIManifest = `")[2]
+    whole = text.replace("` + kindnetdImage + `", _network(programs))
+    return whole.partition("`")[0]

@@ -1,0 +1,123 @@
+"""Commands in containers by the Kubernetes API: the `exec` of any conformant cluster.
+
+The protocol is v5.channel.k8s.io: each message's first byte names its stream, and a stream can
+be closed (https://kubernetes.io/docs/reference/ and KEP-4006).
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from clusters.base import Completed, PodRef
+from lab.errors import ClusterGone, LabError, TimedOut
+
+STDIN, STDOUT, STDERR, STATUS, CLOSE = 0, 1, 2, 3, 255
+STAMPED = 'date +%s.%N >&2; "$@"; code=$?; printf "\\n%s" "$(date +%s.%N)" >&2; exit $code'
+"""Run in the container's own shell, so that times are of the command and not of its way there."""
+
+
+class Remote:
+    """One API server's way into containers."""
+
+    def __init__(self, kubeconfig: Path, context: str | None = None) -> None:
+        from kubernetes import client, config
+
+        self._configuration = client.Configuration()
+        load: Any = config.load_kube_config  # untyped
+        load(str(kubeconfig), context=context, client_configuration=self._configuration)
+
+    def run(
+        self, pod: PodRef, container: str, argv: Sequence[str], stdin: bytes, timeout: float
+    ) -> Completed:
+        """Run a command to its end; its times are told by the container itself.
+
+        Raises TimedOut, LabError for a command that cannot be started, ClusterGone when its
+        answer is lost.
+        """
+        if container == "istio-proxy":
+            started = time.time()
+            code, out, err = self._exec(pod, container, argv, stdin, timeout)
+            return Completed(tuple(argv), code, out, err, started, time.time())
+        stamped = ["sh", "-c", STAMPED, "sh", *argv]
+        code, out, err = self._exec(pod, container, stamped, stdin, timeout)
+        try:
+            first, _, rest = err.partition(b"\n")
+            said, _, last = rest.rpartition(b"\n")
+            started, ended = float(first), float(last)
+        except ValueError:
+            raise ClusterGone(f"`{' '.join(argv)}` told no times: {err[-300:]!r}") from None
+        return Completed(tuple(argv), code, out, said, started, ended)
+
+    def _exec(
+        self, pod: PodRef, container: str, argv: Sequence[str], stdin: bytes, timeout: float
+    ) -> tuple[int, bytes, bytes]:
+        import websocket
+
+        words = [("container", container), ("stdout", "true"), ("stderr", "true")]
+        words += [("stdin", "true")] if stdin else []
+        words += [("command", word) for word in argv]
+        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/exec?{urlencode(words)}"
+        said: dict[int, bytes] = {STDOUT: b"", STDERR: b"", STATUS: b""}
+        deadline = time.monotonic() + timeout
+        try:
+            link = websocket.create_connection(
+                self._configuration.host.replace("http", "ws", 1) + path,
+                timeout=timeout,
+                sslopt=self._tls(),
+                header=self._headers(),
+                subprotocols=["v5.channel.k8s.io"],
+                enable_multithread=False,
+            )
+            try:
+                if stdin:
+                    link.send_binary(bytes([STDIN]) + stdin)
+                    link.send_binary(bytes([CLOSE, STDIN]))
+                while time.monotonic() < deadline:
+                    link.settimeout(max(0.01, deadline - time.monotonic()))
+                    opcode, data = link.recv_data()
+                    if opcode == websocket.ABNF.OPCODE_CLOSE:
+                        break
+                    if data and data[0] in said:
+                        said[data[0]] += data[1:]
+            finally:
+                link.close(timeout=0)
+        except websocket.WebSocketTimeoutException:
+            raise TimedOut(f"`{' '.join(argv)}` did not end within {timeout:.0f} s") from None
+        except websocket.WebSocketBadStatusException as refused:
+            body = getattr(refused, "resp_body", b"") or b""
+            raise LabError(f"exec in pod {pod.name}: {refused.status_code} {body!r}") from None
+        except (OSError, websocket.WebSocketException) as lost:
+            raise ClusterGone(f"the answer to `{' '.join(argv)}` was lost: {lost}") from lost
+        return _code(said[STATUS], argv), said[STDOUT], said[STDERR]
+
+    def _tls(self) -> dict[str, object]:
+        c = self._configuration
+        return {
+            "cert_reqs": ssl.CERT_REQUIRED if c.verify_ssl else ssl.CERT_NONE,
+            "ca_certs": c.ssl_ca_cert,
+            "certfile": c.cert_file,
+            "keyfile": c.key_file,
+        }
+
+    def _headers(self) -> list[str]:
+        token = self._configuration.get_api_key_with_prefix("authorization")
+        return [f"Authorization: {token}"] if token else []
+
+
+def _code(status: bytes, argv: Sequence[str]) -> int:
+    """The command's exit code, out of the API's Status. Raises ClusterGone without one."""
+    if not status:
+        raise ClusterGone(f"`{' '.join(argv)}` ended without a status")
+    told = json.loads(status)
+    if told["status"] == "Success":
+        return 0
+    for cause in told.get("details", {}).get("causes", []):
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    raise LabError(f"`{' '.join(argv)}` did not run: {told.get('message')}")
