@@ -1,7 +1,7 @@
 # The lab's commands. GNU make 3.81 is enough. `make help` lists them.
 #
 #   FAILURE=tcp_mtls      only this failure (several: a,b)
-#   CLUSTER=embedded      or recorded
+#   CLUSTER=embedded      or kind, or recorded
 #   PARAMS='mtls=DISABLE' a failure's parameters
 #   KEEP=1                leave cluster and namespaces
 
@@ -15,6 +15,8 @@ PARAMS ?=
 KEEP ?=
 space := $(subst ,, )
 comma := ,
+# Docker and mmdebstrap: only for kind, and only then looked for.
+NEEDS_OF_KIND = $(if $(filter kind,$(CLUSTER)),$(PYTHON) -m lab doctor --cluster kind --fix --quiet)
 STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .PHONY: help env reproduce test check lab up down status doctor lock verify notebooks readme clean
@@ -24,6 +26,7 @@ help: ## this list
 	@echo "  with FAILURE= CLUSTER= PARAMS= KEEP=1; see the Makefile's head"
 
 reproduce: preview env ## reproduce every failure on a real mesh, and show the verdicts
+	@$(NEEDS_OF_KIND)
 	@$(BIN)/python -m lab run $(subst $(comma), ,$(FAILURE)) --cluster $(CLUSTER) --params "$(PARAMS)" $(if $(KEEP),--keep); code=$$?; \
 	  $(BIN)/python -m lab.ownership; \
 	  [ $$code -eq 0 ] || echo "make: python -m lab run ended with code $$code"; exit $$code
@@ -46,13 +49,14 @@ lab: env ## open the notebooks in JupyterLab, on this machine only
 	$(BIN)/jupyter lab --ip 127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_start_here.ipynb
 
 up: env ## start the standing cluster, which later runs use
-	@$(BIN)/python -m lab up
+	@$(NEEDS_OF_KIND)
+	@$(BIN)/python -m lab up --cluster $(CLUSTER)
 
 down: env ## end it, and all it made
-	@$(BIN)/python -m lab down
+	@$(BIN)/python -m lab down --cluster $(CLUSTER)
 
 status: env ## is it up
-	@$(BIN)/python -m lab status
+	@$(BIN)/python -m lab status --cluster $(CLUSTER)
 
 doctor: ## what this machine lacks
 	@$(PYTHON) -m lab doctor

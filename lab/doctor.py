@@ -28,6 +28,7 @@ PROGRAMS = {  # program: Debian's package
     "setpriv": "util-linux",
     "curl": "curl",
 }
+FOR_KIND = {"docker": "docker.io", "dockerd": "docker.io", "mmdebstrap": "mmdebstrap"}
 WITHOUT_ROOT = {"newuidmap": "uidmap", "newgidmap": "uidmap"}
 FOR_TESTS = {"tshark": "tshark", "git": "git", **WITHOUT_ROOT}  # one test is an ordinary user
 MEMORY_NEEDED = 3.5
@@ -53,13 +54,15 @@ class Finding:
     package: str = ""
 
 
-def examine(for_tests: bool = False) -> list[Finding]:
-    """Everything the embedded cluster needs, and whether it is here."""
+def examine(for_tests: bool = False, cluster: str = "embedded") -> list[Finding]:
+    """Everything the embedded cluster needs, for `kind` more, and whether it is here."""
     programs = dict(PROGRAMS)
     if os.getuid():
         programs.update(WITHOUT_ROOT)
     if for_tests:
         programs.update(FOR_TESTS)
+    if cluster == "kind":
+        programs.update(FOR_KIND)
     found = [_system(), _python(), *(_program(*entry) for entry in programs.items())]
     if all(finding.good for finding in found):
         found.append(_namespaces())
@@ -184,10 +187,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--fix", action="store_true", help="install what is missing (Debian, root)")
     parser.add_argument("--quiet", action="store_true", help="say only what is missing")
     parser.add_argument("--tests", action="store_true", help="also what `make test` needs")
+    parser.add_argument("--cluster", choices=["embedded", "kind"], default="embedded")
     options = parser.parse_args(argv)
-    found = examine(options.tests)
+    found = examine(options.tests, options.cluster)
     if options.fix and remedy(found) and install(found):
-        found = examine(options.tests)
+        found = examine(options.tests, options.cluster)
     for finding in found:
         if not (finding.good and options.quiet):
             print(f"{'ok     ' if finding.good else 'MISSING'}  {finding.what:<14} {finding.told}")

@@ -152,7 +152,9 @@ def gateway(_: Setting) -> list[Obj]:
     template = objects[1]["spec"]["template"]
     template["metadata"]["annotations"]["inject.istio.io/templates"] = "gateway"
     # The template fills in everything else of a container with this name.
-    template["spec"]["containers"] = [{"name": "istio-proxy", "image": "auto"}]
+    # Without a policy of its own, `auto` is taken for a :latest that is pulled each time.
+    container = {"name": "istio-proxy", "image": "auto", "imagePullPolicy": "IfNotPresent"}
+    template["spec"]["containers"] = [container]
     return objects
 
 
