@@ -180,5 +180,12 @@ def stop() -> None:
             os.kill(pid, signal.SIGTERM)
         except (OSError, ValueError):
             return
-        until(lambda: not Path(f"/proc/{pid}").exists(), "the Docker engine to end", timeout=30)
+        until(lambda: _ended(pid), "the Docker engine to end", timeout=30)
     shutil.rmtree(RUN, ignore_errors=True)
+
+
+def _ended(pid: int) -> bool:
+    """Whether it has ended; one that this very process started is reaped."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    return not Path(f"/proc/{pid}").exists()
