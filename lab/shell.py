@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 import signal
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import CommandFailed, NeedsUnmet
+from lab.wait import until
 
 TAIL = 12
-POLL = 0.05  # seconds
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -68,8 +67,8 @@ def run(
         raise
     try:
         let_through()
-        while running.is_alive():  # a wait in the kernel can miss a signal that comes as it begins
-            time.sleep(POLL)
+        # Looked at again and again: a wait in the kernel can miss a signal that comes as it begins.
+        until(lambda: not running.is_alive(), argv[0], timeout=float("inf"), every=0.005)
         running.wait()
     except sh.ErrorReturnCode as failed:
         said = "\n".join([*"".join(out).splitlines()[-TAIL:], *tail])

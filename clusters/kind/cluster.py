@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import copy
+import dataclasses
 import fcntl
 import json
 import os
@@ -30,13 +30,6 @@ from lab.errors import ClusterGone, LabError
 STANDING = "lab"
 PREFIX = "istio-failure-lab-"
 """Begins the name of every kind cluster of the lab's, and of no other."""
-# A stock Envoy lacks Istio's own filters (clusters/embedded/node/mesh.py says which, and why).
-STOCK: Obj = {
-    "telemetry": {"enabled": False},
-    "pilot": {
-        "env": {"PILOT_ENABLE_ALPN_FILTER": "false", "PILOT_ENABLE_METADATA_EXCHANGE": "false"}
-    },
-}
 
 
 class Kind:
@@ -77,8 +70,7 @@ class Kind:
 
     @cached_property
     def _engine(self) -> Engine:
-        facts = self._facts()["engine"]
-        return Engine(facts["host"], facts["own"])
+        return Engine(**self._facts()["engine"])
 
     def _facts(self) -> dict[str, Any]:
         try:
@@ -106,8 +98,11 @@ class Kind:
             return Status(True, f"kind cluster {self.name!r} is up", {})
         return Status(False, f"kind cluster {self.name!r} is not up")
 
-    def up(self, progress: Progress, *, owned: bool = False) -> None:
-        """Bring it up, or find it up. owned: it ends with the calling process."""
+    def up(self, progress: Progress, *, owned: bool = False) -> None:  # noqa: ARG002  (its docstring)
+        """Bring it up, or find it up.
+
+        owned changes nothing: containers outlive the caller, which has to call `down`.
+        """
         with self._only_one():
             if self.running():
                 progress("already up")
@@ -124,7 +119,7 @@ class Kind:
                 self._end(engine)
                 engines.stop()
                 raise
-            (self.state / "ready").write_text(str(os.getpid()) if owned else "")
+            (self.state / "ready").touch()
 
     @contextlib.contextmanager
     def _only_one(self) -> Iterator[None]:
@@ -135,17 +130,11 @@ class Kind:
 
     def _create(self, programs: Programs, engine: Engine, image: str, progress: Progress) -> None:
         progress("kind cluster")
-        mesh_stack = programs.mesh.stack
+        origin = "images built from Go modules, PyPI and Debian packages"
         facts = {
-            "stack": {
-                "kubernetes": mesh_stack.kubernetes,
-                "istio": mesh_stack.istio,
-                "envoy": mesh_stack.envoy,
-                "flavour": mesh_stack.flavour,
-                "origin": "images built from Go modules, PyPI and Debian packages",
-            },
+            "stack": dataclasses.asdict(dataclasses.replace(programs.mesh.stack, origin=origin)),
             "bin": str(programs.mesh.bin),
-            "engine": {"host": engine.host, "own": engine.own},
+            "engine": dataclasses.asdict(engine),
         }
         (self.state / "facts.json").write_text(json.dumps(facts))
         config = self.state / "kind.json"
@@ -174,19 +163,18 @@ class Kind:
         import yaml
 
         wanted = yaml.safe_load(Path(__file__).with_name("istio.yaml").read_text())
-        spec = copy.deepcopy(wanted["spec"])
+        spec = wanted["spec"]
         spec |= {"hub": HUB, "tag": programs.mesh.stack.istio, "meshConfig": mesh.mesh_config()}
         del spec["meshConfig"]["rootNamespace"]
-        values = spec["values"]
-        for key, value in STOCK.items():
-            values[key] = {**values.get(key, {}), **value}
+        spec["values"]["telemetry"] = {"enabled": False}
+        spec["values"]["pilot"] = {"env": mesh.WITHOUT_OWN_FILTERS}
         file = self.state / "istio.json"
-        file.write_text(json.dumps({**wanted, "spec": spec}))
+        file.write_text(json.dumps(wanted))
         argv = [str(programs.bin("istioctl")), "install", "-y", f"--filename={file}"]
         argv += [f"--kubeconfig={self.kubeconfig}", "--readiness-timeout=120s"]
         shell.run(argv, cwd=self.state, env={**os.environ, "HOME": str(self.state)})
         with (self.state / "alpn.log").open("wb") as log:
-            helper = subprocess.Popen(
+            subprocess.Popen(
                 [sys.executable, "-m", "clusters.kind.alpn", str(self.kubeconfig)],
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL,
@@ -194,7 +182,6 @@ class Kind:
                 stderr=log,
                 start_new_session=True,
             )
-        (self.state / "alpn.pid").write_text(str(helper.pid))
 
     def down(self) -> None:
         """End it and everything it made: its containers, its network, its engine if it is ours."""

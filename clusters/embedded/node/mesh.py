@@ -22,6 +22,11 @@ TEMPLATES = {
     "sidecar": "injection-template.yaml",
     "gateway": "gateway-injection-template.yaml",
 }
+WITHOUT_OWN_FILTERS = {
+    "PILOT_ENABLE_ALPN_FILTER": "false",
+    "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+}
+"""Istiod's environment where proxies are stock Envoys, which have neither filter."""
 LOG_FIELDS = {
     "start_time": "%START_TIME%",
     "method": "%REQ(:METHOD)%",
@@ -185,9 +190,7 @@ def start_istiod(processes: Processes, config: Path, folder: Path) -> None:
             "SERVICE_ACCOUNT": "istiod",
             "CLUSTER_ID": "Kubernetes",
             "PLATFORM": "",
-            # Filters that only Istio's own Envoy has (istio.alpn, istio.metadata_exchange).
-            "PILOT_ENABLE_ALPN_FILTER": "false",
-            "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+            **WITHOUT_OWN_FILTERS,
         },
     )
 
