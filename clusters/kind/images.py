@@ -321,7 +321,8 @@ def _installed(rootfs: Path) -> list[str]:
         status = archive.extractfile("./var/lib/dpkg/status")
         assert status
         text = status.read().decode()
-    return re.findall(r"^Package: (.+)$", text, re.MULTILINE)
+    packages = [dict(re.findall(r"^(\w+): (.+)$", one, re.MULTILINE)) for one in text.split("\n\n")]
+    return [f"{one['Package']} {one['Version']}" for one in packages if one]
 
 
 def _sandbox(programs: Programs) -> str:
