@@ -1,7 +1,7 @@
 # The lab's commands. GNU make 3.81 is enough. `make help` lists them.
 #
 #   FAILURE=tcp_mtls      only this failure (several: a,b)
-#   CLUSTER=embedded      or kind, or recorded
+#   CLUSTER=embedded      or kind, or recorded; embedded,kind compares the two
 #   PARAMS='mtls=DISABLE' a failure's parameters
 #   KEEP=1                leave cluster and namespaces
 
@@ -16,7 +16,7 @@ KEEP ?=
 space := $(subst ,, )
 comma := ,
 # Docker and mmdebstrap: only for kind, and only then looked for.
-NEEDS_OF_KIND = $(if $(filter kind,$(CLUSTER)),$(PYTHON) -m lab doctor --cluster kind --fix --quiet)
+NEEDS_OF_KIND = $(if $(filter kind,$(subst $(comma), ,$(CLUSTER))),$(PYTHON) -m lab doctor --cluster kind --fix --quiet)
 STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .PHONY: help env reproduce test check lab up down status doctor lock verify notebooks readme clean

@@ -151,3 +151,6 @@ class OwnCluster(Cluster, Protocol):
 
     def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
         """Run a command with this process's own terminal; returns its code."""
+
+    def firewall(self, pod: PodRef) -> str:
+        """What `iptables-save` says in a pod's network namespace."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clusters.base import OwnCluster
-    from lab.compare import Run
     from lab.failure import Failure
 
 
@@ -190,7 +189,7 @@ def _shell(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from lab import runner
+    from lab import runner, side_by_side
 
     given = {}
     for word in options.params.split():
@@ -199,7 +198,11 @@ def _run(options: argparse.Namespace) -> int:
             raise BadArguments(f"{word!r} is not NAME=VALUE")
         given[name] = value
     names = [name for word in options.failures for name in word.split(",")]
-    return runner.run(runner.plan(names, given, options.cluster, options.keep))
+    clusters = options.cluster.split(",")
+    plans = [runner.plan(names, given, cluster, options.keep) for cluster in clusters]
+    if len(plans) == 1:
+        return runner.run(plans[0])[1]
+    return side_by_side.run(plans, _width())
 
 
 def _judge(options: argparse.Namespace) -> int:
@@ -237,40 +240,16 @@ def _why(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from lab import compare, compare_figure
+    from lab import side_by_side
 
     places = [_place(word) for word in (options.left, options.right)]
-    compared = compare.compare(*(_judged(place) for place in places))
-    print(compare.text(compared, _width()))
     beside = store.runs() if places[1] == store.RECORDED else places[1]
-    try:
-        print(f"\nFigure: {_from_here(compare_figure.write(compared, beside))}")
-    except OSError as problem:  # a run that was put away for reading only
-        print(f"\nFigure: not written: {problem}")
-    print(compare.last_words(compared, _width()))
-    return compared.exit_code
-
-
-def _from_here(path: Path) -> Path:
-    """A path as one would type it here."""
-    here = path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    return side_by_side.compare_runs(places[0], places[1], beside, _width())
 
 
 def _place(word: str) -> Path:
     """Where a run's evidence lies; `recorded` is what is committed."""
     return store.RECORDED if word == "recorded" else store.find(word)
-
-
-def _judged(place: Path) -> Run:
-    """A run as today's judge sees it."""
-    from lab import runner
-    from lab.compare import Run
-
-    there = [failures.load(name) for name in failures.names() if (place / name).is_dir()]
-    verdicts, missing = runner.judge_all(there, place)
-    name = "recorded" if place == store.RECORDED else place.name
-    return Run(name, tuple(verdicts), missing)
 
 
 def _in(run: Path, failure: str | None) -> list[Failure]:

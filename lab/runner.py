@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,21 +57,39 @@ def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) 
     return Plan(wanted, given, kind, keep, " ".join(words))
 
 
-def run(wanted: Plan) -> int:
-    """Run it; returns the exit code (design: 0, 1, 3; see lab.report.EXPLAINED)."""
+Afterwards = Callable[["OwnCluster", Path], None]
+"""Called with the cluster while it is still up, and the run's folder."""
+
+
+def run(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, int]:
+    """Run it; returns its folder and the exit code (0, 1, 3: see lab.report.EXPLAINED)."""
     began = time.monotonic()
     folder = store.new_run()
     say = _Log(folder / "run.log", began)
     say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.cluster}")
     try:
-        with _cluster(wanted, say) as cluster:
+        with _own_environment(), _cluster(wanted, say) as cluster:
             _notebooks(wanted, folder, cluster, say)
             if cluster and not wanted.keep:
                 say("removing the run's namespaces")
                 _remove_namespaces(cluster, folder)
+            if cluster and afterwards:
+                say("recording what each sidecar is made of")
+                afterwards(cluster, folder)
     finally:
         code = finish(wanted, folder, time.monotonic() - began)
-    return code
+    return folder, code
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """What notebooks are told by variables is of this run alone."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class _Log:

@@ -229,8 +229,14 @@ def secrets(cluster: Cluster, namespace: str) -> tuple[str, ...]:
     return tuple(sorted(str(secret["metadata"]["name"]) for secret in found))
 
 
+def left(cluster: Cluster, run: str) -> list[str]:
+    """The namespaces that carry the run's label."""
+    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{LABEL}={run}"})
+    return [str(namespace["metadata"]["name"]) for namespace in found]
+
+
 def remove(cluster: Cluster, run: str) -> None:
     """Delete every namespace that carries the run's label."""
-    for namespace in cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{LABEL}={run}"}):
+    for namespace in left(cluster, run):
         with contextlib.suppress(ApiError):
-            cluster.kube.request("DELETE", f"/api/v1/namespaces/{namespace['metadata']['name']}")
+            cluster.kube.request("DELETE", f"/api/v1/namespaces/{namespace}")

@@ -154,6 +154,16 @@ class Embedded:
         """Run a command with this process's own terminal; returns its code."""
         return int(self._channel.run(_exec_request(pod, argv, container), 0, 1, 2)["code"])
 
+    def firewall(self, pod: PodRef) -> str:
+        """What `iptables-save` says in a pod's network namespace."""
+        request = {
+            "op": "netns",
+            "namespace": pod.namespace,
+            "pod": pod.name,
+            "argv": ["iptables-save"],
+        }
+        return completed(self._channel, request, b"", 20).stdout.decode()
+
     def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
         return TcpdumpCapture(self._channel, pod.namespace, pod.name, interface, bpf, into)
 

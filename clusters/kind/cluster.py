@@ -30,6 +30,11 @@ from lab.errors import ClusterGone, LabError
 STANDING = "lab"
 PREFIX = "istio-failure-lab-"
 """Begins the name of every kind cluster of the lab's, and of no other."""
+FIREWALL = """set -e
+process=$(grep -ls "pod$1" /proc/[0-9]*/cgroup | head -n 1 | cut -d/ -f3)
+exec nsenter --target "$process" --net iptables-save
+"""
+"""Run on a node, with a pod's uid as its control group's name has it."""
 
 
 class Kind:
@@ -223,10 +228,18 @@ class Kind:
         words += [f"--container={container}"] if container else []
         return subprocess.call([*words, "--", *argv])
 
+    def firewall(self, pod: PodRef) -> str:
+        """What `iptables-save` says in a pod's network namespace."""
+        node, uid = self._place(pod)
+        return self._engine.docker("exec", node, "sh", "-c", FIREWALL, "sh", uid.replace("-", "_"))
+
     def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
-        spec = self.kube.request("GET", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
-        node, uid = spec["spec"]["nodeName"], spec["metadata"]["uid"]
-        return NodeCapture(self._engine, node, uid, interface, bpf, into)
+        return NodeCapture(self._engine, *self._place(pod), interface, bpf, into)
+
+    def _place(self, pod: PodRef) -> tuple[str, str]:
+        """The node that runs it, and its uid."""
+        found = self.kube.request("GET", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
+        return found["spec"]["nodeName"], found["metadata"]["uid"]
 
     def logs(self, pod: PodRef, container: str) -> str:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"

@@ -1,0 +1,89 @@
+"""What a cluster makes of one world with a workload of every sort.
+
+Of each sidecar is kept what decides how it treats traffic: the pod as it was injected, the
+firewall rules in its network namespace, its bootstrap, and all that istiod told it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import evidence, proxy, store, world
+from lab.failure import Port, Service, World
+from lab.wait import until
+
+if TYPE_CHECKING:
+    from clusters.base import OwnCluster, PodRef
+    from clusters.kube import Obj
+
+FOLDER = "fidelity"
+WORLD = World(
+    name="world",
+    phase="before",
+    about="a workload of every sort, under the post's two rules",
+    workloads=("client", "member", "httpbin", "tcp-echo", "grpcbin", "gateway", "b"),
+    services=(
+        Service("httpbin", "httpbin", (Port("http", 8080, 8080), Port("web", 8081, 8081))),
+        Service("tcp-echo", "tcp-echo", (Port("tcp-foo", 9000, 9000), Port("udp-foo", 9001, 9001))),
+        Service("grpcbin", "grpcbin", (Port("grpc", 4200, 4200), Port("http2", 4201, 4201))),
+        Service("gateway", "gateway", (Port("tls", 9005, 9005),)),
+        Service("b", "b", (Port("https", 8400, 8400), Port("http-b", 8401, 8401))),
+    ),
+    mtls="STRICT",
+    rule="ISTIO_MUTUAL",
+)
+
+
+def record(cluster: OwnCluster, folder: Path) -> None:
+    """Deploy the world, keep of every sidecar what it is made of, and remove the world.
+
+    folder: the run's, where `fidelity` is made. The run's own namespaces are removed already, and
+    are waited for: a proxy is told of every Service there is. Raises TimedOut for pods that do
+    not come up.
+    """
+    run = folder.name.lower()
+    until(lambda: not world.left(cluster, run), "the run's namespaces to be gone", timeout=90)
+    live = world.deploy(cluster, WORLD, run, FOLDER)
+    try:
+        world.wait_ready(cluster, live)
+        world.wait_active(cluster, live)
+        place = folder / FOLDER
+        store.write_json(place / "names.json", _names(cluster, live.namespace))
+        for workload, pod in live.pods.items():
+            if pod.has_sidecar:
+                _keep(cluster, pod, place / workload)
+    finally:
+        world.remove(cluster, run)
+
+
+def _keep(cluster: OwnCluster, pod: PodRef, place: Path) -> None:
+    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+    _write(place / "pod.json", cluster.kube.request("GET", path))
+    _write(place / "config.json", proxy.config_dump(cluster, pod))
+    store.write_text(place / "iptables.txt", cluster.firewall(pod))
+
+
+def _write(path: Path, content: Any) -> None:
+    store.write_text(path, evidence.redact(json.dumps(content, indent=1, sort_keys=True)))
+
+
+def _names(cluster: OwnCluster, namespace: str) -> dict[str, str]:
+    """What this cluster gave out, addresses and names, in words that are the same on another."""
+    found = {namespace: "<namespace>"}
+    for service in cluster.kube.items("/api/v1/services"):
+        found[service["spec"].get("clusterIP", "")] = f"<address of {_told(service, namespace)}>"
+    for pod in cluster.kube.items("/api/v1/pods"):
+        address = "node" if pod["spec"].get("hostNetwork") else f"pod of {_told(pod, namespace)}"
+        found[pod["status"].get("podIP", "")] = f"<address of {address}>"
+        found[pod["metadata"]["name"]] = f"<pod of {_told(pod, namespace)}>"
+    return {given: name for given, name in found.items() if given not in ("", "None")}
+
+
+def _told(item: Obj, own: str) -> str:
+    """A Service by its name, a pod by what it is a pod of."""
+    meta = item["metadata"]
+    labels = meta.get("labels", {}) if "containers" in item["spec"] else {}
+    name = labels.get("app") or labels.get("k8s-app") or meta["name"]
+    return f"{'<namespace>' if meta['namespace'] == own else meta['namespace']}/{name}"

@@ -1,0 +1,71 @@
+"""The same failures on several clusters, and the comparison of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import compare, compare_figure, failures, fidelity, runner, store
+from lab.errors import BadArguments
+from lab.runner import Plan
+
+
+def run(plans: Sequence[Plan], width: int) -> int:
+    """Run one plan after the other, then compare each with the first.
+
+    Returns the worst code: of the runs, of the comparison of their verdicts, and of that of the
+    sidecars that the clusters made. Raises BadArguments for a cluster that is named twice.
+    """
+    names = [plan.cluster for plan in plans]
+    if len(set(names)) < len(names) or "recorded" in names:
+        raise BadArguments(
+            f"{', '.join(names)}: several live clusters, each named once, can be compared",
+            hint="python -m lab compare latest recorded",
+        )
+    done = [runner.run(plan, fidelity.record) for plan in plans]
+    codes = [code for _, code in done]
+    first = done[0][0]
+    for name, (other, _) in list(zip(names, done, strict=True))[1:]:
+        print(f"\n{names[0]} (left) and {name} (right)\n")
+        codes.append(compare_runs(first, other, other, width))
+        codes.append(_sidecars(first, other, (names[0], name), width))
+    code = runner.worst(codes)
+    print(f"\nExit code {code}")
+    return code
+
+
+def _sidecars(left: Path, right: Path, names: tuple[str, str], width: int) -> int:
+    found = fidelity.compare(left, right, names)
+    told = fidelity.text(found, width)
+    store.write_text(right / fidelity.FOLDER / "compared.txt", told + "\n")
+    print("\n" + told)
+    return found.exit_code
+
+
+def compare_runs(left: Path, right: Path, beside: Path, width: int) -> int:
+    """Print where two stored runs agree and differ; returns 0, 1 or 3.
+
+    beside: the folder that the figure is written into.
+    """
+    compared = compare.compare(_judged(left), _judged(right))
+    print(compare.text(compared, width))
+    try:
+        print(f"\nFigure: {_from_here(compare_figure.write(compared, beside))}")
+    except OSError as problem:  # a run that was put away for reading only
+        print(f"\nFigure: not written: {problem}")
+    print(compare.last_words(compared, width))
+    return compared.exit_code
+
+
+def _judged(place: Path) -> compare.Run:
+    """A run as today's judge sees it."""
+    there = [failures.load(name) for name in failures.names() if (place / name).is_dir()]
+    verdicts, missing = runner.judge_all(there, place)
+    name = "recorded" if place == store.RECORDED else place.name
+    return compare.Run(name, tuple(verdicts), missing)
+
+
+def _from_here(path: Path) -> Path:
+    """A path as one would type it here."""
+    here = path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
