@@ -86,5 +86,9 @@ readme: env ## write README's generated parts anew
 verify: env ## are the generated parts as they would be generated now
 	$(BIN)/python -m lab.committed verify
 
+.PHONY: lint-workflows
+lint-workflows: ## lint .github/workflows (needs Go)
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 $(wildcard .github/workflows/*.yml)
+
 clean: ## remove the environment and the runs; the cache of binaries stays
 	rm -rf $(VENV) runs
