@@ -3,6 +3,7 @@
 #   FAILURE=tcp_mtls      only this failure (several: a,b)
 #   CLUSTER=embedded      or kind, or recorded; embedded,kind compares the two
 #   PARAMS='mtls=DISABLE' a failure's parameters
+#   NODES=3               of CLUSTER=kind: a control plane, and callers apart from whom they call
 #   KEEP=1                leave cluster and namespaces
 
 SHELL := /bin/bash
@@ -13,6 +14,8 @@ FAILURE ?=
 CLUSTER ?= auto
 PARAMS ?=
 KEEP ?=
+NODES ?= $(LAB_NODES)
+export LAB_NODES := $(NODES)
 space := $(subst ,, )
 comma := ,
 # Docker and mmdebstrap: only for kind, and only then looked for.
@@ -23,7 +26,7 @@ STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | 
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
-	@echo "  with FAILURE= CLUSTER= PARAMS= KEEP=1; see the Makefile's head"
+	@echo "  with FAILURE= CLUSTER= NODES= PARAMS= KEEP=1; see the Makefile's head"
 
 reproduce: preview env ## reproduce every failure on a real mesh, and show the verdicts
 	@$(NEEDS_OF_KIND)

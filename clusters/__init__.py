@@ -15,7 +15,8 @@ def open_cluster(kind: str = "auto", name: str | None = None) -> OwnCluster:
     """The cluster of this kind and name, running or not.
 
     kind: `auto` is LAB_CLUSTER, else `embedded`. name: else LAB_CLUSTER_NAME, else the
-    standing one. Raises BadArguments for a kind that the lab does not have.
+    standing one. LAB_NODES: how many nodes it is to have. Raises BadArguments for a kind or a
+    number of nodes that the lab does not have.
     """
     from lab.errors import BadArguments
 
@@ -23,10 +24,15 @@ def open_cluster(kind: str = "auto", name: str | None = None) -> OwnCluster:
     if wanted not in KINDS:
         raise BadArguments(f"no cluster {wanted!r}; there is: {', '.join(KINDS)}")
     wanted_name = name or os.environ.get("LAB_CLUSTER_NAME") or "lab"
+    nodes = os.environ.get("LAB_NODES") or "0"
+    if not nodes.isdecimal():
+        raise BadArguments(f"NODES={nodes} is not a number of nodes")
     if wanted == "kind":
         from clusters.kind.cluster import Kind
 
-        return Kind(wanted_name)
+        return Kind(wanted_name, nodes=int(nodes))
+    if int(nodes) > 1:
+        raise BadArguments("the embedded cluster has one node", hint=f"CLUSTER=kind NODES={nodes}")
     from clusters.embedded.cluster import Embedded
 
     return Embedded(wanted_name)

@@ -36,6 +36,7 @@ class PodRef:
     ip: str
     containers: tuple[str, ...]
     """Application containers first; `istio-proxy` last where there is a sidecar."""
+    node: str = ""
 
     @property
     def has_sidecar(self) -> bool:
@@ -101,7 +102,10 @@ class Cluster(Protocol):
         """A file whose lock guards changes of the whole mesh."""
 
     def offers(self) -> frozenset[str]:
-        """Abilities a failure may need: `sidecar`, `capture`, `mesh-scope`."""
+        """Abilities a failure may need: `sidecar`, `capture`, `mesh-scope`.
+
+        `several-nodes`: callers and those they call are kept on different ones.
+        """
 
     def status(self) -> Status:
         """Is it running, since when, with what."""
@@ -145,6 +149,9 @@ class OwnCluster(Cluster, Protocol):
 
     def running(self) -> bool:
         """Whether it is up and answers."""
+
+    def fits(self) -> bool:
+        """Whether what is up is what was asked for: as many nodes."""
 
     def up(self, progress: Progress, *, owned: bool = False) -> None:
         """Bring it up, or find it up. owned: it ends with the calling process."""

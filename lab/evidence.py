@@ -39,6 +39,8 @@ class PodRecord:
     rejected: int = -1
     """Configuration updates that this proxy refused; -1: not known."""
     unknown_fields: int = -1
+    node: str = ""
+    """Empty in evidence from before it was recorded."""
 
 
 @dataclass(frozen=True)

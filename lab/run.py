@@ -79,6 +79,9 @@ class LiveRun:
         live = world.deploy(self._cluster, declared, self.run_id, self.failure.name)
         self._worlds[name] = live
         world.wait_ready(self._cluster, live)
+        if "several-nodes" in self._cluster.offers():
+            made = (call for call in self.failure.all_calls.values() if call.world == name)
+            self._problems += world.together(live, made)
         problem = world.wait_active(self._cluster, live)
         if problem:
             self._problems.append(problem)

@@ -54,6 +54,8 @@ def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) 
     words += [f"FAILURE={','.join(names)}"] if names else []
     words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
     words += [f"CLUSTER={kind}"] if cluster != "auto" else []
+    nodes = os.environ.get("LAB_NODES")
+    words += [f"NODES={nodes}"] if nodes else []
     return Plan(wanted, given, kind, keep, " ".join(words))
 
 
@@ -118,7 +120,7 @@ def _cluster(wanted: Plan, say: _Log) -> Iterator[OwnCluster | None]:
     from clusters import open_cluster
 
     standing = open_cluster(wanted.cluster)
-    if standing.running():
+    if standing.running() and standing.fits():
         say(f"using the cluster that is up ({standing.name})")
         os.environ["LAB_CLUSTER_NAME"] = standing.name
         yield standing
@@ -138,7 +140,7 @@ def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log
     os.environ["LAB_RUN"] = str(folder)
     processes = {f.name: _start(f.name, folder, wanted.values) for f in wanted.failures}
     try:
-        if cluster and not cluster.running():
+        if cluster and not (cluster.running() and cluster.fits()):
             cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
         _follow(processes, folder, say)
     finally:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lab.display import Picture, Table, Text
 from lab.errors import BadArguments
-from lab.evidence import CallRecord, Evidence
+from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import STEPS, Failure, fill
 from lab.observe import FINAL_HOP, Case, Observation
 from lab.planes import Seen, agreement
@@ -69,7 +69,7 @@ class Story:
         first = said(evidence) if self._source.source == "recorded" else self._live(evidence)
         worlds = [
             f"  {world.namespace}: PeerAuthentication {world.mtls or 'none'}, "
-            f"DestinationRule {world.rule or 'none'}"
+            f"DestinationRule {world.rule or 'none'}{_on_nodes(world)}"
             for declared in self._source.failure.worlds
             if (world := evidence.worlds.get(declared.name))
         ]
@@ -315,6 +315,16 @@ class Story:
     @property
     def _case(self) -> Case:
         return Case(self._source.failure, self._source.evidence, self._source.folder)
+
+
+def _on_nodes(world: WorldRecord) -> str:
+    """Which pods are on which node, where they are on several."""
+    nodes: dict[str, list[str]] = {}
+    for name, pod in world.pods.items():
+        nodes.setdefault(pod.node, []).append(name)
+    if len(nodes) < 2:
+        return ""
+    return "".join(f"\n    {', '.join(names)} on node {node}" for node, names in nodes.items())
 
 
 def _folded(line: str, width: int = 100) -> list[str]:

@@ -52,6 +52,8 @@ class Proof:
     planes: tuple[PlaneSaid, ...]
     agreement: str
     """How many sources agree with the wire, and which do not."""
+    nodes: tuple[str, ...]
+    """Of the caller and of whom it called; empty where that was not recorded."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,15 @@ def proof(case: Case, name: str) -> Proof | None:
         seen.wire.why,
         tuple(_where(seen)),
         agreement(seen.planes),
+        _nodes(case, seen),
     )
+
+
+def _nodes(case: Case, seen: Observation) -> tuple[str, ...]:
+    pods = case.evidence.worlds[seen.record.world].pods
+    between = (seen.call.source, seen.call.to)
+    found = tuple(pods[name].node for name in between if name in pods)
+    return found if len(found) == 2 and all(found) else ()
 
 
 def _where(seen: Observation) -> list[PlaneSaid]:

@@ -73,6 +73,8 @@ def _decided(proof: Proof | None, folder: Path) -> list[str]:
     if proof is None:
         return []
     told = [f"  seen on: $ {proof.typed}", f"    it was {proof.outcome}; {proof.agreement}"]
+    if len(set(proof.nodes)) > 1:
+        told.append(f"    from node {proof.nodes[0]} to node {proof.nodes[1]}")
     for said in proof.planes:
         told.append(
             f"    {said.source} say{'' if said.source == 'packets' else 's'} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from clusters.base import Cluster, PodRef
@@ -10,7 +11,7 @@ from clusters.kube import ApiError
 from lab import proxy
 from lab.errors import CommandFailed, TimedOut
 from lab.evidence import PodRecord, ServiceRecord
-from lab.failure import Port, Service, World, fill
+from lab.failure import Call, Port, Service, World, fill
 from lab.planes import config
 from lab.wait import until
 from lab.workloads.manifests import GATEWAYS, WORKLOADS, Setting
@@ -93,6 +94,16 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 90.0) -> None
     live.services = services(cluster, live.namespace)
 
 
+def together(live: LiveWorld, calls: Iterable[Call]) -> list[str]:
+    """Callers that share a node with whom they call: a problem where there are several nodes."""
+    pairs = dict.fromkeys((call.source, call.to) for call in calls if call.source != "api")
+    return [
+        f"{source} and {to} of {live.namespace} are both on node {live.pods[source].node}"
+        for source, to in pairs
+        if live.pods[source].node == live.pods[to].node
+    ]
+
+
 def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
     """The Services of a namespace as they are now."""
     found = {}
@@ -118,7 +129,11 @@ def _reference(pod: dict[str, dict[str, object]]) -> PodRef:
     names = [n for n in containers if n not in ("istio-proxy", "istio-init")]
     names += ["istio-proxy"] if "istio-proxy" in containers else []
     return PodRef(
-        str(meta["namespace"]), str(meta["name"]), str(pod["status"]["podIP"]), tuple(names)
+        str(meta["namespace"]),
+        str(meta["name"]),
+        str(pod["status"]["podIP"]),
+        tuple(names),
+        str(spec["nodeName"]),
     )
 
 
@@ -208,7 +223,7 @@ def _outbound(live: LiveWorld, name: str, service: Service, port: Port) -> str:
 def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
     """What is recorded of a pod; of its sidecar its version, start, identity and refusals."""
     if not pod.has_sidecar:
-        return PodRecord(pod.name, pod.ip, sidecar=False)
+        return PodRecord(pod.name, pod.ip, sidecar=False, node=pod.node)
     version, started = proxy.info(cluster, pod)
     seen = proxy.stats(cluster, pod, "update_rejected|dynamic_unknown_fields")
     return PodRecord(
@@ -220,6 +235,7 @@ def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
         certificate=proxy.certificate(cluster, pod),
         rejected=sum(n for name, n in seen.items() if name.endswith("update_rejected")),
         unknown_fields=seen.get("server.dynamic_unknown_fields", -1),
+        node=pod.node,
     )
 
 

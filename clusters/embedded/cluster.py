@@ -84,6 +84,10 @@ class Embedded:
         except LabError:
             return False
 
+    def fits(self) -> bool:
+        """Always: it has one node, and no other number can be asked for."""
+        return True
+
     def status(self) -> Status:
         if not host.alive(self.state):
             died = self.state / "died"

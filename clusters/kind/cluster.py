@@ -22,6 +22,7 @@ from clusters.kind import engine as engines
 from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
 from clusters.kind.images import HUB, Built, Programs
+from clusters.kind.nodes import counted, nodes
 from clusters.kube import Kube, Obj
 from clusters.remote import Remote
 from lab import shell
@@ -42,8 +43,9 @@ class Kind:
 
     kind = "kind"
 
-    def __init__(self, name: str = STANDING, *, stack: str = "1.31") -> None:
-        self.name, self._stack_name = name, stack
+    def __init__(self, name: str = STANDING, *, stack: str = "1.31", nodes: int = 0) -> None:
+        """nodes: how many it is to have; 0: as many as it has, or one when it is made."""
+        self.name, self._stack_name, self._nodes = name, stack, nodes
         self.state = host.states() / f"kind-{name}"
 
     @property
@@ -87,7 +89,8 @@ class Kind:
         return facts
 
     def offers(self) -> frozenset[str]:
-        return frozenset({"sidecar", "capture", "mesh-scope"})
+        apart = {"several-nodes"} if self._facts()["nodes"] > 1 else set()
+        return frozenset({"sidecar", "capture", "mesh-scope", *apart})
 
     def running(self) -> bool:
         """Whether it is up and answers."""
@@ -98,9 +101,14 @@ class Kind:
         except LabError:
             return False
 
+    def fits(self) -> bool:
+        """Whether it has as many nodes as were asked for."""
+        return self._nodes in (0, self._facts()["nodes"])
+
     def status(self) -> Status:
         if self.running():
-            return Status(True, f"kind cluster {self.name!r} is up", {})
+            nodes = counted(self._facts()["nodes"])
+            return Status(True, f"kind cluster {self.name!r} is up, {nodes}", {})
         return Status(False, f"kind cluster {self.name!r} is not up")
 
     def up(self, progress: Progress, *, owned: bool = False) -> None:  # noqa: ARG002  (its docstring)
@@ -110,6 +118,7 @@ class Kind:
         """
         with self._only_one():
             if self.running():
+                self._must_fit()
                 progress("already up")
                 return
             programs = Programs.ensure(self._stack_name, progress)
@@ -126,6 +135,14 @@ class Kind:
                 raise
             (self.state / "ready").touch()
 
+    def _must_fit(self) -> None:
+        if not self.fits():
+            there, wanted = counted(self._facts()["nodes"]), counted(self._nodes)
+            raise LabError(
+                f"kind cluster {self.name!r} is up with {there}; {wanted} are asked for",
+                hint="make down CLUSTER=kind, then again",
+            )
+
     @contextlib.contextmanager
     def _only_one(self) -> Iterator[None]:
         host.states().mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -140,6 +157,7 @@ class Kind:
             "stack": dataclasses.asdict(dataclasses.replace(programs.mesh.stack, origin=origin)),
             "bin": str(programs.mesh.bin),
             "engine": dataclasses.asdict(engine),
+            "nodes": self._nodes or 1,
         }
         (self.state / "facts.json").write_text(json.dumps(facts))
         config = self.state / "kind.json"
@@ -159,7 +177,7 @@ class Kind:
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
             "networking": {"ipFamily": "ipv4"},
-            "nodes": [{"role": "control-plane", "image": image}],
+            "nodes": nodes(self._nodes or 1, image),
             "kubeadmConfigPatches": [json.dumps(kubelet)],
         }
 

@@ -36,6 +36,9 @@ B_NAMES += tuple(f"b-{name}" for name in ("tcp", "unnamed", "declared", "disable
 B_NAMES += ("b-originated",)
 """The Services by which B is asked: its certificate is for each of them."""
 GATEWAYS = frozenset({"gateway"})
+CALLERS = frozenset({"client", "stranger", "member", "a"})
+SIDE = "lab.istio-failure/side"
+"""A label of nodes, `caller` or `callee`: the other side's pods keep off. One without takes all."""
 
 
 class Setting:
@@ -53,6 +56,14 @@ def _proxy_config(**metadata: str) -> str:
     if metadata:
         config["proxyMetadata"] = metadata
     return json.dumps(config)
+
+
+def _apart(name: str) -> Obj:
+    """Callers and those they call on different nodes, on a cluster that gives its nodes a side."""
+    other = "callee" if name in CALLERS else "caller"
+    rule = {"key": SIDE, "operator": "NotIn", "values": [other]}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
 
 
 def _workload(
@@ -87,6 +98,7 @@ def _workload(
                     "spec": {
                         "serviceAccountName": name,
                         "terminationGracePeriodSeconds": 1,
+                        "affinity": _apart(name),
                         "containers": [spec],
                     },
                 },

@@ -1,0 +1,32 @@
+"""The nodes of a kind cluster: how many, of which role, and whose pods each takes."""
+
+from __future__ import annotations
+
+import json
+
+from clusters.kube import Obj
+from lab.workloads.manifests import SIDE
+
+SIDES = ("caller", "callee")
+UNTAINTED = {"kind": "InitConfiguration", "nodeRegistration": {"taints": []}}
+
+
+def nodes(count: int, image: str) -> list[Obj]:
+    """As kind's configuration lists them: one control plane, the rest workers.
+
+    Where pods can be on two nodes at all, each of these is for callers or for whom they call.
+    A single worker is too few for that, so the control plane takes pods too.
+    """
+    control: Obj = {"role": "control-plane", "image": image}
+    workers: list[Obj] = [{"role": "worker", "image": image} for _ in range(count - 1)]
+    if count == 2:
+        control["kubeadmConfigPatches"] = [json.dumps(UNTAINTED)]
+    if count > 1:
+        for position, node in enumerate([control, *workers] if count == 2 else workers):
+            node["labels"] = {SIDE: SIDES[position % 2]}
+    return [control, *workers]
+
+
+def counted(nodes: int) -> str:
+    """In words: `1 node`, `3 nodes`."""
+    return f"{nodes} node{'' if nodes == 1 else 's'}"
