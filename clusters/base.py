@@ -107,6 +107,9 @@ class Cluster(Protocol):
         `several-nodes`: callers and those they call are kept on different ones.
         """
 
+    def trouble(self) -> str:
+        """What is wrong with the cluster itself, in a sentence; empty: nothing, or none is up."""
+
     def status(self) -> Status:
         """Is it running, since when, with what."""
 
@@ -152,6 +155,9 @@ class OwnCluster(Cluster, Protocol):
 
     def fits(self) -> bool:
         """Whether what is up is what was asked for: as many nodes."""
+
+    def sweep(self) -> None:
+        """End what was to end with a process that is dead now; nothing else of anybody's."""
 
     def up(self, progress: Progress, *, owned: bool = False) -> None:
         """Bring it up, or find it up. owned: it ends with the calling process."""

@@ -137,6 +137,8 @@ class Evidence:
     """What went wrong while recording; each makes what depends on it inconclusive."""
     untried: dict[str, str] = field(default_factory=dict)
     """Remedy -> why it could not be tried as it must be."""
+    trouble: str = ""
+    """What was wrong with the cluster itself: nothing may be concluded, and this says why."""
     schema: int = SCHEMA
 
     def call(self, name: str) -> CallRecord | None:

@@ -115,15 +115,22 @@ def terminal(verdicts: Sequence[Verdict], width: int, *, title: str = "") -> str
     if any(verdict.remedies for verdict in verdicts):
         parts += [remedies_table(verdicts).text(width), ""]
     parts += [line for verdict in verdicts for line in [*proofs(verdict), ""]]
+    silent: dict[str, list[str]] = {}
     for verdict in verdicts:
-        unsaid = {said.why for claim in verdict.claims for _, said in claim.answers}
-        if len(unsaid) == 1 and all(said.inconclusive for said in verdict.said):
-            parts += [f"{verdict.failure}: nothing can be said: {unsaid.pop()}", ""]
-            continue
-        for said in verdict.said:
+        if why := _unsaid(verdict):
+            silent.setdefault(why, []).append(verdict.failure)
+    parts += [f"{', '.join(names)}: nothing can be said: {why}\n" for why, names in silent.items()]
+    for verdict in verdicts:
+        for said in [] if _unsaid(verdict) else verdict.said:
             if said.inconclusive or said.agreement == "differs":
                 parts += _explain(verdict, said)
     return "\n".join(parts).rstrip()
+
+
+def _unsaid(verdict: Verdict) -> str:
+    """The one reason for which nothing at all can be said of a failure; or nothing."""
+    reasons = {said.why for claim in verdict.claims for _, said in claim.answers}
+    return reasons.pop() if len(reasons) == 1 and all(s.inconclusive for s in verdict.said) else ""
 
 
 def _explain(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:

@@ -14,13 +14,13 @@ import datetime
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import calls, evidence, store, world
 from lab.capture import Captures
-from lab.errors import LabError, TimedOut
+from lab.errors import ClusterGone, LabError, TimedOut
 from lab.evidence import CallRecord, CaptureRecord, Evidence, PodRecord, WorldRecord
 from lab.failure import Call, Failure, Phase, Remedy, Scope, Step
 from lab.lock import MeshLock
@@ -60,7 +60,8 @@ class LiveRun:
         self._problems: list[str] = []
         self._untried: dict[str, str] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
-        self._status = cluster.status()
+        self._trouble = ""
+        self._status, self._stack = cluster.status(), cluster.stack
         self._lock = MeshLock(cluster.lock)
 
     @property
@@ -240,7 +241,12 @@ class LiveRun:
         return seen[-1]
 
     def _each(self, what: str, work: Callable[[str], None], names: list[str]) -> None:
-        """Do something in several worlds at once; a world that fails is a recorded problem."""
+        """Do something in several worlds at once; a world that fails is a recorded problem.
+
+        Where the cluster itself has failed, nothing more is tried on it.
+        """
+        if self._trouble:
+            return
         self._tell(f"{what}: {', '.join(names)}")
         with ThreadPoolExecutor(max(1, len(names))) as pool:
             for name, future in [(name, pool.submit(work, name)) for name in names]:
@@ -249,23 +255,26 @@ class LiveRun:
                 except LabError as problem:
                     self._problems.append(f"{name}: {problem}")
                     self._tell(f"{name}: {problem}")
+        self._trouble = self._cluster.trouble()
+        if self._trouble:
+            self._tell(self._trouble)
 
     @property
     def evidence(self) -> Evidence:
         """What is recorded so far."""
-        stack = self._cluster.stack
         return Evidence(
             failure=self.failure.name,
             run=self.folder.parent.name,
             recorded_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             cluster=self._cluster.kind,
-            stack=dataclasses.asdict(stack),
+            stack=dataclasses.asdict(self._stack),
             parameters=self.parameters,
             started={name: float(at) for name, at in self._status.details.items()},
             worlds={name: self._world_record(live) for name, live in self._worlds.items()},
             calls=tuple(sorted(self._calls, key=lambda call: call.started)),
             problems=tuple(self._problems),
             untried=dict(self._untried),
+            trouble=self._trouble,
         )
 
     def _world_record(self, live: LiveWorld) -> WorldRecord:
@@ -293,6 +302,7 @@ class LiveRun:
         return verdict
 
     def close(self) -> None:
-        """Remove this run's namespaces."""
+        """Remove this run's namespaces; those of a cluster that is gone are gone."""
         self._lock.release()
-        world.remove(self._cluster, self.run_id)
+        with suppress(ClusterGone):
+            world.remove(self._cluster, self.run_id)

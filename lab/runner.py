@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import evidence, failures, notebook, report, store
-from lab.errors import LabError
+from lab.errors import ClusterGone, LabError
 from lab.failure import Failure
 from lab.parameters import parameters_of, with_parameters
 from lab.verdict import Verdict, judge
@@ -120,7 +120,13 @@ def _cluster(wanted: Plan, say: _Log) -> Iterator[OwnCluster | None]:
     from clusters import open_cluster
 
     standing = open_cluster(wanted.cluster)
-    if standing.running() and standing.fits():
+    standing.sweep()
+    told = standing.trouble()
+    if told:
+        say(f"the cluster that was up ({standing.name}) is of no use: {told}")
+        if wanted.keep:
+            standing.down()  # one of the same name takes its place
+    elif standing.running() and standing.fits():
         say(f"using the cluster that is up ({standing.name})")
         os.environ["LAB_CLUSTER_NAME"] = standing.name
         yield standing
@@ -195,7 +201,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _remove_namespaces(cluster: OwnCluster, folder: Path) -> None:
     from lab import world
 
-    if cluster.running():
+    with suppress(ClusterGone):
         world.remove(cluster, folder.name.lower())
 
 

@@ -174,6 +174,8 @@ def _altered(evidence: Evidence, folder: Path) -> str:
 
 def _obstacle(evidence: Evidence, controls: list[tuple[str, bool | None, str]]) -> str:
     """Why nothing may be concluded from this evidence, or nothing."""
+    if evidence.trouble:
+        return evidence.trouble
     if evidence.problems:
         return "; ".join(evidence.problems)
     for world in evidence.worlds.values():

@@ -88,10 +88,18 @@ class Embedded:
         """Always: it has one node, and no other number can be asked for."""
         return True
 
+    def trouble(self) -> str:
+        """Which of its processes ended, and with it all; or nothing."""
+        died = self.state / "died"
+        return died.read_text().strip() if died.exists() and not host.alive(self.state) else ""
+
+    def sweep(self) -> None:
+        host.sweep()
+
     def status(self) -> Status:
         if not host.alive(self.state):
-            died = self.state / "died"
-            why = f" ({died.read_text().strip()})" if died.exists() else ""
+            told = self.trouble()
+            why = f" ({told})" if told else ""
             return Status(False, f"embedded cluster {self.name!r} is not up{why}")
         try:
             answer = self._channel.ask({"op": "status"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import fcntl
 import json
@@ -10,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
 from clusters.embedded import host
 from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
+from clusters.kind import locks, trouble
 from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
 from clusters.kind.images import HUB, Built, Programs
@@ -31,6 +31,13 @@ from lab.errors import ClusterGone, LabError
 STANDING = "lab"
 PREFIX = "istio-failure-lab-"
 """Begins the name of every kind cluster of the lab's, and of no other."""
+RUNS = "run-"
+"""Begins the name of a run's own cluster, which is to end with the run."""
+LOCK = ".kind-lock"
+NETWORK = "kind-network"
+"""A file that holds the id of kind's network where the lab was the first to need it."""
+OWNER = "owner"
+"""A file whose lock is held as long as the process lives that the cluster is to end with."""
 FIREWALL = """set -e
 process=$(grep -ls "pod$1" /proc/[0-9]*/cgroup | head -n 1 | cut -d/ -f3)
 exec nsenter --target "$process" --net iptables-save
@@ -46,6 +53,7 @@ class Kind:
     def __init__(self, name: str = STANDING, *, stack: str = "1.31", nodes: int = 0) -> None:
         """nodes: how many it is to have; 0: as many as it has, or one when it is made."""
         self.name, self._stack_name, self._nodes = name, stack, nodes
+        self._owner = -1
         self.state = host.states() / f"kind-{name}"
 
     @property
@@ -88,8 +96,13 @@ class Kind:
             ) from None
         return facts
 
+    @property
+    def _count(self) -> int:
+        """How many nodes it has."""
+        return int(self._facts()["nodes"])
+
     def offers(self) -> frozenset[str]:
-        apart = {"several-nodes"} if self._facts()["nodes"] > 1 else set()
+        apart = {"several-nodes"} if self._count > 1 else set()
         return frozenset({"sidecar", "capture", "mesh-scope", *apart})
 
     def running(self) -> bool:
@@ -103,52 +116,79 @@ class Kind:
 
     def fits(self) -> bool:
         """Whether it has as many nodes as were asked for."""
-        return self._nodes in (0, self._facts()["nodes"])
+        return self._nodes in (0, self._count)
+
+    def trouble(self) -> str:
+        """A node, its disk, or istiod, where one of them fails; or nothing."""
+        if not (self.state / "ready").exists():
+            return ""
+        try:
+            nodes = trouble.of_nodes(self._engine, PREFIX + self.name, self._count)
+            return nodes or trouble.of_istiod(self.kube)
+        except ClusterGone as gone:
+            return str(gone)
 
     def status(self) -> Status:
+        told = self.trouble()
+        if told:
+            return Status(False, f"kind cluster {self.name!r} is of no use: {told}")
         if self.running():
-            nodes = counted(self._facts()["nodes"])
-            return Status(True, f"kind cluster {self.name!r} is up, {nodes}", {})
+            return Status(True, f"kind cluster {self.name!r} is up, {counted(self._count)}")
         return Status(False, f"kind cluster {self.name!r} is not up")
 
-    def up(self, progress: Progress, *, owned: bool = False) -> None:  # noqa: ARG002  (its docstring)
-        """Bring it up, or find it up.
+    def up(self, progress: Progress, *, owned: bool = False) -> None:
+        """Bring it up, or find it up; one that is of no use any more is made anew.
 
-        owned changes nothing: containers outlive the caller, which has to call `down`.
+        owned: where the calling process ends without `down`, the next command of the lab ends it.
         """
-        with self._only_one():
-            if self.running():
-                self._must_fit()
-                progress("already up")
+        with locks.held(self._lock_file):
+            if self._found(progress):
                 return
             programs = Programs.ensure(self._stack_name, progress)
-            engine = engines.obtain(progress)
-            image = Built(programs, progress).ensure(engine)
-            self._end(engine)
-            self.state.mkdir(mode=0o700)
             try:
-                self._create(programs, engine, image, progress)
-                self._install(programs, progress)
+                with engines.lease():
+                    engine = engines.obtain(progress)
+                    image = Built(programs, progress).ensure(engine)
+                    self._make(programs, engine, image, owned, progress)
             except BaseException:
-                self._end(engine)
                 engines.stop()
                 raise
-            (self.state / "ready").touch()
 
-    def _must_fit(self) -> None:
+    @property
+    def _lock_file(self) -> Path:
+        return self.state.with_name(f"{self.state.name}{LOCK}")
+
+    def _found(self, progress: Progress) -> bool:
+        told = self.trouble()
+        if told:
+            progress(f"{told}; a new cluster is made")
+        if told or not self.running():
+            return False
         if not self.fits():
-            there, wanted = counted(self._facts()["nodes"]), counted(self._nodes)
+            there, wanted = counted(self._count), counted(self._nodes)
             raise LabError(
                 f"kind cluster {self.name!r} is up with {there}; {wanted} are asked for",
                 hint="make down CLUSTER=kind, then again",
             )
+        progress("already up")
+        return True
 
-    @contextlib.contextmanager
-    def _only_one(self) -> Iterator[None]:
-        host.states().mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.state.with_name(f"{self.state.name}.kind-lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _make(
+        self, programs: Programs, engine: Engine, image: str, owned: bool, progress: Progress
+    ) -> None:
+        self._end(engine)
+        self.sweep()
+        self.state.mkdir(mode=0o700)
+        try:
+            if owned:
+                self._owner = os.open(self.state / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+                fcntl.flock(self._owner, fcntl.LOCK_EX)
+            self._create(programs, engine, image, progress)
+            self._install(programs, progress)
+        except BaseException:
+            self._end(engine)
+            raise
+        (self.state / "ready").touch()
 
     def _create(self, programs: Programs, engine: Engine, image: str, progress: Progress) -> None:
         progress("kind cluster")
@@ -164,7 +204,12 @@ class Kind:
         config.write_text(json.dumps(self._definition(image)))
         argv = [str(programs.bin("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
         argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=120s"]
-        shell.run(argv, cwd=self.state, env=engine.environment)
+        before = _network(engine)
+        try:
+            shell.run(argv, cwd=self.state, env=engine.environment)
+        finally:
+            if not before:
+                (host.states() / NETWORK).write_text(_network(engine))
         self.kubeconfig.chmod(0o600)
 
     def _definition(self, image: str) -> Obj:
@@ -208,13 +253,33 @@ class Kind:
 
     def down(self) -> None:
         """End it and everything it made: its containers, its network, its engine if it is ours."""
-        with self._only_one():
+        with locks.held(self._lock_file), engines.lease():
             engine = engines.find()
             if engine:
                 self._end(engine)
-                engines.stop()
-            else:
-                shutil.rmtree(self.state, ignore_errors=True)
+            shutil.rmtree(self.state, ignore_errors=True)
+            self._lock_file.unlink()
+        self.sweep()
+        engines.stop()
+
+    def sweep(self) -> None:
+        """End clusters of runs that were killed, and them only; remove locks of none."""
+        for lock in host.states().glob(f"kind-*{LOCK}"):
+            with locks.tried(lock) as alone:
+                if alone and not lock.with_suffix("").exists():
+                    lock.unlink()
+                elif alone:
+                    Kind(lock.stem.removeprefix("kind-"))._end_if_dead(lock)
+
+    def _end_if_dead(self, lock: Path) -> None:
+        owner = self.state / OWNER
+        if not self.name.startswith(RUNS) or not owner.exists():
+            return
+        with locks.tried(owner) as ended:
+            engine = engines.find()
+            if ended and engine:
+                self._end(engine)
+                lock.unlink()
 
     def _end(self, engine: Engine) -> None:
         """Containers and folder; the network too, when no kind cluster is left on it."""
@@ -223,9 +288,19 @@ class Kind:
         if nodes:
             engine.docker("rm", "--force", "--volumes", *nodes)
         shutil.rmtree(self.state, ignore_errors=True)
+        if self._owner >= 0:
+            os.close(self._owner)
+            self._owner = -1
+        self._end_network(engine)
+
+    def _end_network(self, engine: Engine) -> None:
+        """Kind makes one network for all clusters; where it did so for us, the last one ends it."""
+        ours = host.states() / NETWORK
+        made = engine.own or (ours.exists() and ours.read_text() == _network(engine))
         others = engine.docker("ps", "--all", "--quiet", "--filter=label=io.x-k8s.kind.cluster")
-        if engine.own and not others.strip():
+        if made and not others.strip():
             engine.run("network", "rm", "kind")
+            ours.unlink(missing_ok=True)
 
     def exec(
         self,
@@ -262,3 +337,8 @@ class Kind:
     def logs(self, pod: PodRef, container: str) -> str:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
         return self.kube.text(path, {"container": container})
+
+
+def _network(engine: Engine) -> str:
+    """The id of kind's network, or nothing."""
+    return engine.run("network", "inspect", "--format={{.Id}}", "kind").stdout.decode().strip()

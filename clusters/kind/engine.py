@@ -15,12 +15,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from clusters.base import Progress
+from clusters.kind import locks
 from clusters.stacks import cache
 from lab.errors import CommandFailed, LabError, NeedsUnmet
 from lab.wait import until
@@ -96,7 +96,7 @@ def find() -> Engine | None:
 
 def obtain(progress: Progress) -> Engine:
     """An engine, started now where none runs. Raises NeedsUnmet where that cannot be."""
-    with _only_one():
+    with _lock("lock"):
         found = find()
         if found:
             return found
@@ -109,16 +109,14 @@ def obtain(progress: Progress) -> Engine:
         return _start()
 
 
-@contextlib.contextmanager
-def _only_one() -> Iterator[None]:
-    """Where we may start one at all, one process does so at a time."""
-    if os.getuid():
-        yield
-        return
-    RUN.mkdir(mode=0o700, exist_ok=True)
-    with (RUN / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def lease() -> contextlib.AbstractContextManager[None]:
+    """Until it is left, nobody's `stop` ends the lab's own engine, containers in it or not."""
+    return _lock("lease", fcntl.LOCK_SH)
+
+
+def _lock(name: str, kind: int = fcntl.LOCK_EX) -> contextlib.AbstractContextManager[None]:
+    """A lock between those who may start an engine at all."""
+    return contextlib.nullcontext() if os.getuid() else locks.held(RUN / name, kind)
 
 
 def _start() -> Engine:
@@ -168,20 +166,30 @@ def _runtime() -> list[str]:
 
 
 def stop() -> None:
-    """End the lab's own engine, where one runs and no container is left in it."""
-    if os.getuid() or not (RUN / "dockerd.pid").exists():
+    """End the lab's own engine, where one runs, nobody has a lease and no container is in it."""
+    if os.getuid() or not RUN.exists():
         return
-    with _only_one():
+    with _lock("lock"), locks.tried(RUN / "lease") as unused:
+        if not unused:
+            return
         engine = Engine(f"unix://{RUN}/docker.sock", own=True)
         if engine.succeeds("version") and engine.docker("ps", "--all", "--quiet").strip():
             return
-        try:
-            pid = int((RUN / "dockerd.pid").read_text())
+        pid = _pid()
+        if pid:
             os.kill(pid, signal.SIGTERM)
-        except (OSError, ValueError):
-            return
-        until(lambda: _ended(pid), "the Docker engine to end", timeout=30)
-    shutil.rmtree(RUN, ignore_errors=True)
+            until(lambda: _ended(pid), "the Docker engine to end", timeout=30)
+        shutil.rmtree(RUN, ignore_errors=True)
+
+
+def _pid() -> int:
+    """The process of the lab's own engine; 0 where there is none, or its number is another's."""
+    try:
+        pid = int((RUN / "dockerd.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return 0
+    return pid if f"--pidfile={RUN}/dockerd.pid".encode() in command else 0
 
 
 def _ended(pid: int) -> bool:
