@@ -11,8 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from lab import doctor_kind
+from lab.doctor_kind import Finding
 
 SYSTEM_PATH = os.pathsep.join(
     [os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
@@ -44,16 +46,6 @@ bwrap --die-with-parent --unshare-pid --ro-bind / / --proc /proc --dev /dev -- \
 """
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor's answer."""
-
-    what: str
-    good: bool
-    told: str
-    package: str = ""
-
-
 def examine(for_tests: bool = False, cluster: str = "embedded") -> list[Finding]:
     """Everything the embedded cluster needs, for `kind` more, and whether it is here."""
     programs = dict(PROGRAMS)
@@ -61,11 +53,13 @@ def examine(for_tests: bool = False, cluster: str = "embedded") -> list[Finding]
         programs.update(WITHOUT_ROOT)
     if for_tests:
         programs.update(FOR_TESTS)
-    if cluster == "kind":
+    if cluster == "kind" or (for_tests and not os.getuid()):
         programs.update(FOR_KIND)
     found = [_system(), _python(), *(_program(*entry) for entry in programs.items())]
     if all(finding.good for finding in found):
         found.append(_namespaces())
+    if cluster == "kind":
+        found += doctor_kind.examine()
     return [*found, _memory(), _binaries()]
 
 

@@ -6,8 +6,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
+from listing import listing, outside
 
 from clusters.embedded.cluster import Embedded
+from clusters.kind import engine as engines
+from clusters.kind.cluster import Kind
 from lab.wait import until
 
 _NUMBERS = itertools.count()
@@ -22,6 +25,30 @@ def cluster() -> Iterator[Embedded]:
         yield made
     finally:
         made.down()
+
+
+@pytest.fixture(scope="session")
+def host_before_kind() -> dict[str, list[str]]:
+    """The host before the session's kind cluster was made."""
+    return {**listing(), **outside()}
+
+
+@pytest.fixture(scope="session")
+def _kind(host_before_kind: dict[str, list[str]]) -> Iterator[Kind]:
+    if os.getuid() and engines.find() is None:
+        pytest.skip("no Docker engine answers, and only root can start one")
+    made = Kind(f"test-{os.getpid()}", nodes=2)
+    try:
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture
+def kind_cluster(_kind: Kind) -> Kind:
+    """One kind cluster of two nodes for all tests; a test that ends it leaves that to the next."""
+    _kind.up(lambda _step: None)
+    return _kind
 
 
 class Kubectl:

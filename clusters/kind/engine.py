@@ -155,14 +155,19 @@ def _no_settings() -> Path:
 
 def _runtime() -> list[str]:
     """Where this host's root lacks a capability that a privileged container asks for (traps)."""
-    status = Path("/proc/self/status").read_text()
-    bound = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd"))
-    if int(bound, 16) >> SYS_RESOURCE & 1:
+    if not lacks_sys_resource():
         return []
     wrapper = RUN / "runtime"
     wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {RUNTIME} "$@"\n')
     wrapper.chmod(0o700)
     return [f"--add-runtime=lab={wrapper}", "--default-runtime=lab"]
+
+
+def lacks_sys_resource() -> bool:
+    """Whether nobody here can have CAP_SYS_RESOURCE: it is not in the bounding set."""
+    status = Path("/proc/self/status").read_text()
+    bound = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd"))
+    return not int(bound, 16) >> SYS_RESOURCE & 1
 
 
 def stop() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from listing import listing
 
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
@@ -22,30 +23,6 @@ from lab.errors import ClusterGone, LabError
 from lab.wait import until
 
 pytestmark = pytest.mark.cluster
-
-
-def listing() -> dict[str, object]:
-    """Network, firewall, mounts and namespaces of the host, and no counters that move."""
-    moving = re.compile(r"\[\d+:\d+\]|(valid|preferred)_lft \S+|expires \S+")
-
-    def run(*argv: str) -> list[str]:
-        path = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
-        said = subprocess.run(argv, capture_output=True, text=True, env=path, check=True).stdout
-        return [moving.sub("", line) for line in said.splitlines() if not line.startswith("#")]
-
-    return {
-        "links": run("ip", "-o", "link"),
-        "addresses": run("ip", "-o", "address"),
-        "routes": [*run("ip", "route", "show", "table", "all"), *run("ip", "rule")],
-        "IPv6 routes": [
-            *run("ip", "-6", "route", "show", "table", "all"),
-            *run("ip", "-6", "rule"),
-        ],
-        "named namespaces": run("ip", "netns", "list"),
-        "firewall": run("iptables-save"),
-        "IPv6 firewall": run("ip6tables-save"),
-        "mounts": Path("/proc/self/mountinfo").read_text().splitlines(),
-    }
 
 
 def processes(cluster: Embedded) -> list[str]:

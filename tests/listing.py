@@ -1,0 +1,44 @@
+"""What can be seen of the host: before a cluster and after it, it is the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from clusters.kind import engine as engines
+
+
+def listing() -> dict[str, list[str]]:
+    """Network, firewall, mounts and namespaces of the host, and no counters that move."""
+    moving = re.compile(r"\[\d+:\d+\]|(valid|preferred)_lft \S+|expires \S+")
+
+    def run(*argv: str) -> list[str]:
+        path = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+        said = subprocess.run(argv, capture_output=True, text=True, env=path, check=True).stdout
+        return [moving.sub("", line) for line in said.splitlines() if not line.startswith("#")]
+
+    return {
+        "links": run("ip", "-o", "link"),
+        "addresses": run("ip", "-o", "address"),
+        "routes": [*run("ip", "route", "show", "table", "all"), *run("ip", "rule")],
+        "IPv6 routes": [
+            *run("ip", "-6", "route", "show", "table", "all"),
+            *run("ip", "-6", "rule"),
+        ],
+        "named namespaces": run("ip", "netns", "list"),
+        "firewall": run("iptables-save"),
+        "IPv6 firewall": run("ip6tables-save"),
+        "mounts": Path("/proc/self/mountinfo").read_text().splitlines(),
+    }
+
+
+def outside() -> dict[str, list[str]]:
+    """The user's own kubeconfig, and which engine runs."""
+    own = Path("~/.kube/config").expanduser()
+    engine = engines.find()
+    return {
+        "kubeconfig": [own.read_text() if own.exists() else "none"],
+        "engine": [engine.host or "the user's" if engine else "none"],
+    }
