@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import kind
+
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
 from lab import store
@@ -38,6 +40,8 @@ WHAT = {
     "memory": ("control plane and four sidecars, PSS", "1.3 GB"),
     "cold": ("empty caches to the table", "18 min"),
     "test": ("`make test`, cached", "8 min"),
+    "kind_1": ("kind: nothing, images built, to the pods of all four failures, one node", "60 s"),
+    "kind_3": ("the same on three nodes", "100 s"),
     "mtls_cost": ("a request with no TLS, mTLS, the service's own TLS, and that inside mTLS", ""),
 }
 
@@ -159,6 +163,16 @@ def mtls_cost() -> dict[str, object]:
     return {"milliseconds": {way: round(statistics.median(ms), 2) for way, ms in found.items()}}
 
 
+def kind_1() -> dict[str, object]:
+    """Seconds until a kind cluster of one node, Istio and every failure's pods are ready."""
+    return kind.ready(1)
+
+
+def kind_3() -> dict[str, object]:
+    """The same on three nodes."""
+    return kind.ready(3)
+
+
 def _timed(argv: list[str]) -> float:
     began = time.monotonic()
     done = subprocess.run(argv, cwd=store.ROOT, stdout=subprocess.DEVNULL)
@@ -211,7 +225,9 @@ def main(argv: list[str]) -> int:
     if argv[:1] == ["time"]:
         measured = {argv[1]: {"seconds": [_timed(argv[argv.index("--") + 1 :])]}}
     else:
-        known = {f.__name__: f for f in (first_mtls, memory, judge, reproduce, mtls_cost)}
+        known = {
+            f.__name__: f for f in (first_mtls, memory, judge, reproduce, kind_1, kind_3, mtls_cost)
+        }
         measured = {name: known[name]() for name in argv or known}
     for name, found in measured.items():
         results[name] = {**found, "machine": machine(), "date": time.strftime("%Y-%m-%d")}

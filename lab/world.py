@@ -72,7 +72,7 @@ def _namespace(cluster: Cluster, names: list[str], run: str) -> str:
     raise AssertionError("unreachable")
 
 
-def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 90.0) -> None:
+def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> None:
     """Until every workload has one ready pod. Raises TimedOut with what the pods say."""
     path = f"/api/v1/namespaces/{live.namespace}/pods"
     wanted = set(live.world.workloads)

@@ -105,10 +105,6 @@ def test_whoever_waits_while_the_engine_is_ended_starts_one_in_a_new_folder(
 
 
 def _waits(pid: int) -> bool:
-    return "flock" in Path(f"/proc/{pid}/wchan").read_text() or _blocked(pid)
-
-
-def _blocked(pid: int) -> bool:
     """/proc/locks names who waits for a lock with an arrow."""
     lines = Path("/proc/locks").read_text().splitlines()
     return any("->" in line and f" {pid} " in line for line in lines)
