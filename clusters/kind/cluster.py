@@ -54,6 +54,7 @@ class Kind:
         """nodes: how many it is to have; 0: as many as it has, or one when it is made."""
         self.name, self._stack_name, self._nodes = name, stack, nodes
         self._owner = -1
+        self._stand_in: subprocess.Popen[bytes] | None = None
         self.state = host.states() / f"kind-{name}"
 
     @property
@@ -242,7 +243,7 @@ class Kind:
         argv += [f"--kubeconfig={self.kubeconfig}", "--readiness-timeout=120s"]
         shell.run(argv, cwd=self.state, env={**os.environ, "HOME": str(self.state)})
         with (self.state / "alpn.log").open("wb") as log:
-            subprocess.Popen(
+            self._stand_in = subprocess.Popen(
                 [sys.executable, "-m", "clusters.kind.alpn", str(self.kubeconfig)],
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL,
@@ -291,6 +292,9 @@ class Kind:
         if self._owner >= 0:
             os.close(self._owner)
             self._owner = -1
+        if self._stand_in:
+            self._stand_in.wait(10)  # it ends with the folder
+            self._stand_in = None
         self._end_network(engine)
 
     def _end_network(self, engine: Engine) -> None:

@@ -32,6 +32,10 @@ SYS_RESOURCE = 24
 """CAP_SYS_RESOURCE, linux/capability.h."""
 
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""What this process started: a Popen that is dropped while its process runs is an error."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """A running engine, and how it is reached."""
@@ -130,6 +134,7 @@ def _start() -> Engine:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    _STARTED.append(process)
     engine = Engine(f"unix://{RUN}/docker.sock", own=True)
     try:
         until(
@@ -199,6 +204,6 @@ def _pid() -> int:
 
 def _ended(pid: int) -> bool:
     """Whether it has ended; one that this very process started is reaped."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+    for process in _STARTED:
+        process.poll()
     return not Path(f"/proc/{pid}").exists()
