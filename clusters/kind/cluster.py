@@ -289,6 +289,8 @@ class Kind:
         if nodes:
             engine.docker("rm", "--force", "--volumes", *nodes)
         shutil.rmtree(self.state, ignore_errors=True)
+        for known in ("kube", "_remote", "_engine"):  # of the one that is ended
+            self.__dict__.pop(known, None)
         if self._owner >= 0:
             os.close(self._owner)
             self._owner = -1

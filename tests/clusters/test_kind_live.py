@@ -17,7 +17,7 @@ from clusters.kind.cluster import PREFIX, Kind
 from lab import store
 from lab.wait import until
 
-pytestmark = [pytest.mark.kind, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
 FAILURE = "grpc_h2c"
 Run = Callable[..., tuple[int, str, Path]]
 
@@ -53,6 +53,11 @@ def on_node(cluster: Kind, script: str, role: str = "control-plane") -> str:
     return cluster._engine.docker("exec", f"{PREFIX}{cluster.name}-{role}", "sh", "-c", script)
 
 
+def fill(cluster: Kind) -> None:
+    on_node(cluster, "head -c 64m /dev/zero > /var/log/full || true", "worker")
+    assert on_node(cluster, "df --output=avail /var/log", "worker").split()[1] == "0"
+
+
 def inconclusive(came: tuple[int, str, Path], why: str) -> dict:
     """One message, the code for it, and what was recorded until then; returns the evidence."""
     code, said, folder = came
@@ -60,7 +65,7 @@ def inconclusive(came: tuple[int, str, Path], why: str) -> dict:
     assert "Traceback" not in said
     told = [line for line in said.splitlines() if "nothing can be said" in line]
     assert len(told) == 1, said
-    assert told[0].startswith(f"{FAILURE}: nothing can be said: {why}"), told
+    assert told[0].startswith(f"{FAILURE}: nothing can be said: {why}"), said
     assert "Exit code 3" in said
     recorded: dict = json.loads((folder / "evidence.json").read_text())
     assert recorded["trouble"].startswith(why)
@@ -77,8 +82,7 @@ def test_a_full_disk_on_a_node_is_one_message_and_what_was_recorded_is_kept(
     on_node(kind_cluster, "mount -t tmpfs -o size=64m tmpfs /var/log && mkdir /var/log/pods")
     on_node(kind_cluster, "mount -t tmpfs -o size=64m tmpfs /var/log", "worker")
     try:
-        fill = "head -c 64m /dev/zero > /var/log/full || true"
-        came = lab_run(lambda: on_node(kind_cluster, fill, "worker"))
+        came = lab_run(lambda: fill(kind_cluster))
         node = f"{PREFIX}{kind_cluster.name}-worker"
         recorded = inconclusive(came, f"the disk of node {node} is full: ")
         assert [call["outcome"] for call in recorded["calls"] if not call["lost"]]
