@@ -13,7 +13,7 @@ from lab.draw import picture
 from lab.observe import Case
 from lab.parameters import with_parameters
 from lab.tell import recorded_run, story, table
-from lab.verdict import Verdict
+from lab.verdict import Verdict, judge
 
 NAMES = failures.names()
 
@@ -43,6 +43,17 @@ def test_a_row_is_never_cut_however_narrow() -> None:
     whole = Table("", ("a", "b"), (("x" * 30, "y z " * 20),)).text(24)
     assert "".join(whole.split()).count("x") == 30
     assert whole.count("y") == 20
+
+
+def test_a_cluster_that_failed_is_told_once_for_all_failures_and_nothing_is_concluded() -> None:
+    runs = [recorded_run(name) for name in NAMES]
+    broken = [
+        judge(r.failure, dataclasses.replace(r.evidence, trouble="a node died"), r.folder)
+        for r in runs
+    ]
+    assert {verdict.exit_code for verdict in broken} == {3}
+    told = [line for line in report.terminal(broken, 100).splitlines() if "a node died" in line]
+    assert told == [f"{', '.join(NAMES)}: nothing can be said: a node died"]
 
 
 def differing(verdict: Verdict) -> Verdict:
