@@ -39,6 +39,8 @@ class PodRecord:
     rejected: int = -1
     """Configuration updates that this proxy refused; -1: not known."""
     unknown_fields: int = -1
+    flavour: str = ""
+    """`stock` or `istio`, as `clusters.base.Stack` has it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ class WorldRecord:
     captures: tuple[CaptureRecord, ...]
     secrets: tuple[str, ...] = ()
     """Names of Secrets in the namespace: certificates that somebody would have to manage."""
+
+    uncaptured: dict[str, str] = field(default_factory=dict)
+    """Pod -> in whose words its packets may not be recorded; the wire is unknown there."""
 
     def capture(self, pod: str, interface: str, act: str) -> CaptureRecord | None:
         wanted = (pod, interface, act)
@@ -135,6 +140,10 @@ class Evidence:
     """What went wrong while recording; each makes what depends on it inconclusive."""
     untried: dict[str, str] = field(default_factory=dict)
     """Remedy -> why it could not be tried as it must be."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Remedy -> why it is not for this kind of cluster."""
+    mesh: dict[str, Any] = field(default_factory=dict)
+    """The mesh's settings before anything was deployed (clusters/mesh.py); empty: not recorded."""
     schema: int = SCHEMA
 
     def call(self, name: str) -> CallRecord | None:

@@ -138,7 +138,9 @@ class Case:
         """By the network-side port where it is known; else by when the call was made."""
         captures = [self._capture(world, pod, "eth0", record.act) for pod in (call.source, call.to)]
         if captures[0] is None or captures[1] is None:
-            return Seen("wire", wire.SOURCE, "unknown", "a pod's eth0 was not captured")
+            refused = (world.uncaptured.get(pod) for pod in (call.source, call.to))
+            why = next(filter(None, refused), "a pod's eth0 was not captured")
+            return Seen("wire", wire.SOURCE, "unknown", why)
         asked = self._asked(call, record, world)
         targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
         window = (record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK)

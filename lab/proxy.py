@@ -20,11 +20,17 @@ def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
     return done.stdout.decode()
 
 
-def info(cluster: Cluster, pod: PodRef) -> tuple[str, float]:
-    """Envoy's version and when it started (Unix seconds, from its own uptime)."""
+def info(cluster: Cluster, pod: PodRef) -> tuple[str, float, str]:
+    """Envoy's version, when it started (Unix seconds, from its own uptime), and its flavour.
+
+    The flavour is `istio` where filters of Istio's own are built in, else `stock`.
+    """
     told = json.loads(ask(cluster, pod, "server_info"))
     uptime = float(str(told["uptime_current_epoch"]).rstrip("s"))
-    return str(told["version"]).split("/")[1], time.time() - uptime
+    extensions = (str(one.get("name")) for one in told.get("node", {}).get("extensions", []))
+    own = any(name.startswith("istio.") for name in extensions)
+    version = str(told["version"]).split("/")[1]
+    return version, time.time() - uptime, "istio" if own else "stock"
 
 
 def stats(cluster: Cluster, pod: PodRef, pattern: str) -> dict[str, int]:

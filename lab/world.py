@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clusters.base import Cluster, PodRef
+from clusters.base import RUN_LABEL, Cluster, PodRef
 from clusters.kube import ApiError
 from lab import proxy
 from lab.errors import CommandFailed, TimedOut
@@ -15,7 +16,6 @@ from lab.planes import config
 from lab.wait import until
 from lab.workloads.manifests import GATEWAYS, WORKLOADS, Setting
 
-LABEL = "lab.istio-failure/run"
 EXPECTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
 EXPECTED[""] = EXPECTED["PERMISSIVE"]  # the mesh's default
 OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext"}
@@ -39,14 +39,17 @@ class LiveWorld:
         return {port.number for port in ports} | {int(port.target) for port in ports}
 
 
-def deploy(cluster: Cluster, world: World, run: str, failure: str) -> LiveWorld:
+def deploy(
+    cluster: Cluster, world: World, run: str, failure: str, injection: Mapping[str, str]
+) -> LiveWorld:
     """Namespace, policy, workloads: all applied when this returns, nothing awaited.
 
-    The post's world takes the post's own namespace name where it is free.
+    The post's world takes the post's own namespace name where it is free. injection: the label
+    by which the mesh injects.
     """
     own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
-    live = LiveWorld(world, _namespace(cluster, names, run))
+    live = LiveWorld(world, _namespace(cluster, names, {RUN_LABEL: run, **injection}))
     cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))
     setting = Setting()
     for service in world.services:
@@ -56,10 +59,9 @@ def deploy(cluster: Cluster, world: World, run: str, failure: str) -> LiveWorld:
     return live
 
 
-def _namespace(cluster: Cluster, names: list[str], run: str) -> str:
+def _namespace(cluster: Cluster, names: list[str], labels: dict[str, str]) -> str:
     """Make the first of these namespaces that is not there yet."""
     for name in names:
-        labels = {LABEL: run, "istio-injection": "enabled"}
         meta = {"name": name, "labels": labels}
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
         try:
@@ -209,7 +211,7 @@ def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
     """What is recorded of a pod; of its sidecar its version, start, identity and refusals."""
     if not pod.has_sidecar:
         return PodRecord(pod.name, pod.ip, sidecar=False)
-    version, started = proxy.info(cluster, pod)
+    version, started, flavour = proxy.info(cluster, pod)
     seen = proxy.stats(cluster, pod, "update_rejected|dynamic_unknown_fields")
     return PodRecord(
         pod.name,
@@ -220,6 +222,7 @@ def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
         certificate=proxy.certificate(cluster, pod),
         rejected=sum(n for name, n in seen.items() if name.endswith("update_rejected")),
         unknown_fields=seen.get("server.dynamic_unknown_fields", -1),
+        flavour=flavour,
     )
 
 
@@ -231,7 +234,7 @@ def secrets(cluster: Cluster, namespace: str) -> tuple[str, ...]:
 
 def left(cluster: Cluster, run: str) -> list[str]:
     """The namespaces that carry the run's label."""
-    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{LABEL}={run}"})
+    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{RUN_LABEL}={run}"})
     return [str(namespace["metadata"]["name"]) for namespace in found]
 
 

@@ -301,6 +301,7 @@ FAILURE = Failure(
             "who calls tcp-foo, with a sidecar or without", "client", ("client", "stranger")
         ),
     },
+    passthrough=True,
     try_next=(
         "make reproduce FAILURE=tcp_mtls PARAMS='mtls=DISABLE rule=DISABLE'",
         "make reproduce FAILURE=tcp_mtls PARAMS=port_name=tcp-bar",

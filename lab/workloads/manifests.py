@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lab.workloads.catalogue import reference
+
 if TYPE_CHECKING:
     from lab.workloads.certificates import Authority
 
@@ -35,6 +37,9 @@ B_NAMES = ("b", *(f"b-{name}" for name in ("server", "demand", "ask", "cost", "h
 B_NAMES += tuple(f"b-{name}" for name in ("tcp", "unnamed", "declared", "disabled", "excluded"))
 B_NAMES += ("b-originated",)
 """The Services by which B is asked: its certificate is for each of them."""
+# What Pod Security `restricted` asks for: nothing of it is anything that a workload here misses.
+ORDINARY = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+CONFINED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 GATEWAYS = frozenset({"gateway"})
 
 
@@ -67,7 +72,8 @@ def _workload(
 ) -> list[Obj]:
     labels = {"app": name, "sidecar.istio.io/inject": str(sidecar).lower()}
     notes = {"proxy.istio.io/config": _proxy_config(), **(annotations or {})} if sidecar else {}
-    spec: Obj = {"name": name, "image": f"{image}:1", **(container or {})}
+    spec: Obj = {"name": name, "image": reference(image), "securityContext": CONFINED}
+    spec |= container or {}
     if args:
         spec["args"] = args
     if ports:
@@ -87,6 +93,7 @@ def _workload(
                     "spec": {
                         "serviceAccountName": name,
                         "terminationGracePeriodSeconds": 1,
+                        "securityContext": ORDINARY,
                         "containers": [spec],
                     },
                 },
@@ -109,7 +116,7 @@ def member(_: Setting) -> list[Obj]:
     """The probe's control: a mesh certificate in hand, and no redirection of what it sends.
 
     The agent writes the certificate to a volume (OUTPUT_CERTS, as Istio documents it for
-    Prometheus); root alone can read another uid's key.
+    Prometheus), and only the uid that it runs as can read the key.
     """
     annotations = {
         "proxy.istio.io/config": _proxy_config(OUTPUT_CERTS=CERTIFICATES),
@@ -119,7 +126,7 @@ def member(_: Setting) -> list[Obj]:
         ),
     }
     container = {
-        "securityContext": {"runAsUser": 0},
+        "securityContext": {**CONFINED, "runAsUser": 1337, "runAsGroup": 1337},
         "volumeMounts": [{"name": "mesh-certificates", "mountPath": CERTIFICATES}],
     }
     objects = _workload("member", "lab/client", [], annotations=annotations, container=container)
@@ -179,7 +186,8 @@ def b(setting: Setting) -> list[Obj]:
         annotations=excluded,
         container=_own_tls(*forms[0]),
     )
-    rest = [{"image": "lab/own-tls:1", **_own_tls(*form)} for form in forms[1:]]
+    image = {"image": reference("lab/own-tls"), "securityContext": CONFINED}
+    rest = [{**image, **_own_tls(*form)} for form in forms[1:]]
     return _with_own_tls(objects, rest, setting, B_NAMES)
 
 
