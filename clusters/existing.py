@@ -39,8 +39,9 @@ class Existing(ApiCluster):
 
     @property
     def kubeconfig(self) -> Path:
-        """Several files as KUBECONFIG lists them: the user's own, and before them one that names
-        this context as the current one, for plain kubectl. No credentials are copied.
+        """The user's own files, as KUBECONFIG lists several, and one that chooses this context.
+
+        That one is the lab's, and names no more than the context: credentials are not copied.
         """
         chosen = host.states() / f"{self._file}.yaml"
         config = {"apiVersion": "v1", "kind": "Config", "current-context": self.name}
@@ -108,9 +109,7 @@ class Existing(ApiCluster):
                 "istiod's takes a namespace by `istio-injection` or `istio.io/rev`",
                 hint="istioctl install; istioctl tag set default --revision ...",
             )
-        progress(
-            f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio}: all that is needed"
-        )
+        progress(f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio}: all is there")
 
     def down(self) -> None:
         """Remove the namespaces that carry a run's label, and wait until they are gone."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from clusters.base import Completed, PodRef
+from clusters.kube import bearer
 from lab.errors import ClusterGone, LabError, TimedOut
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Remote:
         }
 
     def _headers(self) -> list[str]:
-        token = self._configuration.get_api_key_with_prefix("authorization")
+        token = bearer(self._configuration)
         return [f"Authorization: {token}"] if token else []
 
 

@@ -20,7 +20,7 @@ REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def missing(kube: Kube) -> list[str]:
-    """Every right that is needed and not there, such as `create pods/exec`; asks, writes nothing."""
+    """Every right that is needed and not there, such as `create pods/exec`; nothing is written."""
     wanted = list(_wanted())
     with ThreadPoolExecutor(8) as pool:
         allowed = pool.map(lambda one: _allowed(kube, one), wanted)

@@ -64,9 +64,9 @@ def unusual(mesh: Settings) -> list[str]:
 
 def _outbound(mesh: Settings) -> str:
     """Of the mesh, unless a Sidecar for all of it says another."""
-    policies = [spec.get("outboundTrafficPolicy") for spec in _root(mesh, "Sidecar").values()]
-    own = mesh.get("config", {}).get("outboundTrafficPolicy") or {}
-    return str(next(filter(None, [*policies, own]), {}).get("mode", "ALLOW_ANY"))
+    said = [*_root(mesh, "Sidecar").values(), mesh.get("config", {})]
+    policies = [one["outboundTrafficPolicy"] for one in said if one.get("outboundTrafficPolicy")]
+    return str(policies[0].get("mode", "ALLOW_ANY")) if policies else "ALLOW_ANY"
 
 
 def _mesh_wide(mesh: Settings) -> Iterator[tuple[str, str]]:

@@ -234,7 +234,7 @@ def _agrees(pin: Pin | None, *words: str) -> Agreement:
 
 
 def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
-    word, why = _heals(case, remedy, obstacle)
+    word, why = _not_here(case, remedy) or _heals(case, remedy, obstacle)
     pin = _pin(case, remedy.name)
     return RemedyVerdict(
         remedy.name,
@@ -250,10 +250,13 @@ def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
     )
 
 
+def _not_here(case: Case, remedy: Remedy) -> tuple[RemedyWord, str] | None:
+    why = case.evidence.skipped.get(remedy.name)
+    return ("skipped", why) if why else None
+
+
 def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
     """Broken, then healed, then broken again: or else the remedy is not what made it so."""
-    if remedy.name in case.evidence.skipped:
-        return "skipped", case.evidence.skipped[remedy.name]
     obstacle = obstacle or case.evidence.untried.get(remedy.name, "")
     if obstacle:
         return "inconclusive", obstacle

@@ -90,7 +90,7 @@ class Foreign:
         return done.stdout
 
     def grant(self, roles: str = "") -> Path:
-        """A kubeconfig with the rights of clusters/existing.yaml (or of other YAML), and no more."""
+        """A kubeconfig with the rights of clusters/existing.yaml, or of other YAML, and no more."""
         self.kubectl("apply", "-f", "-", stdin=roles or ROLE.read_text())
         account = ("lab", "--namespace=istio-failure-lab", "--duration=2h")
         token = self.kubectl("create", "token", *account).strip()
