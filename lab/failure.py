@@ -174,6 +174,9 @@ class Control:
 
     says: str
     check: Check
+    plane: str = ""
+    """`wire`: it shows that packets can be read. Where a cluster lets none be recorded it says
+    nothing, and holds up only what is read from packets: that is unknown by itself."""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,12 @@ class Case:
     def world(self, name: str) -> WorldRecord | None:
         return self.evidence.worlds.get(name)
 
+    @property
+    def wire_refused(self) -> bool:
+        """Whether the cluster did not let packets be recorded in any world."""
+        worlds = self.evidence.worlds.values()
+        return bool(worlds) and all(world.uncaptured for world in worlds)
+
     def see(self, name: str) -> Observation | None:
         """A call and its planes; None when it was not made, or its answer was lost."""
         if name not in self._seen:

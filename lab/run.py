@@ -90,8 +90,7 @@ class LiveRun:
 
     def _deploy(self, name: str) -> None:
         declared = self.failure.world(name)
-        injection = self._mesh["injection"]
-        live = world.deploy(self._cluster, declared, self.run_id, self.failure.name, injection)
+        live = world.deploy(self._cluster, declared, self.run_id, self.failure.name, self._mesh)
         self._worlds[name] = live
         world.wait_ready(self._cluster, live)
         problem = world.wait_active(self._cluster, live)

@@ -147,8 +147,13 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
     """Judge one failure's evidence; `folder` holds its captures and logs."""
     case = Case(failure, evidence, folder)
     controls = [(c.says, *_finding(case, c.check)) for c in failure.controls]
+    needed = [
+        told
+        for control, told in zip(failure.controls, controls, strict=True)
+        if not (control.plane == "wire" and told[1] is None and case.wire_refused)
+    ]
     unmet = "; ".join(preconditions.unmet(failure, evidence.mesh))
-    obstacle = unmet or _altered(evidence, folder) or _obstacle(evidence, controls)
+    obstacle = unmet or _altered(evidence, folder) or _obstacle(evidence, needed)
     return Verdict(
         failure.name,
         failure.title,

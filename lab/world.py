@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from clusters.base import RUN_LABEL, Cluster, PodRef
 from clusters.kube import ApiError
-from lab import proxy
+from lab import access_log, proxy
 from lab.errors import CommandFailed, TimedOut
 from lab.evidence import PodRecord, ServiceRecord
 from lab.failure import Port, Service, World, fill
@@ -40,16 +41,18 @@ class LiveWorld:
 
 
 def deploy(
-    cluster: Cluster, world: World, run: str, failure: str, injection: Mapping[str, str]
+    cluster: Cluster, world: World, run: str, failure: str, mesh: Mapping[str, Any]
 ) -> LiveWorld:
     """Namespace, policy, workloads: all applied when this returns, nothing awaited.
 
-    The post's world takes the post's own namespace name where it is free. injection: the label
-    by which the mesh injects.
+    The post's world takes the post's own namespace name where it is free. mesh: its settings
+    (clusters/mesh.py): the label that injects, and whether the access log has to be ours.
     """
     own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
-    live = LiveWorld(world, _namespace(cluster, names, {RUN_LABEL: run, **injection}))
+    live = LiveWorld(world, _namespace(cluster, names, {RUN_LABEL: run, **mesh["injection"]}))
+    if not access_log.ours(mesh["config"]):
+        cluster.kube.apply([access_log.envoy_filter()], live.namespace)
     cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))
     setting = Setting()
     for service in world.services:

@@ -271,7 +271,9 @@ FAILURE = Failure(
     ),
     controls=(
         Control("B answers A over its own TLS, without mTLS", answered("plain-well", status=200)),
-        Control("without any TLS the marker is read on the wire", readable("plain-http")),
+        Control(
+            "without any TLS the marker is read on the wire", readable("plain-http"), plane="wire"
+        ),
         Control(
             "the plaintext stranger gets through where it may",
             application_logged("permissive-stranger", spoke="http"),

@@ -201,7 +201,7 @@ FAILURE = Failure(
     ),
     controls=(
         Control("tcp-echo answers without mTLS", answered("plain")),
-        Control("without mTLS the marker is read on the wire", readable("plain")),
+        Control("without mTLS the marker is read on the wire", readable("plain"), plane="wire"),
         Control("tcp-echo answers where both are accepted", answered("tcp-foo-permissive")),
         Control(
             "the plaintext stranger gets through where it may", answered("permissive-stranger")
