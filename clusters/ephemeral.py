@@ -71,7 +71,7 @@ class EphemeralCapture:
         except ApiError as refused:
             if refused.status == 404:
                 raise
-            raise CaptureRefused(refused.message) from None
+            raise CaptureRefused(_without_the_pod(refused.message)) from None
         until(
             lambda: "running" in self._state(path),
             f"container {NAME} in pod {self._pod.name}",
@@ -87,3 +87,8 @@ class EphemeralCapture:
                 state: Obj = container["state"]
                 return state
         return {}
+
+
+def _without_the_pod(message: str) -> str:
+    """The API's words, which begin with `pods "..." is forbidden`: the same for every pod."""
+    return re.sub(r'^pods "[^"]+" is ', "an ephemeral container is ", message)

@@ -13,6 +13,7 @@ from typing import Any, cast
 import yaml
 
 from clusters.kube import Kube, Obj
+from lab.errors import LabError
 
 SYSTEM = "istio-system"
 SETTINGS = (
@@ -40,7 +41,7 @@ ASKING = {"sidecar.istio.io/inject": "true"}
 def read(kube: Kube) -> dict[str, Any]:
     """The mesh's settings as JSON: meshConfig, the root namespace's objects, the injecting label.
 
-    Raises ApiError where one of them may not be read.
+    Raises ApiError where one of them may not be read, LabError where one makes no sense.
     """
     label = injecting_label(kube)
     config = _mesh_config(kube, label.get("istio.io/rev", ""))
@@ -115,8 +116,15 @@ def _mesh_config(kube: Kube, revision: str) -> Obj:
     for name in names:
         found = kube.get(f"/api/v1/namespaces/{SYSTEM}/configmaps/{name}")
         if found:
-            return cast(Obj, yaml.safe_load(found["data"]["mesh"]) or {})
+            return _settings(name, found["data"].get("mesh", ""))
     return {}
+
+
+def _settings(name: str, text: str) -> Obj:
+    try:
+        return cast(Obj, yaml.safe_load(text) or {})
+    except yaml.YAMLError as wrong:
+        raise LabError(f"mesh in ConfigMap {SYSTEM}/{name} is no YAML: {wrong}") from None
 
 
 def _specs(kube: Kube, kind: str, version: str, namespace: str) -> dict[str, Obj]:

@@ -217,16 +217,21 @@ class LiveRun:
         """Packets of all interfaces meanwhile; the logs when it is over."""
         captures = Captures(self._cluster, live, self.folder / "captures", act)
         captures.start()
-        for refused in sorted({*captures.refused.values()}):
-            self._tell(f"{live.world.name}: the wire is unknown: {refused}")
+        self._keep_refusals(live.world.name, captures.refused)
         try:
             yield
         finally:
             captures.stop()
             self._captures.setdefault(live.world.name, []).extend(captures.records)
             self._problems += captures.problems
-            self._uncaptured.setdefault(live.world.name, {}).update(captures.refused)
             self._keep_logs(live)
+
+    def _keep_refusals(self, name: str, refused: dict[str, str]) -> None:
+        """Whose packets may not be recorded; each reason is told once in a world."""
+        known = self._uncaptured.setdefault(name, {})
+        for why in sorted({*refused.values()} - {*known.values()}):
+            self._tell(f"{name}: the wire is unknown: {why}")
+        known.update(refused)
 
     def _keep_logs(self, live: LiveWorld) -> None:
         """What proxies and applications wrote, line by line; all calls have ended."""

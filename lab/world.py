@@ -92,7 +92,7 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 90.0) -> None
         f"the pods of {live.namespace}",
         timeout=timeout,
         every=0.1,
-        last_seen=lambda: _say_pods(cluster, path),
+        last_seen=lambda: _say_pods(cluster, path) + _say_refused(cluster, live.namespace),
         hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
     )
     live.services = services(cluster, live.namespace)
@@ -139,6 +139,15 @@ def _say_pods(cluster: Cluster, path: str) -> str:
         ]
         told.append(f"{pod['metadata']['name']} {statuses.get('phase')} ({'; '.join(waiting)})")
     return ", ".join(told) or "no pods"
+
+
+def _say_refused(cluster: Cluster, namespace: str) -> str:
+    """Pods that nobody could make, such as those that Pod Security refuses."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    conditions = (
+        c for one in cluster.kube.items(path) for c in one["status"].get("conditions", [])
+    )
+    return "".join(f"; {c['message']}" for c in conditions if c["type"] == "ReplicaFailure")
 
 
 def _reason(waiting: dict[str, str]) -> str:

@@ -38,8 +38,8 @@ B_NAMES += tuple(f"b-{name}" for name in ("tcp", "unnamed", "declared", "disable
 B_NAMES += ("b-originated",)
 """The Services by which B is asked: its certificate is for each of them."""
 # What Pod Security `restricted` asks for: nothing of it is anything that a workload here misses.
-ORDINARY = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-CONFINED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+ORDINARY: Obj = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+CONFINED: Obj = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 GATEWAYS = frozenset({"gateway"})
 
 
@@ -162,6 +162,7 @@ def gateway(_: Setting) -> list[Obj]:
     # The template fills in everything else of a container with this name.
     # Without a policy of its own, `auto` is taken for a :latest that is pulled each time.
     container = {"name": "istio-proxy", "image": "auto", "imagePullPolicy": "IfNotPresent"}
+    container |= {"securityContext": CONFINED}
     template["spec"]["containers"] = [container]
     return objects
 
