@@ -85,9 +85,9 @@ class Existing(ApiCluster):
     def status(self) -> Status:
         if not self.running():
             return Status(False, f"the API of context {self.name!r} does not answer")
-        left = len(self._namespaces())
+        left = ", ".join(self._namespaces()) or "none"
         told = f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio or 'not found'}"
-        return Status(True, f"context {self.name!r}: {told}; {left} namespaces of the lab's")
+        return Status(True, f"context {self.name!r}: {told}; namespaces of the lab's: {left}")
 
     def up(self, progress: Progress, *, owned: bool = False) -> None:  # noqa: ARG002  (its docstring)
         """Check everything that a run needs; nothing is written.
@@ -97,19 +97,28 @@ class Existing(ApiCluster):
         """
         progress(f"checking context {self.name!r}")
         self.kube.request("GET", "/version")
+        self._must_inject()
         lacking = rights.missing(self.kube)
         if lacking:
             raise NeedsUnmet(
                 f"context {self.name!r} lacks {len(lacking)} rights: {', '.join(lacking)}",
                 hint="whoever administers it: kubectl apply -f clusters/existing.yaml",
             )
-        if not mesh.injecting_label(self.kube):
+        progress(f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio}: all is there")
+
+    def _must_inject(self) -> None:
+        try:
+            label = mesh.injecting_label(self.kube)
+        except ApiError as refused:
+            if refused.status == 403:
+                return  # that is a missing right, and named with the others
+            raise
+        if not label:
             raise NeedsUnmet(
                 f"context {self.name!r} has no Istio that injects sidecars: no webhook of "
                 "istiod's takes a namespace by `istio-injection` or `istio.io/rev`",
                 hint="istioctl install; istioctl tag set default --revision ...",
             )
-        progress(f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio}: all is there")
 
     def down(self) -> None:
         """Remove the namespaces that carry a run's label, and wait until they are gone."""

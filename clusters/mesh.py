@@ -7,7 +7,7 @@ Istio's default (https://istio.io/latest/docs/reference/config/istio.mesh.v1alph
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import yaml
@@ -59,7 +59,11 @@ def injecting_label(kube: Kube) -> dict[str, str]:
 
     `istio-injection=enabled` where it does; else a revision or tag, the first by name.
     """
-    hooks = kube.items(HOOKS, {"labelSelector": "app=sidecar-injector"})
+    return label_for(kube.items(HOOKS, {"labelSelector": "app=sidecar-injector"}))
+
+
+def label_for(hooks: Sequence[Obj]) -> dict[str, str]:
+    """The same, of these MutatingWebhookConfigurations of Istio's."""
     if any(_matches(hook, INJECTION) for hook in hooks):
         return INJECTION
     names = sorted({name for hook in hooks for name in _revisions(hook)})

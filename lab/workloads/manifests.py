@@ -161,8 +161,8 @@ def gateway(_: Setting) -> list[Obj]:
     template["metadata"]["annotations"]["inject.istio.io/templates"] = "gateway"
     # The template fills in everything else of a container with this name.
     # Without a policy of its own, `auto` is taken for a :latest that is pulled each time.
-    container = {"name": "istio-proxy", "image": "auto", "imagePullPolicy": "IfNotPresent"}
-    container |= {"securityContext": CONFINED}
+    container: Obj = {"name": "istio-proxy", "image": "auto", "securityContext": CONFINED}
+    container["imagePullPolicy"] = "IfNotPresent"
     template["spec"]["containers"] = [container]
     return objects
 

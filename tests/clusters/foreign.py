@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,24 +20,32 @@ from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
 from clusters.kind.images import HUB, Built, Programs
 from lab import shell, store
+from lab.wait import until
 
 ROLE = store.ROOT / "clusters" / "existing.yaml"
 ACCOUNT = "system:serviceaccount:istio-failure-lab:lab"
 SETTINGS = "/etc/foreign"
-"""Where a node and its API server see `Foreign.settings`."""
-EXEMPT = ["kube-system", "istio-system"]
+"""Where the node and its API server see the folder `settings`."""
+Objects = dict[str, dict[str, Any]]
+# What changes by itself in a cluster that nobody touches, and tells of no write of the lab's.
+VOLATILE_KINDS = {
+    "events",  # said by controllers of what happens in namespaces that are gone by then
+    "events.events.k8s.io",
+    "leases.coordination.k8s.io",  # heartbeats of nodes and leaders
+    "componentstatuses",  # not stored: looked at anew each time
+}
+VOLATILE_FIELDS = ("resourceVersion", "managedFields")  # they follow a status
 
 
 class Foreign:
     """One node with Istio; its kubeconfig is nobody's but its own.
 
-    restricted: with istio-cni, and Pod Security `restricted` enforced wherever a namespace says
-    nothing else.
+    restricted: with istio-cni, no access log, and Pod Security `restricted` enforced wherever a
+    namespace says nothing else.
     """
 
-    def __init__(self, folder: Path, *, restricted: bool = False) -> None:
-        self.folder, self.restricted = folder, restricted
-        self.name = f"foreign-{'restricted' if restricted else 'plain'}-{os.getpid()}"
+    def __init__(self, folder: Path, name: str, *, restricted: bool = False) -> None:
+        self.folder, self.name, self.restricted = folder, name, restricted
         self.kubeconfig = folder / "kubeconfig"
         self.settings = folder / "settings"
         self._programs = Programs.ensure("1.31", _silent)
@@ -46,30 +53,37 @@ class Foreign:
 
     @property
     def context(self) -> str:
-        """As kind names it."""
+        """The administrator's, as kind names it."""
         return f"kind-{self.name}"
 
-    def up(self) -> None:
-        """Create it, and install Istio."""
+    @property
+    def bin(self) -> Path:
+        """Where a kubectl lies."""
+        return self._programs.mesh.bin
+
+    def create(self) -> None:
+        """The cluster, without Istio."""
         image = Built(self._programs, _silent).ensure(self._engine)
-        self.settings.mkdir(mode=0o755)
-        self._write("audit.yaml", _audit())
-        self._write("admission.yaml", _admission(self.restricted))
-        config = self._write("kind.yaml", self._definition(image))
+        self.settings.mkdir()
+        _write(self.settings / "audit.yaml", _audit())
+        _write(self.settings / "admission.yaml", _admission(self.restricted))
+        config = _write(self.folder / "kind.yaml", self._definition(image))
         argv = [str(self._programs.bin("kind")), "create", "cluster", f"--name={self.name}"]
         argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=120s"]
         shell.run(argv, cwd=self.folder, env=self._engine.environment)
-        install = self._write("istio.yaml", self._istio())
-        argv = [str(self._programs.bin("istioctl")), "install", "-y", f"--filename={install}"]
+
+    def install(self) -> None:
+        """Istio."""
+        file = _write(self.folder / "istio.yaml", self._istio())
+        argv = [str(self._programs.bin("istioctl")), "install", "-y", f"--filename={file}"]
         argv += [f"--kubeconfig={self.kubeconfig}", "--readiness-timeout=120s"]
         shell.run(argv, cwd=self.folder, env={**os.environ, "HOME": str(self.folder)})
 
-    def down(self) -> None:
+    def delete(self) -> None:
         """Its container, and the network and the engine where they were only for it."""
-        self.kubeconfig.unlink(missing_ok=True)  # which ends the stand-in
         self._engine.run("rm", "--force", "--volumes", f"{self.name}-control-plane")
         if self._engine.own:
-            self._engine.run("network", "rm", "kind")
+            self._engine.run("network", "rm", "kind")  # which fails while another is on it
         engines.stop()
 
     @contextmanager
@@ -84,60 +98,96 @@ class Foreign:
 
     def kubectl(self, *words: str, stdin: str = "") -> str:
         """As its administrator."""
-        argv = [str(self._programs.bin("kubectl")), f"--kubeconfig={self.kubeconfig}", *words]
+        argv = [str(self.bin / "kubectl"), f"--kubeconfig={self.kubeconfig}", *words]
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
         return done.stdout
 
     def grant(self, roles: str = "") -> Path:
-        """A kubeconfig with the rights of clusters/existing.yaml, or of other YAML, and no more."""
+        """A kubeconfig with the rights of clusters/existing.yaml, or of other YAML, and no more.
+
+        Its only context is `foreign`, and it is not the current one.
+        """
         self.kubectl("apply", "-f", "-", stdin=roles or ROLE.read_text())
         account = ("lab", "--namespace=istio-failure-lab", "--duration=2h")
         token = self.kubectl("create", "token", *account).strip()
         config = yaml.safe_load(self.kubeconfig.read_text())
         config["users"] = [{"name": "lab", "user": {"token": token}}]
-        config["contexts"][0] |= {"name": "foreign"}
+        config["contexts"][0]["name"] = "foreign"
         config["contexts"][0]["context"]["user"] = "lab"
         del config["current-context"]
-        return self._write("role.yaml", config)
+        return _write(self.folder / "role.yaml", config)
+
+    def lab(self, config: Path, *words: str, **env: str) -> tuple[int, str]:
+        """`python -m lab ...` with a kubeconfig: its code, and what it printed."""
+        own = {"KUBECONFIG": str(config), "LAB_RUNS": str(self.folder / "runs"), **env}
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", *words],
+            cwd=store.ROOT,
+            env={**os.environ, **own},
+            capture_output=True,
+            text=True,
+            timeout=480,
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def requests(self) -> set[tuple[str, str, str]]:
-        """(verb, resource, namespace) of each request that was allowed to the lab's account."""
+        """(verb, resource, namespace) of each request that the lab's account was allowed.
+
+        `pods/exec`, `security.istio.io/peerauthentications`: subresource and group are named.
+        """
         found = set()
         for line in (self.settings / "audit.log").read_text().splitlines():
             event = json.loads(line)
             what = event.get("objectRef", {})
-            if event["annotations"]["authorization.k8s.io/decision"] != "allow" or not what:
-                continue
-            names = [what.get(key) for key in ("apiGroup", "resource", "subresource")]
-            resource = "/".join(name for name in names if name)
-            found.add((event["verb"], resource, what.get("namespace", "")))
+            allowed = event["annotations"]["authorization.k8s.io/decision"] == "allow"
+            if allowed and what:
+                parts = [what.get(key) for key in ("apiGroup", "resource", "subresource")]
+                name = "/".join(part for part in parts if part)
+                found.add((event["verb"], name, what.get("namespace", "")))
         return found
 
-    def _write(self, name: str, content: Any) -> Path:
-        folder = self.settings if name in ("audit.yaml", "admission.yaml") else self.folder
-        path = folder / name
-        path.write_text(yaml.safe_dump(content))
-        return path
+    def snapshot(self) -> Objects:
+        """Every object of every kind, but for what changes by itself."""
+        listed = self.kubectl("api-resources", "--verbs=list", "--output=name").split()
+        kinds = ",".join(sorted(set(listed) - VOLATILE_KINDS))
+        found = json.loads(self.kubectl("get", kinds, "--all-namespaces", "--output=json"))
+        return dict(map(_plain, found["items"]))
+
+    def settled(self) -> Objects:
+        """A snapshot that stays the same: controllers have ended what they were at."""
+        seen: list[Objects] = []
+
+        def look() -> bool:
+            seen.append(self.snapshot())
+            return len(seen) > 1 and seen[-1] == seen[-2]
+
+        until(look, "the cluster to settle", timeout=60, every=1)
+        return seen[-1]
 
     def _definition(self, image: str) -> dict[str, Any]:
         mount = {"hostPath": str(self.settings), "containerPath": SETTINGS}
-        patches = [
-            {"kind": "KubeletConfiguration", "failCgroupV1": False},
-            {"kind": "ClusterConfiguration", "apiVersion": "kubeadm.k8s.io/v1beta4"}
-            | {"apiServer": _api_server()},
-        ]
-        patches[0]["apiVersion"] = "kubelet.config.k8s.io/v1beta1"
+        kubelet = {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "failCgroupV1": False,
+        }
+        api = {
+            "apiVersion": "kubeadm.k8s.io/v1beta4",
+            "kind": "ClusterConfiguration",
+            "apiServer": _api_server(),
+        }
         return {
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
             "networking": {"ipFamily": "ipv4"},
             "nodes": [{"role": "control-plane", "image": image, "extraMounts": [mount]}],
-            "kubeadmConfigPatches": [json.dumps(patch) for patch in patches],
+            "kubeadmConfigPatches": [json.dumps(patch) for patch in (kubelet, api)],
         }
 
     def _istio(self) -> dict[str, Any]:
         small = {"requests": {"cpu": "5m", "memory": "32Mi"}}
+        pilot = {"resources": small, "hpaSpec": {"minReplicas": 1, "maxReplicas": 1}}
         config = mesh.mesh_config()
         del config["rootNamespace"]
         values: dict[str, Any] = {
@@ -145,24 +195,22 @@ class Foreign:
             "telemetry": {"enabled": False},
             "pilot": {"env": mesh.WITHOUT_OWN_FILTERS},
         }
-        components: dict[str, Any] = {
-            "pilot": {"k8s": {"resources": small, "hpaSpec": {"minReplicas": 1, "maxReplicas": 1}}}
-        }
+        components: dict[str, Any] = {"pilot": {"k8s": pilot}}
         if self.restricted:
             components["cni"] = {"enabled": True, "namespace": "istio-system"}
-            values["cni"] = {"resources": small}
-        return {
-            "apiVersion": "install.istio.io/v1alpha1",
-            "kind": "IstioOperator",
-            "spec": {
-                "profile": "minimal",
-                "hub": HUB,
-                "tag": self._programs.mesh.stack.istio,
-                "meshConfig": config,
-                "components": components,
-                "values": values,
-            },
-        }
+            config = {name: config[name] for name in config if not name.startswith("accessLog")}
+            del config["defaultConfig"]["fileFlushInterval"]
+        spec = {"profile": "minimal", "hub": HUB, "tag": self._programs.mesh.stack.istio}
+        spec |= {"meshConfig": config, "components": components, "values": values}
+        kind = {"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator"}
+        return {**kind, "spec": spec}
+
+
+def _plain(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """An object by its name; without its status, which is what controllers report."""
+    meta = {key: value for key, value in item["metadata"].items() if key not in VOLATILE_FIELDS}
+    name = f"{item['kind']} {meta.get('namespace', '')}/{meta['name']}"
+    return name, {**item, "metadata": meta, "status": None}
 
 
 def _api_server() -> dict[str, Any]:
@@ -190,7 +238,7 @@ def _admission(restricted: bool) -> dict[str, Any]:
         "apiVersion": "pod-security.admission.config.k8s.io/v1",
         "kind": "PodSecurityConfiguration",
         "defaults": {"enforce": "restricted" if restricted else "privileged"},
-        "exemptions": {"namespaces": EXEMPT},
+        "exemptions": {"namespaces": ["kube-system", "istio-system"]},
     }
     return {
         "apiVersion": "apiserver.config.k8s.io/v1",
@@ -199,10 +247,10 @@ def _admission(restricted: bool) -> dict[str, Any]:
     }
 
 
+def _write(path: Path, content: Any) -> Path:
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
 def _silent(_step: str) -> None:
     """Nobody listens."""
-
-
-def remove(folder: Path) -> None:
-    """Its files; the audit log is root's."""
-    shutil.rmtree(folder, ignore_errors=True)
