@@ -2,8 +2,10 @@
 #
 #   FAILURE=tcp_mtls      only this failure (several: a,b)
 #   CLUSTER=embedded      or kind, or recorded; embedded,kind compares the two
+#   CLUSTER=context:NAME  a cluster that is there already, by your kubeconfig
 #   PARAMS='mtls=DISABLE' a failure's parameters
 #   KEEP=1                leave cluster and namespaces
+#   ALLOW_EXEC_PLUGIN=1   let that context's kubeconfig run a program for its credentials
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -13,6 +15,8 @@ FAILURE ?=
 CLUSTER ?= auto
 PARAMS ?=
 KEEP ?=
+ALLOW_EXEC_PLUGIN ?= $(LAB_ALLOW_EXEC_PLUGIN)
+export LAB_ALLOW_EXEC_PLUGIN := $(ALLOW_EXEC_PLUGIN)
 space := $(subst ,, )
 comma := ,
 # Docker and mmdebstrap: only for kind, and only then looked for.

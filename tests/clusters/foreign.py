@@ -162,7 +162,10 @@ class Foreign:
             seen.append(self.snapshot())
             return len(seen) > 1 and seen[-1] == seen[-2]
 
-        until(look, "the cluster to settle", timeout=60, every=1)
+        def changing() -> str:
+            return "; ".join(differences(*seen[-2:]))
+
+        until(look, "the cluster to settle", timeout=60, every=1, last_seen=changing)
         return seen[-1]
 
     def _definition(self, image: str) -> dict[str, Any]:
@@ -204,6 +207,18 @@ class Foreign:
         spec |= {"meshConfig": config, "components": components, "values": values}
         kind = {"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator"}
         return {**kind, "spec": spec}
+
+
+def differences(one: Objects, other: Objects) -> list[str]:
+    """Which objects are not the same in two snapshots, by name, and in which fields."""
+    found = []
+    for name in sorted(one.keys() | other.keys()):
+        mine, theirs = one.get(name, {}), other.get(name, {})
+        fields = [key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key)]
+        if fields:
+            told = {key: (mine.get(key), theirs.get(key)) for key in fields}
+            found.append(f"{name}: {str(told)[:400]}")
+    return found
 
 
 def _plain(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
