@@ -134,6 +134,10 @@ class Existing(ApiCluster):
         found = self.kube.items(NAMESPACES, {"labelSelector": RUN_LABEL})
         return [str(namespace["metadata"]["name"]) for namespace in found]
 
+    def firewall(self, pod: PodRef) -> str:
+        """Raises NeedsUnmet: it takes the node, which is not the lab's to enter."""
+        raise NeedsUnmet(f"the firewall rules of pod {pod.name} are seen from its node alone")
+
     def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
         image = reference("lab/client")
         return EphemeralCapture(self.kube, self.remote, pod, image, interface, bpf).start(into)
