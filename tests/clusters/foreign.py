@@ -35,6 +35,7 @@ VOLATILE_KINDS = {
     "componentstatuses",  # not stored: looked at anew each time
 }
 VOLATILE_FIELDS = ("resourceVersion", "managedFields")  # they follow a status
+VOLATILE_ANNOTATION = "control-plane.alpha.kubernetes.io/leader"  # istiod's heartbeat as a leader
 
 
 class Foreign:
@@ -224,6 +225,8 @@ def differences(one: Objects, other: Objects) -> list[str]:
 def _plain(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """An object by its name; without its status, which is what controllers report."""
     meta = {key: value for key, value in item["metadata"].items() if key not in VOLATILE_FIELDS}
+    annotations = meta.get("annotations", {})
+    annotations.pop(VOLATILE_ANNOTATION, None)
     name = f"{item['kind']} {meta.get('namespace', '')}/{meta['name']}"
     return name, {**item, "metadata": meta, "status": None}
 
