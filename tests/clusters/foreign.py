@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from clusters.embedded.node import mesh
+from clusters.embedded.node import alpn, mesh
 from clusters.kind import engine as engines
 from clusters.kind.images import HUB, Built, Programs
 from lab import shell, store
@@ -227,6 +227,8 @@ def _plain(item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     meta = {key: value for key, value in item["metadata"].items() if key not in VOLATILE_FIELDS}
     annotations = meta.get("annotations", {})
     annotations.pop(VOLATILE_ANNOTATION, None)
+    if meta["name"] == alpn.NAME:
+        del meta["generation"]  # its owner's stand-in writes it anew as Services come and go
     name = f"{item['kind']} {meta.get('namespace', '')}/{meta['name']}"
     return name, {**item, "metadata": meta, "status": None}
 

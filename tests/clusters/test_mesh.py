@@ -36,10 +36,11 @@ def test_another_revision_injects_by_its_name(tmp_path: Path) -> None:
     assert label_for([*hooks, *webhooks(tmp_path)]) == {"istio-injection": "enabled"}
 
 
-def test_a_revision_without_its_webhook_injects_by_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("selector", ["namespaceSelector", "objectSelector"])
+def test_a_revision_without_its_webhook_injects_by_none(tmp_path: Path, selector: str) -> None:
     hooks = webhooks(tmp_path, "revision=canary")
     for hook in hooks:
         for one in hook["webhooks"]:
-            one["namespaceSelector"] = {"matchLabels": {"istio.io/deactivated": "never-match"}}
+            one[selector] = {"matchLabels": {"istio.io/deactivated": "never-match"}}
     assert label_for(hooks) == {}
     assert label_for([]) == {}
