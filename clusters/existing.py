@@ -128,7 +128,7 @@ class Existing(ApiCluster):
             except ApiError as refused:
                 if refused.status not in (404, 409):  # gone, or going
                     raise
-        until(lambda: not self._namespaces(), "the lab's namespaces to be gone", timeout=120)
+        until(lambda: not self._namespaces(), "the lab's namespaces to be gone", timeout=300)
 
     def _namespaces(self) -> list[str]:
         found = self.kube.items(NAMESPACES, {"labelSelector": RUN_LABEL})

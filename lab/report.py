@@ -233,7 +233,8 @@ def _case(
     case = ElementTree.SubElement(suite, "testcase", where)
     text = _FORBIDDEN.sub("?", said.why)
     message = f"{said.word}, expected {expected or 'nothing: no pin for this stack'}"
-    if said.word == "inconclusive" or not expected:
+    unsure = said.word in ("inconclusive", "skipped") and said.word != expected
+    if unsure or not expected:
         ElementTree.SubElement(case, "error", message=message).text = text
     elif said.word != expected:
         ElementTree.SubElement(case, "failure", message=message).text = text

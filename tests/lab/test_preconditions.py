@@ -112,6 +112,8 @@ def test_what_is_skipped_without_a_pin_for_it_is_not_green() -> None:
     assert elsewhere(skipped={}).exit_code == 1, "tried, on a mesh that is not ours"
     here = judged("https_in_mtls", skipped={"mesh-strict": "not tried"})
     assert here.exit_code == 3
+    assert 'failures="0"' in report.junit([here], {}, 0.0)
+    assert 'errors="2"' in report.junit([here], {}, 0.0), "the remedy, and the claim's answer"
 
 
 @pytest.mark.parametrize("name", failures.names())
