@@ -2,9 +2,11 @@
 #
 #   FAILURE=tcp_mtls      only this failure (several: a,b)
 #   CLUSTER=embedded      or kind, or recorded; embedded,kind compares the two
+#   CLUSTER=context:NAME  a cluster that is there already, by your kubeconfig
 #   PARAMS='mtls=DISABLE' a failure's parameters
 #   NODES=3               of CLUSTER=kind: a control plane, and callers apart from whom they call
 #   KEEP=1                leave cluster and namespaces
+#   ALLOW_EXEC_PLUGIN=1   let that context's kubeconfig run a program for its credentials
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -16,6 +18,8 @@ PARAMS ?=
 KEEP ?=
 NODES ?= $(LAB_NODES)
 export LAB_NODES := $(NODES)
+ALLOW_EXEC_PLUGIN ?= $(LAB_ALLOW_EXEC_PLUGIN)
+export LAB_ALLOW_EXEC_PLUGIN := $(ALLOW_EXEC_PLUGIN)
 space := $(subst ,, )
 comma := ,
 # Docker and mmdebstrap: only for kind, and only then looked for.

@@ -9,20 +9,27 @@ if TYPE_CHECKING:
     from clusters.base import OwnCluster
 
 KINDS = ("embedded", "kind")
+CONTEXT = "context:"
+"""Begins the name of a cluster that the lab did not create: `context:NAME`."""
 
 
 def open_cluster(kind: str = "auto", name: str | None = None) -> OwnCluster:
     """The cluster of this kind and name, running or not.
 
     kind: `auto` is LAB_CLUSTER, else `embedded`. name: else LAB_CLUSTER_NAME, else the
-    standing one. LAB_NODES: how many nodes it is to have. Raises BadArguments for a kind or a
-    number of nodes that the lab does not have.
+    standing one; a context has its own. LAB_NODES: how many nodes it is to have. Raises
+    BadArguments for a kind or a number of nodes that the lab does not have, and for a context
+    that is not there or would run a program.
     """
     from lab.errors import BadArguments
 
     wanted = os.environ.get("LAB_CLUSTER") or "embedded" if kind == "auto" else kind
+    if wanted.startswith(CONTEXT):
+        from clusters.existing import Existing
+
+        return Existing(wanted.removeprefix(CONTEXT))
     if wanted not in KINDS:
-        raise BadArguments(f"no cluster {wanted!r}; there is: {', '.join(KINDS)}")
+        raise BadArguments(f"no cluster {wanted!r}; there is: {', '.join(KINDS)}, {CONTEXT}NAME")
     wanted_name = name or os.environ.get("LAB_CLUSTER_NAME") or "lab"
     nodes = os.environ.get("LAB_NODES") or "0"
     if not nodes.isdecimal():

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from clusters.kube import Kube
 
+RUN_LABEL = "lab.istio-failure/run"
+"""Carried by every namespace that a run makes, with the run's name."""
+
 Progress = Callable[[str], None]
 """Told one line about each step, as it begins."""
 
@@ -131,20 +134,23 @@ class Cluster(Protocol):
         """Run a command in a container. Raises ClusterGone when its answer is lost."""
 
     def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
-        """Start recording packets at one interface (`eth0`, `lo`) of a pod, as pcap."""
+        """Start recording packets at one interface (`eth0`, `lo`) of a pod, as pcap.
+
+        Raises CaptureRefused where the cluster does not allow it.
+        """
 
     def logs(self, pod: PodRef, container: str) -> str:
         """Everything a container has printed so far."""
 
 
 class OwnCluster(Cluster, Protocol):
-    """A cluster that the lab starts and ends itself."""
+    """A cluster as the lab's commands see it: one that it starts and ends, or an existing one."""
 
     name: str
 
     @property
     def kubeconfig(self) -> Path:
-        """For plain kubectl on this machine; the user's own is never touched."""
+        """For plain kubectl on this machine; the user's own is never written to."""
 
     @property
     def bin(self) -> Path:

@@ -55,9 +55,7 @@ class Kube:
         load(str(path), context=context, client_configuration=configuration)
         rest = client.ApiClient(configuration)
         headers = dict(rest.default_headers)
-        token = configuration.get_api_key_with_prefix("BearerToken") or (
-            configuration.get_api_key_with_prefix("authorization")
-        )
+        token = bearer(configuration)
         if token:
             headers["Authorization"] = token
         return cls(configuration.host, rest.rest_client.pool_manager, headers)
@@ -218,6 +216,13 @@ class Kube:
         with self._lock:
             self._resources[version] = kinds
         return kinds
+
+
+def bearer(configuration: Any) -> str | None:
+    """`Bearer ...` of a loaded kubeconfig, under whichever name this client keeps it, or None."""
+    names = ("BearerToken", "authorization")
+    found = (configuration.get_api_key_with_prefix(name) for name in names)
+    return next(filter(None, found), None)
 
 
 def documents(objects: Iterable[Obj] | str) -> Iterator[Obj]:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from clusters.base import Capture, Cluster
-from lab.errors import LabError
+from lab.errors import CaptureRefused, LabError
 from lab.evidence import CaptureRecord, digest
 from lab.wait import until
 from lab.world import LiveWorld
@@ -23,6 +23,8 @@ class Captures:
         self._running: dict[tuple[str, str], Capture] = {}
         self.records: list[CaptureRecord] = []
         self.problems: list[str] = []
+        self.refused: dict[str, str] = {}
+        """Pod -> in whose words its packets may not be recorded."""
 
     def start(self) -> None:
         """Start all of them; each is listening when this returns."""
@@ -38,6 +40,8 @@ class Captures:
             self._running[key] = self._cluster.capture(
                 self._live.pods[pod], interface, self._filter(), path
             )
+        except CaptureRefused as refused:
+            self.refused[pod] = str(refused)
         except LabError as problem:
             self.problems.append(f"capture of {pod} {interface}: {problem}")
 

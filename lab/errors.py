@@ -2,6 +2,7 @@
 
 LabError                 anything the lab foresees: what happened, expected, what to do
 ├── NeedsUnmet           this machine or cluster lacks something; says what mends it
+├── CaptureRefused       a cluster does not let packets be recorded; the wire is unknown then
 ├── CommandFailed        a command, as one would paste it, with its output
 ├── TimedOut             what was awaited, how long, what was last seen
 ├── ClusterGone          the cluster ended or does not answer
@@ -28,6 +29,10 @@ class LabError(Exception):
 
 class NeedsUnmet(LabError):
     """Something the lab needs is missing here."""
+
+
+class CaptureRefused(LabError):
+    """A cluster does not let the lab record packets; said in the cluster's own words."""
 
 
 class CommandFailed(LabError):

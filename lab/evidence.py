@@ -41,6 +41,8 @@ class PodRecord:
     unknown_fields: int = -1
     node: str = ""
     """Empty in evidence from before it was recorded."""
+    flavour: str = ""
+    """`stock` or `istio`, as `clusters.base.Stack` has it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class WorldRecord:
     captures: tuple[CaptureRecord, ...]
     secrets: tuple[str, ...] = ()
     """Names of Secrets in the namespace: certificates that somebody would have to manage."""
+
+    uncaptured: dict[str, str] = field(default_factory=dict)
+    """Pod -> in whose words its packets may not be recorded; the wire is unknown there."""
 
     def capture(self, pod: str, interface: str, act: str) -> CaptureRecord | None:
         wanted = (pod, interface, act)
@@ -139,6 +144,10 @@ class Evidence:
     """Remedy -> why it could not be tried as it must be."""
     trouble: str = ""
     """What was wrong with the cluster itself: nothing may be concluded, and this says why."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Remedy -> why it is not for this kind of cluster."""
+    mesh: dict[str, Any] = field(default_factory=dict)
+    """The mesh's settings before anything was deployed (clusters/mesh.py); empty: not recorded."""
     schema: int = SCHEMA
 
     def call(self, name: str) -> CallRecord | None:

@@ -174,6 +174,9 @@ class Control:
 
     says: str
     check: Check
+    plane: str = ""
+    """`wire`: it shows that packets can be read. Where a cluster lets none be recorded it says
+    nothing, and holds up only what is read from packets: that is unknown by itself."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +237,7 @@ class Pin:
     """As posted and today's form of a claim; the one word of a remedy."""
     why: str
     istio: str = ">=1.31,<1.32"
-    clusters: tuple[str, ...] = ("embedded", "kind")
+    clusters: tuple[str, ...] = ("embedded", "kind", "existing")
 
     def covers(self, istio: str, cluster: str) -> bool:
         """Whether this pin speaks of that Istio version on that kind of cluster."""
@@ -285,6 +288,8 @@ class Failure:
     remedies: tuple[Remedy, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     needs: frozenset[str] = frozenset({"sidecar", "capture"})
+    passthrough: bool = False
+    """Whether it rests on a mesh that lets pass what is for no Service (its default)."""
     try_next: tuple[str, ...] = ()
 
     def world(self, name: str) -> World:

@@ -74,6 +74,12 @@ class Case:
     def world(self, name: str) -> WorldRecord | None:
         return self.evidence.worlds.get(name)
 
+    @property
+    def wire_refused(self) -> bool:
+        """Whether the cluster did not let packets be recorded in any world."""
+        worlds = self.evidence.worlds.values()
+        return bool(worlds) and all(world.uncaptured for world in worlds)
+
     def see(self, name: str) -> Observation | None:
         """A call and its planes; None when it was not made, or its answer was lost."""
         if name not in self._seen:
@@ -138,7 +144,9 @@ class Case:
         """By the network-side port where it is known; else by when the call was made."""
         captures = [self._capture(world, pod, "eth0", record.act) for pod in (call.source, call.to)]
         if captures[0] is None or captures[1] is None:
-            return Seen("wire", wire.SOURCE, "unknown", "a pod's eth0 was not captured")
+            refused = (world.uncaptured.get(pod) for pod in (call.source, call.to))
+            why = next(filter(None, refused), "a pod's eth0 was not captured")
+            return Seen("wire", wire.SOURCE, "unknown", why)
         asked = self._asked(call, record, world)
         targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
         window = (record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK)

@@ -8,6 +8,7 @@ from typing import Any
 
 from clusters.base import Cluster, PodRef
 from lab.errors import CommandFailed
+from lab.wait import until
 
 
 def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
@@ -20,11 +21,32 @@ def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
     return done.stdout.decode()
 
 
-def info(cluster: Cluster, pod: PodRef) -> tuple[str, float]:
-    """Envoy's version and when it started (Unix seconds, from its own uptime)."""
-    told = json.loads(ask(cluster, pod, "server_info"))
+def _told(cluster: Cluster, pod: PodRef, path: str) -> Any:
+    """The same as JSON, whole. Raises TimedOut where it never is.
+
+    On a busy node the end of a long answer was seen to be lost on its way, without a word.
+    """
+
+    def look() -> Any:
+        try:
+            return json.loads(ask(cluster, pod, path))
+        except ValueError:
+            return None
+
+    return until(look, f"the whole of {path} from pod {pod.name}", timeout=30, every=0.1)
+
+
+def info(cluster: Cluster, pod: PodRef) -> tuple[str, float, str]:
+    """Envoy's version, when it started (Unix seconds, from its own uptime), and its flavour.
+
+    The flavour is `istio` where filters of Istio's own are built in, else `stock`.
+    """
+    told = _told(cluster, pod, "server_info")
     uptime = float(str(told["uptime_current_epoch"]).rstrip("s"))
-    return str(told["version"]).split("/")[1], time.time() - uptime
+    extensions = (str(one.get("name")) for one in told.get("node", {}).get("extensions", []))
+    own = any(name.startswith("istio.") for name in extensions)
+    version = str(told["version"]).split("/")[1]
+    return version, time.time() - uptime, "istio" if own else "stock"
 
 
 def stats(cluster: Cluster, pod: PodRef, pattern: str) -> dict[str, int]:
@@ -36,7 +58,7 @@ def stats(cluster: Cluster, pod: PodRef, pattern: str) -> dict[str, int]:
 
 def certificate(cluster: Cluster, pod: PodRef) -> dict[str, str]:
     """The workload certificate in use: spiffe, issuer, serial, valid_from, expires."""
-    for entry in json.loads(ask(cluster, pod, "certs"))["certificates"]:
+    for entry in _told(cluster, pod, "certs")["certificates"]:
         for chain in entry.get("cert_chain", []):
             names = [name.get("uri", "") for name in chain.get("subject_alt_names", [])]
             return {
@@ -58,5 +80,5 @@ def _issuer(entry: dict[str, Any]) -> str:
 
 def config_dump(cluster: Cluster, pod: PodRef) -> dict[str, Any]:
     """Everything that istiod told this proxy, endpoints included."""
-    dump: dict[str, Any] = json.loads(ask(cluster, pod, "config_dump?include_eds"))
+    dump: dict[str, Any] = _told(cluster, pod, "config_dump?include_eds")
     return dump

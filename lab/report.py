@@ -80,11 +80,16 @@ def proofs(verdict: Verdict) -> list[str]:
         shown = f"{proof.first_bytes}  |{proof.first_text}|" if proof.first_bytes else proof.why
         found = f"found {proof.marker_count}x in what both sides sent"
         peer = f"; {proof.peer} called, says the server's proxy" if proof.peer else ""
+        if proof.security == "unknown":
+            found, peer = "not looked for", ""
         lines += [
             f"  {name}: $ {proof.typed}",
             f"    on the wire  {shown}",
             f"    marker       {found}{peer}",
         ]
+        if proof.security == "unknown":
+            others = (f"{one.source}: {SHOWS[one.security]}" for one in proof.planes[1:])
+            lines.append(f"    else         {', '.join(others)}")
     return lines
 
 
@@ -124,7 +129,32 @@ def terminal(verdicts: Sequence[Verdict], width: int, *, title: str = "") -> str
         for said in [] if _unsaid(verdict) else verdict.said:
             if said.inconclusive or said.agreement == "differs":
                 parts += _explain(verdict, said)
-    return "\n".join(parts).rstrip()
+    return "\n".join([*parts, *_skipped(verdicts), *_unusual(verdicts)]).rstrip()
+
+
+def _skipped(verdicts: Sequence[Verdict]) -> list[str]:
+    """What is not for this kind of cluster, by name, and why."""
+    told = [
+        f"{verdict.failure} {remedy.name}: skipped: {remedy.why}"
+        for verdict in verdicts
+        for remedy in verdict.remedies
+        if remedy.word == "skipped"
+    ]
+    told += [
+        f"{verdict.failure} {claim.id} {name}: skipped: {said.why}"
+        for verdict in verdicts
+        for claim in verdict.claims
+        for name, said in claim.answers
+        if said.word == "skipped"
+    ]
+    return [*told, ""] if told else []
+
+
+def _unusual(verdicts: Sequence[Verdict]) -> list[str]:
+    """Settings of the mesh, where a verdict is not as pinned: they may be why."""
+    found = [one for verdict in verdicts if verdict.exit_code for one in verdict.unusual]
+    told = [f"  {setting}" for setting in dict.fromkeys(found)]
+    return ["The mesh is not set as Istio is by default:", *told, ""] if told else []
 
 
 def _unsaid(verdict: Verdict) -> str:
@@ -210,7 +240,8 @@ def _case(
     case = ElementTree.SubElement(suite, "testcase", where)
     text = _FORBIDDEN.sub("?", said.why)
     message = f"{said.word}, expected {expected or 'nothing: no pin for this stack'}"
-    if said.word == "inconclusive" or not expected:
+    unsure = said.word in ("inconclusive", "skipped") and said.word != expected
+    if unsure or not expected:
         ElementTree.SubElement(case, "error", message=message).text = text
     elif said.word != expected:
         ElementTree.SubElement(case, "failure", message=message).text = text

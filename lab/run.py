@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import calls, evidence, store, world
+from clusters import mesh
+from lab import calls, evidence, preconditions, store, world
 from lab.capture import Captures
 from lab.errors import ClusterGone, LabError, TimedOut
 from lab.evidence import CallRecord, CaptureRecord, Evidence, PodRecord, WorldRecord
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from clusters.base import Cluster, PodRef
 
 Progress = Callable[[str], None]
+NOT_OURS = "it would change the whole mesh, which is not the lab's to change here"
 
 
 class LiveRun:
@@ -59,6 +61,9 @@ class LiveRun:
         self._calls: list[CallRecord] = []
         self._problems: list[str] = []
         self._untried: dict[str, str] = {}
+        self._skipped: dict[str, str] = {}
+        self._uncaptured: dict[str, dict[str, str]] = {}
+        self._mesh: dict[str, Any] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
         self._trouble = ""
         self._status, self._stack = cluster.status(), cluster.stack
@@ -70,14 +75,23 @@ class LiveRun:
         return self.folder.parent.name.lower()
 
     def open(self) -> None:
-        """Make every world, side by side, and wait until its policy is active."""
+        """Make every world, side by side, and wait until its policy is active.
+
+        None is made on a mesh whose settings leave nothing to find out: the verdict names them.
+        """
         self._lock.share()
+        self._mesh = mesh.read(self._cluster.kube)
+        unmet = preconditions.unmet(self.failure, self._mesh)
+        if unmet:
+            self._tell(f"nothing is deployed: {'; '.join(unmet)}")
+            self._save()
+            return
         self._each("deploying", self._deploy, [w.name for w in self.failure.worlds])
         self._save()
 
     def _deploy(self, name: str) -> None:
         declared = self.failure.world(name)
-        live = world.deploy(self._cluster, declared, self.run_id, self.failure.name)
+        live = world.deploy(self._cluster, declared, self.run_id, self.failure.name, self._mesh)
         self._worlds[name] = live
         world.wait_ready(self._cluster, live)
         if "several-nodes" in self._cluster.offers():
@@ -126,13 +140,16 @@ class LiveRun:
         self._try("namespace", "remedies")
         self._save()
         self._lock.release()
-        if any(remedy.scope == "mesh" for remedy in self.failure.remedies):
-            self._try_on_mesh()
-            self._save()
+        self._try_on_mesh()
+        self._save()
         return self._calls[made:]
 
     def _try_on_mesh(self) -> None:
         wanted = [remedy.name for remedy in self.failure.remedies if remedy.scope == "mesh"]
+        if wanted and "mesh-scope" not in self._cluster.offers():
+            self._skipped.update(dict.fromkeys(wanted, NOT_OURS))
+        if not wanted or self._skipped:
+            return
         try:
             self._tell("waiting for the mesh to be ours alone")
             with self._lock.alone():
@@ -204,6 +221,7 @@ class LiveRun:
         """Packets of all interfaces meanwhile; the logs when it is over."""
         captures = Captures(self._cluster, live, self.folder / "captures", act)
         captures.start()
+        self._keep_refusals(live.world.name, captures.refused)
         try:
             yield
         finally:
@@ -211,6 +229,13 @@ class LiveRun:
             self._captures.setdefault(live.world.name, []).extend(captures.records)
             self._problems += captures.problems
             self._keep_logs(live)
+
+    def _keep_refusals(self, name: str, refused: dict[str, str]) -> None:
+        """Whose packets may not be recorded; each reason is told once in a world."""
+        known = self._uncaptured.setdefault(name, {})
+        for why in sorted({*refused.values()} - {*known.values()}):
+            self._tell(f"{name}: the wire is unknown: {why}")
+        known.update(refused)
 
     def _keep_logs(self, live: LiveWorld) -> None:
         """What proxies and applications wrote, line by line; all calls have ended."""
@@ -267,7 +292,7 @@ class LiveRun:
             run=self.folder.parent.name,
             recorded_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             cluster=self._cluster.kind,
-            stack=dataclasses.asdict(self._stack),
+            stack=self._stack_of_proxies(),
             parameters=self.parameters,
             started={name: float(at) for name, at in self._status.details.items()},
             worlds={name: self._world_record(live) for name, live in self._worlds.items()},
@@ -275,7 +300,17 @@ class LiveRun:
             problems=tuple(self._problems),
             untried=dict(self._untried),
             trouble=self._trouble,
+            skipped=dict(self._skipped),
+            mesh=self._mesh,
         )
+
+    def _stack_of_proxies(self) -> dict[str, str]:
+        """Of an existing cluster the proxies' own word is the only one."""
+        stack = dataclasses.asdict(self._stack)
+        for pod in (pod for pods in self._pods.values() for pod in pods.values() if pod.sidecar):
+            stack["envoy"] = stack["envoy"] or pod.envoy_version
+            stack["flavour"] = stack["flavour"] or pod.flavour
+        return stack
 
     def _world_record(self, live: LiveWorld) -> WorldRecord:
         name = live.world.name
@@ -288,6 +323,7 @@ class LiveRun:
             services=dict(live.services),
             captures=tuple(self._captures.get(name, ())),
             secrets=self._secrets.get(name, ()),
+            uncaptured=dict(self._uncaptured.get(name, {})),
         )
 
     def _save(self) -> None:

@@ -66,6 +66,7 @@ Afterwards = Callable[["OwnCluster", Path], None]
 def run(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, int]:
     """Run it; returns its folder and the exit code (0, 1, 3: see lab.report.EXPLAINED)."""
     began = time.monotonic()
+    _check(wanted)
     folder = store.new_run()
     say = _Log(folder / "run.log", began)
     say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.cluster}")
@@ -92,6 +93,14 @@ def _own_environment() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _check(wanted: Plan) -> None:
+    """What an existing cluster lacks is said before anything is begun."""
+    from clusters import CONTEXT, open_cluster
+
+    if wanted.cluster.startswith(CONTEXT):
+        open_cluster(wanted.cluster).up(lambda step: print(step, flush=True))
 
 
 class _Log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clusters import KINDS
 from lab import compare, compare_figure, failures, fidelity, runner, store
 from lab.errors import BadArguments
 from lab.runner import Plan
@@ -14,13 +15,15 @@ def run(plans: Sequence[Plan], width: int) -> int:
     """Run one plan after the other, then compare each with the first.
 
     Returns the worst code: of the runs, of the comparison of their verdicts, and of that of the
-    sidecars that the clusters made. Raises BadArguments for a cluster that is named twice.
+    sidecars that the clusters made. Raises BadArguments for a cluster that is named twice, and
+    for one that is not the lab's: it cannot be looked at from its nodes.
     """
     names = [plan.cluster for plan in plans]
-    if len(set(names)) < len(names) or "recorded" in names:
+    own = [name for name in names if name in KINDS]
+    if len(set(own)) < len(names):
         raise BadArguments(
-            f"{', '.join(names)}: several live clusters, each named once, can be compared",
-            hint="python -m lab compare latest recorded",
+            f"{', '.join(names)}: several of {', '.join(KINDS)}, each named once, can be compared",
+            hint="python -m lab compare latest recorded, or another stored run",
         )
     done = [runner.run(plan, fidelity.record) for plan in plans]
     codes = [code for _, code in done]

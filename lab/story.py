@@ -80,7 +80,8 @@ class Story:
         stack = evidence.stack
         return (
             f"live: {evidence.cluster} cluster, Istio {stack['istio']}, "
-            f"Envoy {stack['envoy']} ({stack['flavour']}), Kubernetes {stack['kubernetes']}"
+            f"Envoy {stack['envoy'] or 'not seen'} ({stack['flavour'] or 'no proxy'}), "
+            f"Kubernetes {stack['kubernetes']}"
         )
 
     def before(self) -> Table:
@@ -391,8 +392,9 @@ def _middle(word: str, length: int) -> str:
 def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
     """Start a run of a failure, on a live cluster or from what was recorded.
 
-    cluster: `embedded`, `recorded`, or `auto`: LAB_CLUSTER, else embedded where it can run,
-    else recorded. Raises BadArguments for names and values that do not exist.
+    cluster: `embedded`, `kind`, `context:NAME`, `recorded`, or `auto`: LAB_CLUSTER, else
+    embedded where it can run, else recorded. Raises BadArguments for names and values that do
+    not exist.
     """
     from lab import failures
     from lab.parameters import parameters_of

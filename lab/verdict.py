@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lab import preconditions
 from lab.checks import Finding
 from lab.evidence import Evidence, digest
 from lab.failure import STEPS, Answer, Claim, Failure, Pin, Remedy, RemedyWord, Word
@@ -20,6 +21,7 @@ from lab.planes import agreement, config, log
 
 Agreement = Literal["as pinned", "differs", "unsure", "new"]
 """differs: a word that could be said is another; unsure: no more than that one could not."""
+_SAYS_NOTHING = ("inconclusive", "skipped")
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ class Verdict:
     parameters: dict[str, str]
     controls: tuple[tuple[str, bool | None, str], ...]
     """(what must hold, whether it does, what was seen)"""
+    unusual: tuple[str, ...]
+    """Settings of the mesh that are not Istio's defaults, and may be why a word surprises."""
     claims: tuple[ClaimVerdict, ...]
     remedies: tuple[RemedyVerdict, ...]
 
@@ -145,7 +149,13 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
     """Judge one failure's evidence; `folder` holds its captures and logs."""
     case = Case(failure, evidence, folder)
     controls = [(c.says, *_finding(case, c.check)) for c in failure.controls]
-    obstacle = _altered(evidence, folder) or _obstacle(evidence, controls)
+    needed = [
+        told
+        for control, told in zip(failure.controls, controls, strict=True)
+        if not (control.plane == "wire" and told[1] is None and case.wire_refused)
+    ]
+    unmet = "; ".join(preconditions.unmet(failure, evidence.mesh))
+    obstacle = unmet or _altered(evidence, folder) or _obstacle(evidence, needed)
     return Verdict(
         failure.name,
         failure.title,
@@ -155,6 +165,7 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
         dict(evidence.stack),
         dict(evidence.parameters),
         tuple(controls),
+        tuple(preconditions.unusual(evidence.mesh)),
         tuple(_claim(case, claim, obstacle) for claim in failure.claims),
         tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
     )
@@ -226,13 +237,13 @@ def _agrees(pin: Pin | None, *words: str) -> Agreement:
     if pin is None:
         return "new"
     pairs = list(zip(words, pin.words, strict=True))
-    if any(word not in (pinned, "inconclusive") for word, pinned in pairs):
+    if any(word not in (pinned, *_SAYS_NOTHING) for word, pinned in pairs):
         return "differs"
     return "as pinned" if words == pin.words else "unsure"
 
 
 def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
-    word, why = _heals(case, remedy, obstacle)
+    word, why = _not_here(case, remedy) or _heals(case, remedy, obstacle)
     pin = _pin(case, remedy.name)
     return RemedyVerdict(
         remedy.name,
@@ -246,6 +257,11 @@ def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
         pin.why if pin else "",
         proof(case, f"{remedy.name}:changed"),
     )
+
+
+def _not_here(case: Case, remedy: Remedy) -> tuple[RemedyWord, str] | None:
+    why = case.evidence.skipped.get(remedy.name)
+    return ("skipped", why) if why else None
 
 
 def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
@@ -273,7 +289,15 @@ def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
 
 def _say(case: Case, answer: Answer, obstacle: str) -> Said:
     said: tuple[Word, str] = ("inconclusive", obstacle)
-    return Said(*(said if obstacle else _answer(case, answer)), proof(case, answer.shows))
+    if not obstacle:
+        said = _skipped(case, answer) or _answer(case, answer)
+    return Said(*said, proof(case, answer.shows))
+
+
+def _skipped(case: Case, answer: Answer) -> tuple[Word, str] | None:
+    """An answer that is read from the trial of a remedy that is not for this kind of cluster."""
+    why = case.evidence.skipped.get(answer.shows.partition(":")[0])
+    return ("skipped", why) if why else None
 
 
 def _answer(case: Case, answer: Answer) -> tuple[Word, str]:

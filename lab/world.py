@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from clusters.base import Cluster, PodRef
+from clusters.base import RUN_LABEL, Cluster, PodRef
 from clusters.kube import ApiError
-from lab import proxy
+from lab import access_log, proxy
 from lab.errors import CommandFailed, TimedOut
 from lab.evidence import PodRecord, ServiceRecord
 from lab.failure import Call, Port, Service, World, fill
@@ -16,7 +17,6 @@ from lab.planes import config
 from lab.wait import until
 from lab.workloads.manifests import GATEWAYS, WORKLOADS, Setting
 
-LABEL = "lab.istio-failure/run"
 EXPECTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
 EXPECTED[""] = EXPECTED["PERMISSIVE"]  # the mesh's default
 OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext"}
@@ -40,14 +40,19 @@ class LiveWorld:
         return {port.number for port in ports} | {int(port.target) for port in ports}
 
 
-def deploy(cluster: Cluster, world: World, run: str, failure: str) -> LiveWorld:
+def deploy(
+    cluster: Cluster, world: World, run: str, failure: str, mesh: Mapping[str, Any]
+) -> LiveWorld:
     """Namespace, policy, workloads: all applied when this returns, nothing awaited.
 
-    The post's world takes the post's own namespace name where it is free.
+    The post's world takes the post's own namespace name where it is free. mesh: its settings
+    (clusters/mesh.py): the label that injects, and whether the access log has to be ours.
     """
     own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
-    live = LiveWorld(world, _namespace(cluster, names, run))
+    live = LiveWorld(world, _namespace(cluster, names, {RUN_LABEL: run, **mesh["injection"]}))
+    if not access_log.ours(mesh["config"]):
+        cluster.kube.apply([access_log.envoy_filter()], live.namespace)
     cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))
     setting = Setting()
     for service in world.services:
@@ -57,10 +62,9 @@ def deploy(cluster: Cluster, world: World, run: str, failure: str) -> LiveWorld:
     return live
 
 
-def _namespace(cluster: Cluster, names: list[str], run: str) -> str:
+def _namespace(cluster: Cluster, names: list[str], labels: dict[str, str]) -> str:
     """Make the first of these namespaces that is not there yet."""
     for name in names:
-        labels = {LABEL: run, "istio-injection": "enabled"}
         meta = {"name": name, "labels": labels}
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
         try:
@@ -88,7 +92,7 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> Non
         f"the pods of {live.namespace}",
         timeout=timeout,
         every=0.1,
-        last_seen=lambda: _say_pods(cluster, path),
+        last_seen=lambda: _say_pods(cluster, path) + _say_refused(cluster, live.namespace),
         hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
     )
     live.services = services(cluster, live.namespace)
@@ -149,6 +153,15 @@ def _say_pods(cluster: Cluster, path: str) -> str:
         ]
         told.append(f"{pod['metadata']['name']} {statuses.get('phase')} ({'; '.join(waiting)})")
     return ", ".join(told) or "no pods"
+
+
+def _say_refused(cluster: Cluster, namespace: str) -> str:
+    """Pods that nobody could make, such as those that Pod Security refuses."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    conditions = (
+        c for one in cluster.kube.items(path) for c in one["status"].get("conditions", [])
+    )
+    return "".join(f"; {c['message']}" for c in conditions if c["type"] == "ReplicaFailure")
 
 
 def _reason(waiting: dict[str, str]) -> str:
@@ -224,7 +237,7 @@ def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
     """What is recorded of a pod; of its sidecar its version, start, identity and refusals."""
     if not pod.has_sidecar:
         return PodRecord(pod.name, pod.ip, sidecar=False, node=pod.node)
-    version, started = proxy.info(cluster, pod)
+    version, started, flavour = proxy.info(cluster, pod)
     seen = proxy.stats(cluster, pod, "update_rejected|dynamic_unknown_fields")
     return PodRecord(
         pod.name,
@@ -236,6 +249,7 @@ def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
         rejected=sum(n for name, n in seen.items() if name.endswith("update_rejected")),
         unknown_fields=seen.get("server.dynamic_unknown_fields", -1),
         node=pod.node,
+        flavour=flavour,
     )
 
 
@@ -247,7 +261,7 @@ def secrets(cluster: Cluster, namespace: str) -> tuple[str, ...]:
 
 def left(cluster: Cluster, run: str) -> list[str]:
     """The namespaces that carry the run's label."""
-    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{LABEL}={run}"})
+    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{RUN_LABEL}={run}"})
     return [str(namespace["metadata"]["name"]) for namespace in found]
 
 

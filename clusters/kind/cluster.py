@@ -9,12 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
+from clusters.api import ApiCluster
+from clusters.base import Capture, PodRef, Progress, Stack, Status
 from clusters.embedded import host
 from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
@@ -23,8 +23,7 @@ from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
 from clusters.kind.images import HUB, Built, Programs
 from clusters.kind.nodes import counted, nodes
-from clusters.kube import Kube, Obj
-from clusters.remote import Remote
+from clusters.kube import Obj
 from lab import shell
 from lab.errors import ClusterGone, LabError
 
@@ -45,7 +44,7 @@ exec nsenter --target "$process" --net iptables-save
 """Run on a node, with a pod's uid as its control group's name has it."""
 
 
-class Kind:
+class Kind(ApiCluster):
     """Real Kubernetes in containers, real Istio in pods."""
 
     kind = "kind"
@@ -75,14 +74,8 @@ class Kind:
     def lock(self) -> Path:
         return self.state / "mesh.lock"
 
-    @cached_property
-    def kube(self) -> Kube:
-        self._facts()  # a cluster that is not up has its own message
-        return Kube.from_kubeconfig(self.kubeconfig)
-
-    @cached_property
-    def _remote(self) -> Remote:
-        return Remote(self.kubeconfig)
+    def require(self) -> None:
+        self._facts()
 
     @cached_property
     def _engine(self) -> Engine:
@@ -289,7 +282,7 @@ class Kind:
         if nodes:
             engine.docker("rm", "--force", "--volumes", *nodes)
         shutil.rmtree(self.state, ignore_errors=True)
-        for known in ("kube", "_remote", "_engine"):  # of the one that is ended
+        for known in ("kube", "remote", "_engine"):  # of the one that is ended
             self.__dict__.pop(known, None)
         if self._owner >= 0:
             os.close(self._owner)
@@ -308,25 +301,6 @@ class Kind:
             engine.run("network", "rm", "kind")
             ours.unlink(missing_ok=True)
 
-    def exec(
-        self,
-        pod: PodRef,
-        argv: Sequence[str],
-        *,
-        container: str | None = None,
-        stdin: bytes = b"",
-        timeout: float = 30.0,
-    ) -> Completed:
-        return self._remote.run(pod, container or pod.containers[0], argv, stdin, timeout)
-
-    def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
-        """Run a command with this process's own terminal; returns its code."""
-        words = [str(self.bin / "kubectl"), f"--kubeconfig={self.kubeconfig}", "exec", "-i"]
-        words += ["-t"] if sys.stdin.isatty() else []
-        words += [pod.name, f"--namespace={pod.namespace}"]
-        words += [f"--container={container}"] if container else []
-        return subprocess.call([*words, "--", *argv])
-
     def firewall(self, pod: PodRef) -> str:
         """What `iptables-save` says in a pod's network namespace."""
         node, uid = self._place(pod)
@@ -339,10 +313,6 @@ class Kind:
         """The node that runs it, and its uid."""
         found = self.kube.request("GET", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
         return found["spec"]["nodeName"], found["metadata"]["uid"]
-
-    def logs(self, pod: PodRef, container: str) -> str:
-        path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
-        return self.kube.text(path, {"container": container})
 
 
 def _network(engine: Engine) -> str:

@@ -186,7 +186,9 @@ FAILURE = Failure(
     ),
     controls=(
         Control("gRPC works without mTLS", answered("plain-grpc")),
-        Control("without mTLS the marker is read on the wire", readable("plain-grpc")),
+        Control(
+            "without mTLS the marker is read on the wire", readable("plain-grpc"), plane="wire"
+        ),
         Control("gRPC works at the very port", answered("grpc")),
         Control(
             "the plaintext stranger gets through where it may",

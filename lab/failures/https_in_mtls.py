@@ -131,6 +131,7 @@ def _named(name: str, service: Service, port_name: str, says: str, price: str) -
     )
 
 
+OURS = ("embedded", "kind")
 L4 = "no routes, retries or HTTP metrics for it"
 
 FAILURE = Failure(
@@ -270,7 +271,9 @@ FAILURE = Failure(
     ),
     controls=(
         Control("B answers A over its own TLS, without mTLS", answered("plain-well", status=200)),
-        Control("without any TLS the marker is read on the wire", readable("plain-http")),
+        Control(
+            "without any TLS the marker is read on the wire", readable("plain-http"), plane="wire"
+        ),
         Control(
             "the plaintext stranger gets through where it may",
             application_logged("permissive-stranger", spoke="http"),
@@ -337,6 +340,13 @@ FAILURE = Failure(
             "C4a",
             ("not reproduced", "reproduced"),
             "STRICT asks for more TLS, not for less; the example's port was named https",
+            clusters=OURS,
+        ),
+        Pin(
+            "C4a",
+            ("skipped", "reproduced"),
+            "other people's mesh is not changed; the example's port was named https",
+            clusters=("existing",),
         ),
         Pin("C4b", ("reproduced", "reproduced"), "certificates cross once for each connection"),
         Pin(
@@ -351,7 +361,13 @@ FAILURE = Failure(
         Pin("port-disable", ("does not heal",), "without mTLS it is still taken for HTTP"),
         Pin("exclude-port", ("heals",), "B's sidecar is not asked any more"),
         Pin("originate", ("heals",), "the client's sidecar speaks the services' own TLS"),
-        Pin("mesh-strict", ("does not heal",), "the namespace was STRICT already"),
+        Pin("mesh-strict", ("does not heal",), "the namespace was STRICT already", clusters=OURS),
+        Pin(
+            "mesh-strict",
+            ("skipped",),
+            "other people's mesh is not changed",
+            clusters=("existing",),
+        ),
     ),
     parameters={
         **POLICY,

@@ -156,7 +156,11 @@ FAILURE = Failure(
     ),
     controls=(
         Control("REST works without mTLS", answered("plain-get", "plain-post", status=200)),
-        Control("without mTLS the marker is read on the wire", readable("plain-get", "plain-post")),
+        Control(
+            "without mTLS the marker is read on the wire",
+            readable("plain-get", "plain-post"),
+            plane="wire",
+        ),
         Control(
             "the plaintext stranger gets through where it may",
             answered("permissive-stranger", status=200),

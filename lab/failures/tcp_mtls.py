@@ -201,7 +201,7 @@ FAILURE = Failure(
     ),
     controls=(
         Control("tcp-echo answers without mTLS", answered("plain")),
-        Control("without mTLS the marker is read on the wire", readable("plain")),
+        Control("without mTLS the marker is read on the wire", readable("plain"), plane="wire"),
         Control("tcp-echo answers where both are accepted", answered("tcp-foo-permissive")),
         Control(
             "the plaintext stranger gets through where it may", answered("permissive-stranger")
@@ -301,6 +301,7 @@ FAILURE = Failure(
             "who calls tcp-foo, with a sidecar or without", "client", ("client", "stranger")
         ),
     },
+    passthrough=True,
     try_next=(
         "make reproduce FAILURE=tcp_mtls PARAMS='mtls=DISABLE rule=DISABLE'",
         "make reproduce FAILURE=tcp_mtls PARAMS=port_name=tcp-bar",

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clusters import mesh
 from lab import evidence, proxy, store, world
 from lab.failure import Port, Service, World
 from lab.wait import until
@@ -45,7 +46,7 @@ def record(cluster: OwnCluster, folder: Path) -> None:
     """
     run = folder.name.lower()
     until(lambda: not world.left(cluster, run), "the run's namespaces to be gone", timeout=90)
-    live = world.deploy(cluster, WORLD, run, FOLDER)
+    live = world.deploy(cluster, WORLD, run, FOLDER, mesh.read(cluster.kube))
     try:
         world.wait_ready(cluster, live)
         world.wait_active(cluster, live)

@@ -15,6 +15,8 @@ Line = Mapping[str, Any]
 SERVER, CLIENT = "server's proxy", "client's proxy"
 _NO_TLS = ("HTTP_REQUEST", "WRONG_VERSION_NUMBER")
 """What BoringSSL says of a first record that is none."""
+OURS = frozenset({"start_time", "downstream_peer_uri_san"})
+"""Fields by which a line is known as one of the lab's format, beside a mesh's own log."""
 NUMBER = "lab_line"
 """Where a line stands in its file."""
 
@@ -28,7 +30,7 @@ def parse(text: str) -> list[Line]:
                 entry = json.loads(line)
             except ValueError:
                 continue  # cut off while it was being written
-            if "start_time" in entry:
+            if entry.keys() >= OURS:
                 lines.append({**entry, NUMBER: number})
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,12 @@ class Image:
     about: str
     uid: int = 1000
     env: Mapping[str, str] = field(default_factory=dict)
+
+
+def reference(name: str) -> str:
+    """An image as manifests name it: `lab/client:1`, or the same in the registry LAB_HUB."""
+    hub = os.environ.get("LAB_HUB") or "lab"
+    return f"{hub}/{name.removeprefix('lab/')}:1"
 
 
 CATALOGUE: Mapping[str, Image] = {

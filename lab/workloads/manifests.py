@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lab.workloads.catalogue import reference
+
 if TYPE_CHECKING:
     from lab.workloads.certificates import Authority
 
@@ -35,6 +37,9 @@ B_NAMES = ("b", *(f"b-{name}" for name in ("server", "demand", "ask", "cost", "h
 B_NAMES += tuple(f"b-{name}" for name in ("tcp", "unnamed", "declared", "disabled", "excluded"))
 B_NAMES += ("b-originated",)
 """The Services by which B is asked: its certificate is for each of them."""
+# What Pod Security `restricted` asks for: nothing of it is anything that a workload here misses.
+ORDINARY: Obj = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+CONFINED: Obj = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 GATEWAYS = frozenset({"gateway"})
 CALLERS = frozenset({"client", "stranger", "member", "a"})
 SIDE = "lab.istio-failure/side"
@@ -52,7 +57,8 @@ class Setting:
 
 
 def _proxy_config(**metadata: str) -> str:
-    config: Obj = {"proxyStatsMatcher": {"inclusionRegexps": STATS}}
+    # Logs are written every 50 ms, and not once a second.
+    config: Obj = {"proxyStatsMatcher": {"inclusionRegexps": STATS}, "fileFlushInterval": "0.05s"}
     if metadata:
         config["proxyMetadata"] = metadata
     return json.dumps(config)
@@ -78,7 +84,8 @@ def _workload(
 ) -> list[Obj]:
     labels = {"app": name, "sidecar.istio.io/inject": str(sidecar).lower()}
     notes = {"proxy.istio.io/config": _proxy_config(), **(annotations or {})} if sidecar else {}
-    spec: Obj = {"name": name, "image": f"{image}:1", **(container or {})}
+    spec: Obj = {"name": name, "image": reference(image), "securityContext": CONFINED}
+    spec |= container or {}
     if args:
         spec["args"] = args
     if ports:
@@ -99,6 +106,7 @@ def _workload(
                         "serviceAccountName": name,
                         "terminationGracePeriodSeconds": 1,
                         "affinity": _apart(name),
+                        "securityContext": ORDINARY,
                         "containers": [spec],
                     },
                 },
@@ -121,7 +129,7 @@ def member(_: Setting) -> list[Obj]:
     """The probe's control: a mesh certificate in hand, and no redirection of what it sends.
 
     The agent writes the certificate to a volume (OUTPUT_CERTS, as Istio documents it for
-    Prometheus); root alone can read another uid's key.
+    Prometheus), and only the uid that it runs as can read the key.
     """
     annotations = {
         "proxy.istio.io/config": _proxy_config(OUTPUT_CERTS=CERTIFICATES),
@@ -131,7 +139,7 @@ def member(_: Setting) -> list[Obj]:
         ),
     }
     container = {
-        "securityContext": {"runAsUser": 0},
+        "securityContext": {**CONFINED, "runAsUser": 1337, "runAsGroup": 1337},
         "volumeMounts": [{"name": "mesh-certificates", "mountPath": CERTIFICATES}],
     }
     objects = _workload("member", "lab/client", [], annotations=annotations, container=container)
@@ -165,7 +173,8 @@ def gateway(_: Setting) -> list[Obj]:
     template["metadata"]["annotations"]["inject.istio.io/templates"] = "gateway"
     # The template fills in everything else of a container with this name.
     # Without a policy of its own, `auto` is taken for a :latest that is pulled each time.
-    container = {"name": "istio-proxy", "image": "auto", "imagePullPolicy": "IfNotPresent"}
+    container: Obj = {"name": "istio-proxy", "image": "auto", "securityContext": CONFINED}
+    container["imagePullPolicy"] = "IfNotPresent"
     template["spec"]["containers"] = [container]
     return objects
 
@@ -191,7 +200,8 @@ def b(setting: Setting) -> list[Obj]:
         annotations=excluded,
         container=_own_tls(*forms[0]),
     )
-    rest = [{"image": "lab/own-tls:1", **_own_tls(*form)} for form in forms[1:]]
+    image = {"image": reference("lab/own-tls"), "securityContext": CONFINED}
+    rest = [{**image, **_own_tls(*form)} for form in forms[1:]]
     return _with_own_tls(objects, rest, setting, B_NAMES)
 
 

@@ -1,0 +1,154 @@
+"""A cluster that the lab did not create, by a context of the user's own kubeconfig.
+
+Everything that a run needs is checked before it writes anything; what it writes lies in
+namespaces that carry the run's label. Nothing else is written, ever.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+import yaml
+
+from clusters import CONTEXT, kubeconfig, mesh, rights
+from clusters.api import ApiCluster
+from clusters.base import RUN_LABEL, Capture, PodRef, Progress, Stack, Status
+from clusters.embedded import host
+from clusters.ephemeral import EphemeralCapture
+from clusters.kube import ApiError
+from lab.errors import LabError, NeedsUnmet
+from lab.wait import until
+from lab.workloads.catalogue import reference
+
+NAMESPACES = "/api/v1/namespaces"
+
+
+class Existing(ApiCluster):
+    """Somebody's cluster, with somebody's Istio."""
+
+    kind = "existing"
+
+    def __init__(self, context: str) -> None:
+        """Raises BadArguments for a context that is not there or would run a program."""
+        kubeconfig.require(context)
+        self.context = self.name = context
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The user's own files, as KUBECONFIG lists several, and one that chooses this context.
+
+        That one is the lab's, and names no more than the context: credentials are not copied.
+        """
+        chosen = host.states() / f"{self._file}.yaml"
+        config = {"apiVersion": "v1", "kind": "Config", "current-context": self.name}
+        chosen.write_text(yaml.safe_dump(config))
+        return Path(os.pathsep.join(map(str, [chosen, *kubeconfig.files()])))
+
+    @property
+    def bin(self) -> Path:
+        """Where the user's kubectl lies. Raises NeedsUnmet without one."""
+        found = shutil.which("kubectl")
+        if found is None:
+            raise NeedsUnmet("there is no kubectl on PATH")
+        return Path(found).parent
+
+    @cached_property
+    def stack(self) -> Stack:
+        """What the API tells; of the proxies a run finds out from its own (lab/run.py)."""
+        version = str(self.kube.request("GET", "/version")["gitVersion"])
+        return Stack(version, mesh.istio_version(self.kube), "", "", "as found there")
+
+    @property
+    def lock(self) -> Path:
+        """On this machine: runs of other people's are not known, nor is the mesh ever changed."""
+        return host.states() / f"{self._file}.lock"
+
+    @property
+    def _file(self) -> str:
+        return quote(CONTEXT + self.name, safe="")
+
+    def offers(self) -> frozenset[str]:
+        """No change of the whole mesh: it is not ours. Captures may be refused pod by pod."""
+        return frozenset({"sidecar", "capture"})
+
+    def running(self) -> bool:
+        """Whether its API answers."""
+        try:
+            return bool(self.kube.request("GET", "/version", timeout=5))
+        except LabError:
+            return False
+
+    def fits(self) -> bool:
+        """It has the nodes that it has."""
+        return True
+
+    def sweep(self) -> None:
+        """Namespaces of runs that died stay until `down`: another machine's run may use them."""
+
+    def trouble(self) -> str:
+        """Nothing of its nodes is ours to look at."""
+        return ""
+
+    def status(self) -> Status:
+        if not self.running():
+            return Status(False, f"the API of context {self.name!r} does not answer")
+        left = ", ".join(self._namespaces()) or "none"
+        told = f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio or 'not found'}"
+        return Status(True, f"context {self.name!r}: {told}; namespaces of the lab's: {left}")
+
+    def up(self, progress: Progress, *, owned: bool = False) -> None:  # noqa: ARG002  (its docstring)
+        """Check everything that a run needs; nothing is written.
+
+        owned changes nothing: the cluster was there before, and stays. Raises ClusterGone when
+        the API does not answer, NeedsUnmet with all that is missing.
+        """
+        progress(f"checking context {self.name!r}")
+        self.kube.request("GET", "/version")
+        self._must_inject()
+        lacking = rights.missing(self.kube)
+        if lacking:
+            raise NeedsUnmet(
+                f"context {self.name!r} lacks {len(lacking)} rights: {', '.join(lacking)}",
+                hint="whoever administers it: kubectl apply -f clusters/existing.yaml",
+            )
+        progress(f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio}: all is there")
+
+    def _must_inject(self) -> None:
+        try:
+            label = mesh.injecting_label(self.kube)
+        except ApiError as refused:
+            if refused.status == 403:
+                return  # that is a missing right, and named with the others
+            raise
+        if not label:
+            raise NeedsUnmet(
+                f"context {self.name!r} has no Istio that injects sidecars: no webhook of "
+                "istiod's takes a namespace by `istio-injection` or `istio.io/rev`",
+                hint="istioctl install; istioctl tag set default --revision ...",
+            )
+
+    def down(self) -> None:
+        """Remove the namespaces that carry a run's label, and wait until they are gone."""
+        for name in self._namespaces():
+            try:
+                self.kube.request("DELETE", f"{NAMESPACES}/{name}")
+            except ApiError as refused:
+                if refused.status not in (404, 409):  # gone, or going
+                    raise
+        until(lambda: not self._namespaces(), "the lab's namespaces to be gone", timeout=300)
+
+    def _namespaces(self) -> list[str]:
+        found = self.kube.items(NAMESPACES, {"labelSelector": RUN_LABEL})
+        return [str(namespace["metadata"]["name"]) for namespace in found]
+
+    def firewall(self, pod: PodRef) -> str:
+        """Raises NeedsUnmet: it takes the node, which is not the lab's to enter."""
+        raise NeedsUnmet(f"the firewall rules of pod {pod.name} are seen from its node alone")
+
+    def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
+        image = reference("lab/client")
+        return EphemeralCapture(self.kube, self.remote, pod, image, interface, bpf).start(into)

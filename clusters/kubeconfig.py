@@ -1,0 +1,67 @@
+"""Other people's kubeconfigs: read for one context that was named, and never written.
+
+Several files in KUBECONFIG are merged as kubectl does it: the first to name something counts
+(https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+import yaml
+
+from clusters.kube import Obj
+from lab.errors import BadArguments
+
+ALLOW = "LAB_ALLOW_EXEC_PLUGIN"
+"""Environment variable: 1 where a context's credentials may come from a program."""
+
+
+def files() -> list[Path]:
+    """KUBECONFIG's files that exist, else the one in the home folder."""
+    named = [Path(word).expanduser() for word in os.environ.get("KUBECONFIG", "").split(os.pathsep)]
+    wanted = [path for path in named if path.name] or [Path.home() / ".kube" / "config"]
+    return [path for path in wanted if path.is_file()]
+
+
+def require(context: str) -> None:
+    """That a context is there and starts no program.
+
+    Raises BadArguments: the nearest context is named, or the program and what allows it.
+    """
+    contexts, users = _named("contexts", "context"), _named("users", "user")
+    if context not in contexts:
+        near = difflib.get_close_matches(context, contexts, 1, 0.4)
+        meant = f"did you mean {near[0]}? " if near else ""
+        where = ", ".join(map(str, files())) or "no kubeconfig"
+        there = ", ".join(contexts) or "none"
+        raise BadArguments(f"no context {context!r} in {where}: {meant}there is: {there}")
+    program = _program(users.get(contexts[context].get("user", ""), {}))
+    if program and os.environ.get(ALLOW) != "1":
+        raise BadArguments(
+            f"context {context!r} would run a program for its credentials: `{program}`",
+            hint=f"where you trust it: {ALLOW}=1, or ALLOW_EXEC_PLUGIN=1 with make",
+        )
+
+
+def _program(user: Obj) -> str:
+    """What a user's entry would have run, or nothing."""
+    if "exec" in user:
+        return " ".join([str(user["exec"].get("command")), *(user["exec"].get("args") or [])])
+    if "auth-provider" in user:
+        return f"auth-provider {user['auth-provider'].get('name')}"
+    return ""
+
+
+def _named(plural: str, singular: str) -> dict[str, Obj]:
+    found: dict[str, Obj] = {}
+    for path in files():
+        try:
+            data = yaml.safe_load(path.read_text()) or {}
+            for entry in data.get(plural) or []:
+                found.setdefault(str(entry["name"]), entry.get(singular) or {})
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError, OSError) as problem:
+            raise BadArguments(f"{path} is no kubeconfig: {problem}") from None
+    return found

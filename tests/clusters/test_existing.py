@@ -1,0 +1,171 @@
+"""A cluster that the lab did not create, used under the minimal role and nothing more."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from foreign import ROLE, Foreign, differences
+
+from clusters.base import RUN_LABEL
+from lab import failures
+
+pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
+CLUSTER = ("--cluster", "context:foreign")
+OURS = "with-istio"
+"""Begins the name of every namespace of a run."""
+LEFT_OVER = "left-over"
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
+    """Without Istio yet."""
+    made = Foreign(tmp_path_factory.mktemp("foreign"), f"foreign-{os.getpid()}")
+    try:
+        made.create()
+        yield made
+    finally:
+        made.delete()
+
+
+@pytest.fixture(scope="module")
+def refused_without_istio(bare: Foreign) -> tuple[int, str]:
+    """What the lab answers before Istio is there."""
+    return bare.lab(bare.kubeconfig, "up", "--cluster", f"context:{bare.context}")
+
+
+@pytest.fixture(scope="module")
+def foreign(bare: Foreign, refused_without_istio: tuple[int, str]) -> Iterator[Foreign]:
+    """With Istio."""
+    assert refused_without_istio
+    bare.install()
+    with bare.stand_in():
+        yield bare
+
+
+def _roles() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(ROLE.read_text()))
+
+
+def test_a_cluster_without_istio_is_refused(refused_without_istio: tuple[int, str]) -> None:
+    code, said = refused_without_istio
+    assert code == 255
+    assert "has no Istio that injects sidecars" in said
+
+
+def test_every_missing_right_is_named_and_nothing_is_written(foreign: Foreign) -> None:
+    objects = _roles()
+    rules = [rule for one in objects for rule in one.get("rules", [])]
+    for rule in rules:
+        rule["resources"] = [name for name in rule["resources"] if name != "pods/exec"] or ["none"]
+    next(rule for rule in rules if "namespaces" in rule["resources"])["verbs"].remove("delete")
+    config = foreign.grant(yaml.safe_dump_all(objects))
+    before = foreign.settled()
+    code, said = foreign.lab(config, "run", "tcp_mtls", *CLUSTER)
+    assert code == 255
+    assert "lacks 3 rights: delete namespaces, get pods/exec, create pods/exec\n" in said
+    assert "kubectl apply -f clusters/existing.yaml" in said
+    assert differences(before, foreign.snapshot()) == []
+    assert not (foreign.folder / "runs").exists()
+
+
+def test_a_mesh_that_is_strict_for_all_is_named_before_anything_is_deployed(
+    foreign: Foreign,
+) -> None:
+    strict = """
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: everybody, namespace: istio-system}
+spec: {mtls: {mode: STRICT}}
+"""
+    foreign.kubectl("apply", "-f", "-", stdin=strict)
+    try:
+        code, said = foreign.lab(foreign.grant(), "run", "https_in_mtls", *CLUSTER)
+    finally:
+        foreign.kubectl("delete", "-f", "-", stdin=strict)
+    assert code == 3
+    assert "PeerAuthentication everybody makes the whole mesh STRICT, and open no other" in said
+    assert ("create", "namespaces", "") not in foreign.requests()
+
+
+def test_down_removes_what_carries_the_label_and_nothing_else(foreign: Foreign) -> None:
+    config = foreign.grant()
+    for name in (LEFT_OVER, "somebody-elses"):
+        foreign.kubectl("create", "namespace", name)
+    foreign.kubectl("label", "namespace", LEFT_OVER, f"{RUN_LABEL}=20260101t000000z-0000")
+    code, said = foreign.lab(config, "status", *CLUSTER)
+    assert code == 0
+    assert f"Istio 1.31; namespaces of the lab's: {LEFT_OVER}\n" in said
+    assert foreign.lab(config, "down", *CLUSTER)[0] == 0
+    names = foreign.kubectl("get", "namespaces", "--output=name").split()
+    assert f"namespace/{LEFT_OVER}" not in names
+    assert "namespace/somebody-elses" in names
+    foreign.kubectl("delete", "namespace", "somebody-elses")
+
+
+def test_a_shell_speaks_to_the_named_context(foreign: Foreign, tmp_path: Path) -> None:
+    script = tmp_path / "shell"
+    script.write_text("#!/bin/sh\nkubectl config current-context\nkubectl auth whoami\n")
+    script.chmod(0o700)
+    path = f"{foreign.bin}{os.pathsep}{os.environ['PATH']}"
+    code, said = foreign.lab(foreign.grant(), "shell", *CLUSTER, SHELL=str(script), PATH=path)
+    assert code == 0
+    assert "\nforeign\n" in said
+    assert "system:serviceaccount:istio-failure-lab:lab" in said
+
+
+def test_a_whole_run_under_the_minimal_role_is_as_pinned_and_leaves_all_else_as_it_was(
+    foreign: Foreign,
+) -> None:
+    config = foreign.grant()
+    before = foreign.settled()
+    code, said = foreign.lab(config, "run", *CLUSTER)
+    assert code == 0, said
+    assert foreign.lab(config, "down", *CLUSTER)[0] == 0  # which waits until all of it is gone
+    assert differences(before, foreign.settled()) == []
+    summary = json.loads((foreign.folder / "runs" / "latest" / "summary.json").read_text())
+    assert set(summary["verdicts"]) == set(failures.names())
+    assert summary["stack"] | {"origin": ""} == {
+        "kubernetes": summary["stack"]["kubernetes"],
+        "istio": "1.31",
+        "envoy": "1.38.3",
+        "flavour": "stock",
+        "origin": "",
+    }
+    assert summary["remedies"]["https_in_mtls"]["mesh-strict"]["word"] == "skipped"
+    assert "https_in_mtls mesh-strict: skipped: it would change the whole mesh" in said
+    assert "https_in_mtls C4a as posted: skipped" in said
+    _only_in_its_namespaces(foreign)
+    _nothing_granted_in_vain(foreign)
+
+
+def _only_in_its_namespaces(foreign: Foreign) -> None:
+    """By the API server's own audit log; an access review is a question that is posted."""
+    asked = {("create", "authorization.k8s.io/selfsubjectaccessreviews", "")}
+    writes = {one for one in foreign.requests() - asked if one[0] not in ("get", "list")}
+    elsewhere = {one for one in writes if not one[2].startswith((OURS, LEFT_OVER))}
+    assert elsewhere == {("create", "namespaces", "")}
+
+
+def _nothing_granted_in_vain(foreign: Foreign) -> None:
+    """Every right of the role was used."""
+    used = {(verb, resource) for verb, resource, _ in foreign.requests()}
+    used |= {("create", resource) for verb, resource in used if verb == "patch"}  # as it creates
+    used |= {
+        ("create", "pods/exec"),  # asked for beside `get`, since Kubernetes 1.35
+        ("list", "apps/deployments"),  # to say why a pod does not come up; and istiod's version
+    }
+    granted = {
+        (verb, "/".join(part for part in (group, resource) if part))
+        for role in _roles()
+        for rule in role.get("rules", [])
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert granted - used == set()

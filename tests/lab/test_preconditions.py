@@ -1,0 +1,138 @@
+"""What a mesh is set to, and what its cluster does not allow: named, and never taken for green."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from lab import evidence, failures, report, store
+from lab.evidence import Evidence
+from lab.parameters import with_parameters
+from lab.preconditions import unmet, unusual
+from lab.verdict import Verdict, judge
+
+STRICT = {"mtls": {"mode": "STRICT"}}
+ONE = {"app": "b"}
+RULE = {"host": "*.local", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}}
+
+
+def root(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"config": {}, "root": {kind: {"everybody": spec}}, "injection": {}}
+
+
+def judged(name: str, **changes: Any) -> Verdict:
+    folder = store.RECORDED / name
+    found: Evidence = dataclasses.replace(evidence.load(folder), **changes)
+    return judge(with_parameters(failures.load(name), found.parameters), found, folder)
+
+
+def settings(**config: Any) -> dict[str, Any]:
+    return {"config": config, "root": {}, "injection": {}}
+
+
+UNMET = [
+    ("https_in_mtls", root("PeerAuthentication", STRICT), "whole mesh STRICT, and open no other"),
+    ("rest_mtls", root("DestinationRule", RULE), "says ISTIO_MUTUAL for *.local"),
+    ("tcp_mtls", settings(outboundTrafficPolicy={"mode": "REGISTRY_ONLY"}), "is REGISTRY_ONLY"),
+    (
+        "tcp_mtls",
+        root("Sidecar", {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}),
+        "is REGISTRY_ONLY",
+    ),
+    ("grpc_h2c", root("Sidecar", {"egress": [{"hosts": ["istio-system/*"]}]}), "istio-system/*"),
+]
+
+
+@pytest.mark.parametrize(("name", "mesh", "told"), UNMET)
+def test_a_precondition_that_is_not_met_is_named_and_nothing_is_concluded(
+    name: str, mesh: dict[str, Any], told: str
+) -> None:
+    verdict = judged(name, mesh=mesh)
+    assert verdict.exit_code == 3
+    for claim in verdict.claims:
+        assert (claim.as_posted.word, claim.today.word) == ("inconclusive", "inconclusive")
+        assert told in claim.as_posted.why
+
+
+HARMLESS = [
+    ("https_in_mtls", root("PeerAuthentication", {**STRICT, "selector": {"matchLabels": ONE}})),
+    ("https_in_mtls", root("PeerAuthentication", {"mtls": {"mode": "PERMISSIVE"}})),
+    ("rest_mtls", root("DestinationRule", {**RULE, "host": "db.shop.svc.cluster.local"})),
+    ("rest_mtls", settings(outboundTrafficPolicy={"mode": "REGISTRY_ONLY"})),
+    ("tcp_mtls", settings(outboundTrafficPolicy={"mode": "ALLOW_ANY"})),
+    ("tcp_mtls", root("Sidecar", {"egress": [{"hosts": ["./*", "istio-system/*"]}]})),
+    ("tcp_mtls", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "mesh"), HARMLESS)
+def test_a_setting_that_no_claim_rests_on_stops_nothing(name: str, mesh: dict[str, Any]) -> None:
+    assert unmet(failures.load(name), mesh) == []
+    assert judged(name, mesh=mesh).exit_code == 0
+
+
+def test_what_a_claim_is_about_is_no_precondition_but_told_beside_a_verdict_that_differs() -> None:
+    mesh = settings(enableAutoMtls=False)
+    assert unmet(failures.load("rest_mtls"), mesh) == []
+    as_pinned = judged("rest_mtls", mesh=mesh)
+    assert as_pinned.unusual == ("enableAutoMtls: false",)
+    assert "enableAutoMtls" not in report.terminal([as_pinned], 100)
+    claim = dataclasses.replace(as_pinned.claims[0], agreement="differs")
+    differs = dataclasses.replace(as_pinned, claims=(claim, *as_pinned.claims[1:]))
+    assert "The mesh is not set as Istio is by default:\n  enableAutoMtls: false" in (
+        report.terminal([differs], 100)
+    )
+
+
+def test_the_labs_own_filter_is_not_unusual() -> None:
+    mesh = {"root": {"EnvoyFilter": {"lab-alpn": {}, "theirs": {}}, "Telemetry": {"all": {}}}}
+    assert unusual(mesh) == ["EnvoyFilter theirs", "Telemetry all"]
+
+
+def elsewhere(**changes: Any) -> Verdict:
+    return judged("https_in_mtls", cluster="existing", **changes)
+
+
+def test_a_change_of_other_peoples_mesh_is_skipped_as_pinned() -> None:
+    verdict = elsewhere(skipped={"mesh-strict": "not ours"})
+    words = {remedy.name: remedy.word for remedy in verdict.remedies}
+    assert words["mesh-strict"] == "skipped"
+    claim = next(claim for claim in verdict.claims if claim.id == "C4a")
+    assert (claim.as_posted.word, claim.today.word) == ("skipped", "reproduced")
+    assert verdict.exit_code == 0
+    told = report.terminal([verdict], 100)
+    assert "https_in_mtls mesh-strict: skipped: not ours" in told
+    assert "https_in_mtls C4a as posted: skipped: not ours" in told
+
+
+def test_what_is_skipped_without_a_pin_for_it_is_not_green() -> None:
+    assert elsewhere(skipped={"mesh-strict": "not ours", "tls-name": "not tried"}).exit_code == 3
+    assert elsewhere(skipped={}).exit_code == 1, "tried, on a mesh that is not ours"
+    here = judged("https_in_mtls", skipped={"mesh-strict": "not tried"})
+    assert here.exit_code == 3
+    assert 'failures="0"' in report.junit([here], {}, 0.0)
+    assert 'errors="2"' in report.junit([here], {}, 0.0), "the remedy, and the claim's answer"
+
+
+@pytest.mark.parametrize("name", failures.names())
+def test_without_packets_nothing_that_rests_on_them_is_concluded(name: str) -> None:
+    found = evidence.load(store.RECORDED / name)
+    worlds = {
+        world.name: dataclasses.replace(
+            world, captures=(), uncaptured=dict.fromkeys(world.pods, "forbidden by them")
+        )
+        for world in found.worlds.values()
+    }
+    whole, without = judged(name), judged(name, worlds=worlds)
+    assert without.exit_code == 3
+    for one, other in zip(whole.said, without.said, strict=True):
+        assert other.agreement in ("as pinned", "unsure"), other
+        if other.proof and one.proof and one.proof.first_bytes:
+            assert other.proof.security == "unknown"
+            assert other.proof.why == "forbidden by them"
+    some = {**worlds, "posted": found.worlds["posted"]}
+    assert {said.agreement for said in judged(name, worlds=some).said} <= {"unsure"}, (
+        "where some packets could be recorded the controls must hold"
+    )
