@@ -19,9 +19,11 @@ from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
 from clusters.embedded import host
 from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
+from clusters.kind import official
 from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
-from clusters.kind.images import HUB, Built, Programs
+from clusters.kind.images import HUB
+from clusters.kind.preload import NodeImage
 from clusters.kube import Kube, Obj
 from clusters.remote import Remote
 from lab import shell
@@ -112,14 +114,14 @@ class Kind:
             if self.running():
                 progress("already up")
                 return
-            programs = Programs.ensure(self._stack_name, progress)
+            images = official.choose(self._stack_name, progress)
             engine = engines.obtain(progress)
-            image = Built(programs, progress).ensure(engine)
+            image = images.ensure(engine)
             self._end(engine)
             self.state.mkdir(mode=0o700)
             try:
-                self._create(programs, engine, image, progress)
-                self._install(programs, progress)
+                self._create(images, engine, image, progress)
+                self._install(images, progress)
             except BaseException:
                 self._end(engine)
                 engines.stop()
@@ -133,18 +135,17 @@ class Kind:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _create(self, programs: Programs, engine: Engine, image: str, progress: Progress) -> None:
+    def _create(self, images: NodeImage, engine: Engine, image: str, progress: Progress) -> None:
         progress("kind cluster")
-        origin = "images built from Go modules, PyPI and Debian packages"
         facts = {
-            "stack": dataclasses.asdict(dataclasses.replace(programs.mesh.stack, origin=origin)),
-            "bin": str(programs.mesh.bin),
+            "stack": dataclasses.asdict(images.stack),
+            "bin": str(images.bin),
             "engine": dataclasses.asdict(engine),
         }
         (self.state / "facts.json").write_text(json.dumps(facts))
         config = self.state / "kind.json"
         config.write_text(json.dumps(self._definition(image)))
-        argv = [str(programs.bin("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
+        argv = [str(images.program("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
         argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=120s"]
         shell.run(argv, cwd=self.state, env=engine.environment)
         self.kubeconfig.chmod(0o600)
@@ -163,29 +164,39 @@ class Kind:
             "kubeadmConfigPatches": [json.dumps(kubelet)],
         }
 
-    def _install(self, programs: Programs, progress: Progress) -> None:
+    def _install(self, images: NodeImage, progress: Progress) -> None:
         progress("Istio")
         import yaml
 
         wanted = yaml.safe_load(Path(__file__).with_name("istio.yaml").read_text())
         spec = wanted["spec"]
-        spec |= {"hub": HUB, "tag": programs.mesh.stack.istio, "meshConfig": mesh.mesh_config()}
-        del spec["meshConfig"]["rootNamespace"]
-        spec["values"]["telemetry"] = {"enabled": False}
-        spec["values"]["pilot"] = {"env": mesh.WITHOUT_OWN_FILTERS}
+        flavour = images.stack.flavour
+        settings = mesh.mesh_config(flavour)
+        del settings["rootNamespace"]
+        spec |= {"hub": HUB, "tag": images.stack.istio, "meshConfig": settings}
+        if flavour == "stock":
+            spec["values"]["telemetry"] = {"enabled": False}
+            spec["values"]["pilot"] = {"env": mesh.WITHOUT_OWN_FILTERS}
         file = self.state / "istio.json"
         file.write_text(json.dumps(wanted))
-        argv = [str(programs.bin("istioctl")), "install", "-y", f"--filename={file}"]
+        argv = [str(images.program("istioctl")), "install", "-y", f"--filename={file}"]
         argv += [f"--kubeconfig={self.kubeconfig}", "--readiness-timeout=120s"]
         shell.run(argv, cwd=self.state, env={**os.environ, "HOME": str(self.state)})
+        if flavour == "stock":
+            self._stand_in()
+
+    def _stand_in(self) -> None:
+        """Start what does the work of Istio's ALPN filter, which a stock Envoy lacks."""
+        # Forked once more: it is nobody's child, and outlives us.
+        argv = ["setsid", "--fork", sys.executable, "-m", "clusters.kind.alpn"]
         with (self.state / "alpn.log").open("wb") as log:
-            subprocess.Popen(
-                [sys.executable, "-m", "clusters.kind.alpn", str(self.kubeconfig)],
+            subprocess.run(
+                [*argv, str(self.kubeconfig)],
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
+                check=True,
             )
 
     def down(self) -> None:
