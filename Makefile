@@ -7,6 +7,10 @@
 #   NODES=3               of CLUSTER=kind: a control plane, and callers apart from whom they call
 #   KEEP=1                leave cluster and namespaces
 #   ALLOW_EXEC_PLUGIN=1   let that context's kubeconfig run a program for its credentials
+#   IMAGES=official       kind: of a registry; built: made here; else by whether a registry answers
+#   BINARIES=official     embedded: programs out of a registry's images, not built here
+#   ISTIO=1.30.3          which release, where images are official
+#   REGISTRY=HOST:PORT    a mirror that has them all
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -20,17 +24,27 @@ NODES ?= $(LAB_NODES)
 export LAB_NODES := $(NODES)
 ALLOW_EXEC_PLUGIN ?= $(LAB_ALLOW_EXEC_PLUGIN)
 export LAB_ALLOW_EXEC_PLUGIN := $(ALLOW_EXEC_PLUGIN)
+IMAGES ?= $(LAB_IMAGES)
+BINARIES ?= $(LAB_BINARIES)
+ISTIO ?= $(LAB_ISTIO)
+REGISTRY ?= $(LAB_REGISTRY)
+export LAB_IMAGES := $(IMAGES)
+export LAB_BINARIES := $(BINARIES)
+export LAB_ISTIO := $(ISTIO)
+export LAB_REGISTRY := $(REGISTRY)
 space := $(subst ,, )
 comma := ,
-# Docker and mmdebstrap: only for kind, and only then looked for.
-NEEDS_OF_KIND = $(if $(filter kind,$(subst $(comma), ,$(CLUSTER))),$(PYTHON) -m lab doctor --cluster kind --fix --quiet)
+# Docker, mmdebstrap, skopeo: only for kind or official programs, and only then looked for.
+CLUSTERS = $(subst $(comma), ,$(CLUSTER))
+NEEDS_OF_KIND = $(if $(filter kind official,$(CLUSTERS) $(BINARIES)),$(PYTHON) -m lab doctor \
+  $(if $(filter kind,$(CLUSTERS)),--cluster kind) --fix --quiet)
 STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .PHONY: help env reproduce test check lab up down status doctor lock verify notebooks readme clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
-	@echo "  with FAILURE= CLUSTER= NODES= PARAMS= KEEP=1; see the Makefile's head"
+	@echo "  with FAILURE= CLUSTER= PARAMS= KEEP=1 and more; see the Makefile's head"
 
 reproduce: preview env ## reproduce every failure on a real mesh, and show the verdicts
 	@$(NEEDS_OF_KIND)

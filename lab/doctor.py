@@ -32,7 +32,15 @@ PROGRAMS = {  # program: Debian's package
 }
 FOR_KIND = {"docker": "docker.io", "dockerd": "docker.io", "mmdebstrap": "mmdebstrap"}
 WITHOUT_ROOT = {"newuidmap": "uidmap", "newgidmap": "uidmap"}
-FOR_TESTS = {"tshark": "tshark", "git": "git", **WITHOUT_ROOT}  # one test is an ordinary user
+FOR_OFFICIAL = {"skopeo": "skopeo"}
+FOR_TESTS = {
+    "tshark": "tshark",
+    "git": "git",
+    "docker-registry": "docker-registry",
+    **WITHOUT_ROOT,  # one test is an ordinary user
+    **FOR_KIND,
+    **FOR_OFFICIAL,
+}
 MEMORY_NEEDED = 3.5
 """GB available: the control plane and thirty sidecars."""
 TRIAL = """set -e
@@ -55,12 +63,21 @@ def examine(for_tests: bool = False, cluster: str = "embedded") -> list[Finding]
         programs.update(FOR_TESTS)
     if cluster == "kind" or (for_tests and not os.getuid()):
         programs.update(FOR_KIND)
+    if _may_fetch(cluster):
+        programs.update(FOR_OFFICIAL)
     found = [_system(), _python(), *(_program(*entry) for entry in programs.items())]
     if all(finding.good for finding in found):
         found.append(_namespaces())
     if cluster == "kind":
         found += doctor_kind.examine()
     return [*found, _memory(), _binaries()]
+
+
+def _may_fetch(cluster: str) -> bool:
+    """Whether official images are wanted, or may be chosen."""
+    if cluster == "kind":
+        return os.environ.get("LAB_IMAGES") != "built"
+    return os.environ.get("LAB_BINARIES") == "official"
 
 
 def _system() -> Finding:
@@ -129,6 +146,8 @@ def _binaries() -> Finding:
     from clusters.stacks import binaries, toolchain
     from lab.errors import LabError
 
+    if os.environ.get("LAB_BINARIES") == "official":
+        return Finding("binaries", True, "out of official images, which the first start fetches")
     try:
         wanted = binaries.source("1.31")
     except LabError as error:

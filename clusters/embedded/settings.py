@@ -33,6 +33,9 @@ class Settings:
     istio: str
     kubernetes: str
     envoy: str
+    flavour: str
+    origin: str
+    """The fields of clusters.base.Stack."""
     api_port: int
     """The port on the host's 127.0.0.1 that is served inside."""
     token_renew_at: float = TOKEN_RENEW_AT

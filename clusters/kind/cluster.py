@@ -18,11 +18,12 @@ from clusters.base import Capture, PodRef, Progress, Stack, Status
 from clusters.embedded import host
 from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
-from clusters.kind import locks, trouble
+from clusters.kind import locks, official, trouble
 from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
-from clusters.kind.images import HUB, Built, Programs
+from clusters.kind.images import HUB
 from clusters.kind.nodes import counted, nodes
+from clusters.kind.preload import NodeImage
 from clusters.kube import Obj
 from lab import shell
 from lab.errors import ClusterGone, LabError
@@ -138,12 +139,12 @@ class Kind(ApiCluster):
         with locks.held(self._lock_file):
             if self._found(progress):
                 return
-            programs = Programs.ensure(self._stack_name, progress)
+            images = official.choose(self._stack_name, progress)
             try:
                 with engines.lease():
                     engine = engines.obtain(progress)
-                    image = Built(programs, progress).ensure(engine)
-                    self._make(programs, engine, image, owned, progress)
+                    image = images.ensure(engine)
+                    self._make(images, engine, image, owned, progress)
             except BaseException:
                 engines.stop()
                 raise
@@ -168,7 +169,7 @@ class Kind(ApiCluster):
         return True
 
     def _make(
-        self, programs: Programs, engine: Engine, image: str, owned: bool, progress: Progress
+        self, images: NodeImage, engine: Engine, image: str, owned: bool, progress: Progress
     ) -> None:
         self._end(engine)
         self.sweep()
@@ -177,26 +178,25 @@ class Kind(ApiCluster):
             if owned:
                 self._owner = os.open(self.state / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
                 fcntl.flock(self._owner, fcntl.LOCK_EX)
-            self._create(programs, engine, image, progress)
-            self._install(programs, progress)
+            self._create(images, engine, image, progress)
+            self._install(images, progress)
         except BaseException:
             self._end(engine)
             raise
         (self.state / "ready").touch()
 
-    def _create(self, programs: Programs, engine: Engine, image: str, progress: Progress) -> None:
+    def _create(self, images: NodeImage, engine: Engine, image: str, progress: Progress) -> None:
         progress("kind cluster")
-        origin = "images built from Go modules, PyPI and Debian packages"
         facts = {
-            "stack": dataclasses.asdict(dataclasses.replace(programs.mesh.stack, origin=origin)),
-            "bin": str(programs.mesh.bin),
+            "stack": dataclasses.asdict(images.stack),
+            "bin": str(images.bin),
             "engine": dataclasses.asdict(engine),
             "nodes": self._nodes or 1,
         }
         (self.state / "facts.json").write_text(json.dumps(facts))
         config = self.state / "kind.json"
         config.write_text(json.dumps(self._definition(image)))
-        argv = [str(programs.bin("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
+        argv = [str(images.program("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
         argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=120s"]
         before = _network(engine)
         try:
@@ -220,21 +220,29 @@ class Kind(ApiCluster):
             "kubeadmConfigPatches": [json.dumps(kubelet)],
         }
 
-    def _install(self, programs: Programs, progress: Progress) -> None:
+    def _install(self, images: NodeImage, progress: Progress) -> None:
         progress("Istio")
         import yaml
 
         wanted = yaml.safe_load(Path(__file__).with_name("istio.yaml").read_text())
         spec = wanted["spec"]
-        spec |= {"hub": HUB, "tag": programs.mesh.stack.istio, "meshConfig": mesh.mesh_config()}
-        del spec["meshConfig"]["rootNamespace"]
-        spec["values"]["telemetry"] = {"enabled": False}
-        spec["values"]["pilot"] = {"env": mesh.WITHOUT_OWN_FILTERS}
+        flavour = images.stack.flavour
+        settings = mesh.mesh_config(flavour)
+        del settings["rootNamespace"]
+        spec |= {"hub": HUB, "tag": images.stack.istio, "meshConfig": settings}
+        if flavour == "stock":
+            spec["values"]["telemetry"] = {"enabled": False}
+            spec["values"]["pilot"] = {"env": mesh.WITHOUT_OWN_FILTERS}
         file = self.state / "istio.json"
         file.write_text(json.dumps(wanted))
-        argv = [str(programs.bin("istioctl")), "install", "-y", f"--filename={file}"]
+        argv = [str(images.program("istioctl")), "install", "-y", f"--filename={file}"]
         argv += [f"--kubeconfig={self.kubeconfig}", "--readiness-timeout=120s"]
         shell.run(argv, cwd=self.state, env={**os.environ, "HOME": str(self.state)})
+        if flavour == "stock":
+            self._start_stand_in()
+
+    def _start_stand_in(self) -> None:
+        """Start what does the work of Istio's ALPN filter, which a stock Envoy lacks."""
         with (self.state / "alpn.log").open("wb") as log:
             self._stand_in = subprocess.Popen(
                 [sys.executable, "-m", "clusters.kind.alpn", str(self.kubeconfig)],
@@ -242,7 +250,6 @@ class Kind(ApiCluster):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
             )
 
     def down(self) -> None:

@@ -41,7 +41,7 @@ def sources() -> list[str]:
     if not lines:
         raise NeedsUnmet(
             "images are built of Debian's packages, and apt knows none here",
-            hint="as root: apt-get update; or use a registry's images: IMAGES=official",
+            hint="as root: apt-get update",
         )
     return lines
 

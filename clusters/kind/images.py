@@ -1,8 +1,4 @@
-"""The built images: a kind node with everything in it, of Go modules, PyPI and Debian packages.
-
-Two cached steps: archives of images (files, made without an engine), and the node image in the
-engine's store, which holds all others already. Both are named by what goes into them.
-"""
+"""The built images, of Go modules, PyPI and Debian packages: no registry and no engine needed."""
 
 from __future__ import annotations
 
@@ -11,28 +7,30 @@ import re
 import shutil
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from clusters.base import Progress
+from clusters.base import Progress, Stack
 from clusters.kind import debian
 from clusters.kind.archive import Image, Layer, layer, save
-from clusters.kind.engine import Engine
+from clusters.kind.preload import NodeImage
 from clusters.stacks import binaries, cache
 from lab import shell
-from lab.wait import until
 from lab.workloads.catalogue import CATALOGUE
 
 HUB = "docker.io/istio"
 HERE = Path(__file__).parent
 TOOLS = HERE.parents[1] / "lab" / "workloads" / "tools"
 LOCK = HERE.parents[1] / "requirements.lock"
+_OURS = ("images.py", "archive.py", "debian.py", "preload.py")
+INPUTS = (*(HERE / name for name in _OURS), *sorted(TOOLS.iterdir()), LOCK)
+"""Files of ours that go into any node image."""
 POD_PACKAGES = ("iptables", "iproute2", "ca-certificates", "curl", "python3", "kmod")
 NODE_PACKAGES = (
     *("systemd", "systemd-sysv", "conntrack", "iptables", "nftables", "iproute2", "ethtool"),
@@ -49,6 +47,7 @@ cd lib/systemd/system/sockets.target.wants; rm -f *udev* *initctl*; cd $1
 echo ReadKMsg=no >> etc/systemd/journald.conf
 : > etc/machine-id
 """
+IN_PODS = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl", "lab-capture")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STORAGE = """apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -79,34 +78,33 @@ class Programs:
         return next(path for path in (one / "bin" / name for one in folders) if path.exists())
 
 
-class Built:
+class Built(NodeImage):
     """The images of one stack."""
 
     def __init__(self, programs: Programs, progress: Progress) -> None:
-        self._programs, self._progress = programs, progress
+        super().__init__(progress)
+        self._programs = programs
+
+    @property
+    def stack(self) -> Stack:
+        origin = "images built from Go modules, PyPI and Debian packages"
+        return replace(self._programs.mesh.stack, origin=origin)
+
+    @property
+    def bin(self) -> Path:
+        return self._programs.mesh.bin
+
+    def program(self, name: str) -> Path:
+        return self._programs.bin(name)
 
     @cached_property
     def folder(self) -> Path:
         """Where the archives are kept: named by everything that goes into them."""
         p = self._programs
         parts = [f"{folder.name}".encode() for folder in (p.mesh.folder, p.kind, p.runtime)]
-        own = [HERE / name for name in ("images.py", "archive.py", "debian.py", "kindnet.sh")]
-        parts += [path.read_bytes() for path in (*own, *sorted(TOOLS.iterdir()), LOCK)]
+        parts += [path.read_bytes() for path in (HERE / "kindnet.sh", *INPUTS)]
         parts.append("\n".join(debian.sources()).encode())
         return cache.root() / f"images-{cache.key(*parts)}"
-
-    @property
-    def node(self) -> str:
-        """The node image's name in the engine's store."""
-        return f"istio-failure-lab/node:{self.folder.name.partition('-')[2]}"
-
-    def ensure(self, engine: Engine) -> str:
-        """The node image, in the engine's store; returns its name."""
-        cache.obtain(self.folder, self._make, self._progress)
-        if not engine.has(self.node):
-            self._progress("putting the images into the node image")
-            self._preload(engine)
-        return self.node
 
     def _make(self, folder: Path) -> None:
         self._progress("building images from Debian packages, PyPI and Go modules")
@@ -124,10 +122,8 @@ class Built:
         shutil.rmtree(work)
 
     def _images(self, pod: Layer, work: Path) -> list[Image]:
-        return [*self._kubernetes(pod, work), *self._istio(pod, work), *_workloads(pod, self, work)]
-
-    def _layer(self, work: Path, name: str, files: Mapping[str, Path | str | bytes]) -> Layer:
-        return layer(files, work / f"{name}.layer.tar")
+        own = workloads(pod, self._programs.bin, work)
+        return [*self._kubernetes(pod, work), *self._istio(pod, work), *own]
 
     def _kubernetes(self, pod: Layer, work: Path) -> list[Image]:
         """Under the names that kubeadm, containerd's configuration and kind's manifest ask for."""
@@ -140,18 +136,15 @@ class Built:
             name = _sandbox(self._programs) if program == "pause" else asked
             place = {"pause": "/pause", "coredns": "/coredns"}.get(program)
             files = {place or f"/usr/local/bin/{program}": self._programs.bin(program)}
-            own = self._layer(work, program, files)
+            own = layer(files, work / f"{program}.layer.tar")
             below = (pod,) if program == "kube-proxy" else ()
             entry: tuple[str, ...] = (place,) if place else ()
             images.append(Image(name, (*below, own), entry, env={"PATH": PATH}))
-        network = self._layer(
-            work,
-            "kindnet",
-            {
-                "/usr/local/bin/kubectl": self._programs.bin("kubectl"),
-                "/usr/local/bin/kindnet.sh": (HERE / "kindnet.sh").read_bytes(),
-            },
-        )
+        files = {
+            "/usr/local/bin/kubectl": self._programs.bin("kubectl"),
+            "/usr/local/bin/kindnet.sh": HERE / "kindnet.sh",
+        }
+        network = layer(files, work / "kindnet.layer.tar")
         entry = ("/bin/sh", "/usr/local/bin/kindnet.sh")
         return [*images, Image(_network(self._programs), (pod, network), entry, env={"PATH": PATH})]
 
@@ -176,7 +169,7 @@ class Built:
                     "/usr/local/bin/install-cni": self._programs.bin("install-cni"),
                     "/opt/cni/bin/istio-cni": self._programs.bin("istio-cni"),
                 }
-            own = self._layer(work, name, files)
+            own = layer(files, work / f"{name}.layer.tar")
             entry = (f"/usr/local/bin/{inside[0]}",)
             user = "" if name == "install-cni" else "1337:1337"
             images.append(Image(f"{HUB}/{name}:{tag}", (pod, own), entry, user, {"PATH": PATH}))
@@ -211,7 +204,7 @@ class Built:
             **{f"/usr/bin/{name}": bin_of(name) for name in ("kubeadm", "kubelet", "kubectl")},
             **{
                 f"/usr/local/bin/{name}": bin_of(name)
-                for name in ("containerd", "containerd-shim-runc-v2", "ctr", "lab-capture")
+                for name in ("containerd", "containerd-shim-runc-v2", "ctr")
             },
             **{
                 f"/opt/cni/bin/{name}": f"/usr/lib/cni/{name}"
@@ -223,7 +216,7 @@ class Built:
             },
             f"{units}/systemd-binfmt.service": "/dev/null",
         }
-        own = self._layer(work, "node", files)
+        own = layer(files, work / "node.layer.tar")
         return Image(
             f"{self.node}-base",
             (rootfs, own),
@@ -232,35 +225,10 @@ class Built:
             stop_signal="SIGRTMIN+3",
         )
 
-    def _preload(self, engine: Engine) -> None:
-        """Import all images into the node's own containerd store, and keep that as the image."""
-        engine.load(self.folder / "node.tar")
-        base = f"{self.node}-base"
-        made = engine.docker(
-            *("run", "--detach", "--privileged", "--network=none", "--entrypoint=sleep"),
-            base,
-            "600",
-        ).strip()
-        try:
-            engine.docker("exec", "--detach", made, "containerd", "--log-level=warn")
-            ready = ["exec", made, "ctr", "version"]
-            until(lambda: engine.succeeds(*ready), "containerd in the node image", timeout=60)
-            unpacked = ["ctr", "-n", "k8s.io", "images", "import", "--all-platforms"]
-            unpacked += ["--no-unpack", "--digests", "-"]
-            with (self.folder / "images.tar").open("rb") as archive:
-                engine.docker("exec", "-i", made, *unpacked, stdin=archive)
-            ended = "kill $(pidof containerd); while pidof containerd; do sleep 0.1; done; "
-            engine.docker("exec", made, "sh", "-c", ended + "rm -rf /run/containerd /tmp/*")
-            entry = 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]'
-            engine.docker("commit", f"--change={entry}", made, self.node)
-        finally:
-            engine.docker("rm", "--force", "--volumes", made)
 
-
-def _workloads(pod: Layer, built: Built, work: Path) -> list[Image]:
+def workloads(pod: Layer, bin_of: Callable[[str], Path], work: Path) -> list[Image]:
     """The lab's own images: one content, a start for each name in the catalogue."""
     site = _site_packages(_python_of(pod.path), work / "site")
-    programs = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl", "lab-capture")
     start = "#!/usr/bin/python3\nfrom gunicorn.app.wsgiapp import run\n\nrun()\n"
     script = work / "gunicorn"
     script.write_text(start)
@@ -269,9 +237,9 @@ def _workloads(pod: Layer, built: Built, work: Path) -> list[Image]:
         "/opt/lab/tools": TOOLS,
         "/opt/lab/site": site,
         "/opt/lab/bin/gunicorn": script,
-        **{f"/opt/lab/bin/{name}": built._programs.bin(name) for name in programs},
+        **{f"/opt/lab/bin/{name}": bin_of(name) for name in IN_PODS},
     }
-    own = built._layer(work, "lab", files)
+    own = layer(files, work / "lab.layer.tar")
     env = {"PATH": f"/opt/lab/tools:/opt/lab/bin:{PATH}", "PYTHONPATH": "/opt/lab/site"}
     return [
         Image(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lab.workloads.catalogue import reference
+from lab.workloads.catalogue import CATALOGUE, reference
 
 if TYPE_CHECKING:
     from lab.workloads.certificates import Authority
@@ -149,8 +149,12 @@ def member(_: Setting) -> list[Obj]:
 
 
 def httpbin(_: Setting) -> list[Obj]:
-    """REST over HTTP/1.1, as in Istio's own sample."""
-    return _workload("httpbin", "lab/httpbin", [8080])
+    """REST over HTTP/1.1, as in Istio's own sample.
+
+    Its command is said: on kind the image may be httpbin's own, which would serve port 80.
+    """
+    command = [*CATALOGUE["lab/httpbin"].command]
+    return _workload("httpbin", "lab/httpbin", [8080], container={"command": command})
 
 
 def tcp_echo(_: Setting) -> list[Obj]:

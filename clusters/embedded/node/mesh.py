@@ -61,16 +61,19 @@ LOG_FIELDS = {
 }
 
 
-def mesh_config() -> Obj:
+def mesh_config(flavour: str) -> Obj:
     """meshConfig: Istio's defaults but for the access log and what a stock Envoy lacks."""
+    metrics: Obj = {"defaultProviders": {"metrics": ["prometheus"]}}
+    # Istio's metrics filter is not in a stock Envoy, nor is anything here scraped.
+    if flavour == "stock":
+        metrics = {"enablePrometheusMerge": False}
     return {
         "accessLogFile": "/dev/stdout",
         "accessLogEncoding": "JSON",
         "accessLogFormat": json.dumps(LOG_FIELDS),
         "rootNamespace": NAMESPACE,
         "trustDomain": "cluster.local",
-        # Istio's metrics filter is not in a stock Envoy, nor is anything here scraped.
-        "enablePrometheusMerge": False,
+        **metrics,
         "defaultConfig": {
             "discoveryAddress": f"istiod.{NAMESPACE}.svc:15012",
             "fileFlushInterval": "0.05s",
@@ -78,8 +81,9 @@ def mesh_config() -> Obj:
     }
 
 
-def objects(share: Path, istio: str) -> list[Obj]:
+def objects(share: Path, istio: str, flavour: str) -> list[Obj]:
     """What `istioctl install` with the minimal profile makes, istiod's own pod aside."""
+    mesh_text = json.dumps(mesh_config(flavour))
     ports = [
         {"name": "grpc-xds", "port": 15010, "targetPort": 15010},
         {"name": "https-dns", "port": 15012, "targetPort": 15012},
@@ -88,7 +92,7 @@ def objects(share: Path, istio: str) -> list[Obj]:
     ]
     return [
         *node_service("istiod", NAMESPACE, None, ports),
-        _config_map("istio", {"mesh": json.dumps(mesh_config()), "meshNetworks": "networks: {}"}),
+        _config_map("istio", {"mesh": mesh_text, "meshNetworks": "networks: {}"}),
         _config_map("istio-sidecar-injector", injector(share, istio)),
         webhook(),
     ]
@@ -168,7 +172,7 @@ def _hook(name: str, namespaces: list[Obj], pods: list[Obj]) -> Obj:
     }
 
 
-def start_istiod(processes: Processes, config: Path, folder: Path) -> None:
+def start_istiod(processes: Processes, config: Path, folder: Path, flavour: str) -> None:
     """Istiod as its chart's Deployment starts it, and without what a stock Envoy lacks."""
     folder.mkdir(exist_ok=True)
     processes.start(
@@ -190,7 +194,7 @@ def start_istiod(processes: Processes, config: Path, folder: Path) -> None:
             "SERVICE_ACCOUNT": "istiod",
             "CLUSTER_ID": "Kubernetes",
             "PLATFORM": "",
-            **WITHOUT_OWN_FILTERS,
+            **(WITHOUT_OWN_FILTERS if flavour == "stock" else {}),
         },
     )
 

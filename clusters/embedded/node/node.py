@@ -61,9 +61,11 @@ class Node:
         self.tell(step="Istio's objects")
         self._install(kube, crds)
         self.tell(step="istiod, controllers, Services, DNS")
-        mesh.start_istiod(self._processes, config, INSIDE / "istiod")
+        flavour = self._settings.flavour
+        mesh.start_istiod(self._processes, config, INSIDE / "istiod", flavour)
         plane.start_rest(self._processes, keys, config, INSIDE)
-        AlpnStandIn(kube, mesh.NAMESPACE).start()
+        if flavour == "stock":
+            AlpnStandIn(kube, mesh.NAMESPACE).start()
         kubelet = Kubelet(kube, self._settings, INSIDE / "pods")
         kubelet.start()
         server.serve(kubelet, keys)
@@ -76,7 +78,8 @@ class Node:
     def _install(self, kube: Kube, crds: list[Obj]) -> None:
         name = {"name": mesh.NAMESPACE}
         kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": name}])
-        rest = [*mesh.objects(Path(self._settings.share), self._settings.istio)]
+        settings = self._settings
+        rest = mesh.objects(Path(settings.share), settings.istio, settings.flavour)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda obj: kube.apply([obj]), [*crds, *rest, *plane.dns_service()]))
 

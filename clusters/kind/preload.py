@@ -1,0 +1,85 @@
+"""A node image that holds all other images: wherever they come from, no node ever pulls one.
+
+Two cached steps: archives of images, which are files, and the node image in the engine's store.
+Both are named by what goes into them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from clusters.base import Progress, Stack
+from clusters.kind.engine import Engine
+from clusters.stacks import cache
+from lab.wait import until
+
+
+class NodeImage(ABC):
+    """What a kind cluster is made of, whoever made it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    @property
+    @abstractmethod
+    def folder(self) -> Path:
+        """Where the archives are kept: `node.tar`, and images in `images*.tar`."""
+
+    @property
+    @abstractmethod
+    def stack(self) -> Stack:
+        """What the images are of; `ensure` comes first."""
+
+    @property
+    @abstractmethod
+    def bin(self) -> Path:
+        """The folder of a kubectl that fits."""
+
+    @abstractmethod
+    def program(self, name: str) -> Path:
+        """Where `kind`, `istioctl` or `lab-capture` lies."""
+
+    @abstractmethod
+    def _make(self, folder: Path) -> None:
+        """Write the archives. The node's is named `node`, with `-base` behind it."""
+
+    @property
+    def node(self) -> str:
+        """The node image's name in the engine's store."""
+        return f"istio-failure-lab/node:{self.folder.name.partition('-')[2]}"
+
+    def ensure(self, engine: Engine) -> str:
+        """The node image, in the engine's store; returns its name."""
+        cache.obtain(self.folder, self._make, self._progress)
+        if not engine.has(self.node):
+            self._progress("putting the images into the node image")
+            self._preload(engine)
+        return self.node
+
+    def _preload(self, engine: Engine) -> None:
+        """Import all images into the node's own containerd store, and keep that as the image."""
+        engine.load(self.folder / "node.tar")
+        base = f"{self.node}-base"
+        made = engine.docker(
+            *("run", "--detach", "--privileged", "--network=none", "--entrypoint=sleep"),
+            base,
+            "600",
+        ).strip()
+        try:
+            capture = self.program("lab-capture")
+            engine.docker("cp", str(capture), f"{made}:/usr/local/bin/lab-capture")
+            engine.docker("exec", "--detach", made, "containerd", "--log-level=warn")
+            ready = ["exec", made, "ctr", "version"]
+            until(lambda: engine.succeeds(*ready), "containerd in the node image", timeout=60)
+            unpacked = ["ctr", "-n", "k8s.io", "images", "import", "--all-platforms"]
+            unpacked += ["--no-unpack", "--digests", "-"]
+            for path in sorted(self.folder.glob("images*.tar")):
+                with path.open("rb") as archive:
+                    engine.docker("exec", "-i", made, *unpacked, stdin=archive)
+            ended = "kill $(pidof containerd); while pidof containerd; do sleep 0.1; done; "
+            engine.docker("exec", made, "sh", "-c", ended + "rm -rf /run/containerd /tmp/*")
+            entry = 'ENTRYPOINT ["/usr/local/bin/entrypoint","/sbin/init"]'
+            engine.docker("commit", f"--change={entry}", made, self.node)
+        finally:
+            engine.docker("rm", "--force", "--volumes", made)
