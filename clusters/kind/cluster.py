@@ -146,7 +146,7 @@ class Kind(ApiCluster):
                     image = images.ensure(engine)
                     self._make(images, engine, image, owned, progress)
             except BaseException:
-                engines.stop()
+                self._leave()
                 raise
 
     @property
@@ -261,7 +261,7 @@ class Kind(ApiCluster):
             shutil.rmtree(self.state, ignore_errors=True)
             self._lock_file.unlink()
         self.sweep()
-        engines.stop()
+        self._leave()
 
     def sweep(self) -> None:
         """End clusters of runs that were killed, and them only; remove locks of none."""
@@ -283,7 +283,7 @@ class Kind(ApiCluster):
                 lock.unlink()
 
     def _end(self, engine: Engine) -> None:
-        """Containers and folder; the network too, when no kind cluster is left on it."""
+        """Its containers, its folder, its process, and what is known of it."""
         own = f"label=io.x-k8s.kind.cluster={PREFIX}{self.name}"
         nodes = engine.docker("ps", "--all", "--quiet", f"--filter={own}").split()
         if nodes:
@@ -297,10 +297,17 @@ class Kind(ApiCluster):
         if self._stand_in:
             self._stand_in.wait(10)  # it ends with the folder
             self._stand_in = None
-        self._end_network(engine)
+
+    def _leave(self) -> None:
+        """The last one of all ends the network and the engine, so far as they are the lab's."""
+        with engines.unused() as free:
+            engine = engines.find()
+            if free and engine:
+                self._end_network(engine)
+        engines.stop()
 
     def _end_network(self, engine: Engine) -> None:
-        """Kind makes one network for all clusters; where it did so for us, the last one ends it."""
+        """Kind makes one network for all clusters; it is ours where it was made for us."""
         ours = host.states() / NETWORK
         made = engine.own or (ours.exists() and ours.read_text() == _network(engine))
         others = engine.docker("ps", "--all", "--quiet", "--filter=label=io.x-k8s.kind.cluster")

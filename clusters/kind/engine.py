@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -118,6 +119,16 @@ def lease() -> contextlib.AbstractContextManager[None]:
     return _lock("lease", fcntl.LOCK_SH)
 
 
+@contextlib.contextmanager
+def unused() -> Iterator[bool]:
+    """Whether nobody has a lease now; until it is left nobody gets one or starts an engine."""
+    if os.getuid():
+        yield True
+        return
+    with _lock("lock"), locks.tried(RUN / "lease") as free:
+        yield free
+
+
 def _lock(name: str, kind: int = fcntl.LOCK_EX) -> contextlib.AbstractContextManager[None]:
     """A lock between those who may start an engine at all."""
     return contextlib.nullcontext() if os.getuid() else locks.held(RUN / name, kind)
@@ -179,8 +190,8 @@ def stop() -> None:
     """End the lab's own engine, where one runs, nobody has a lease and no container is in it."""
     if os.getuid() or not RUN.exists():
         return
-    with _lock("lock"), locks.tried(RUN / "lease") as unused:
-        if not unused:
+    with unused() as free:
+        if not free:
             return
         engine = Engine(f"unix://{RUN}/docker.sock", own=True)
         if engine.succeeds("version") and engine.docker("ps", "--all", "--quiet").strip():

@@ -12,7 +12,7 @@ DISKS = ("/var", "/var/lib/etcd", "/var/log/pods")
 FULL = 8 << 20
 """Bytes. With less than that etcd, images and logs fail one after the other."""
 PATIENCE = 20.0
-"""Seconds for istiod to answer: a machine with too much to do is no trouble yet."""
+"""Seconds for a node or istiod to answer: a machine with too much to do is no trouble yet."""
 INJECTED = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -49,7 +49,17 @@ def _of_node(engine: Engine, node: str) -> str:
 
 def _full(engine: Engine, node: str) -> str:
     argv = ["exec", node, "df", "--block-size=1", "--output=avail,target", *DISKS]
-    for line in engine.run(*argv).stdout.decode().splitlines()[1:]:
+    told: list[str] = []
+
+    def tells() -> bool:
+        told[:] = engine.run(*argv).stdout.decode().splitlines()[1:]
+        return bool(told)
+
+    try:
+        until(tells, f"node {node}", timeout=PATIENCE, every=0.5)
+    except TimedOut:
+        return f"node {node} does not answer"
+    for line in told:
         free, place = line.split(maxsplit=1)
         if int(free) < FULL:
             return f"the disk of node {node} is full: {int(free) >> 10} KB are left at {place}"
