@@ -308,12 +308,14 @@ class Kind(ApiCluster):
 
     def _end_network(self, engine: Engine) -> None:
         """Kind makes one network for all clusters; it is ours where it was made for us."""
-        ours = host.states() / NETWORK
-        made = engine.own or (ours.exists() and ours.read_text() == _network(engine))
+        ours, there = host.states() / NETWORK, _network(engine)
+        mark = ours.read_text() if ours.exists() else ""
         others = engine.docker("ps", "--all", "--quiet", "--filter=label=io.x-k8s.kind.cluster")
-        if made and not others.strip():
+        if there and (engine.own or mark == there) and not others.strip():
             engine.run("network", "rm", "kind")
-            ours.unlink(missing_ok=True)
+            there = ""
+        if mark and mark != there:
+            ours.unlink()
 
     def firewall(self, pod: PodRef) -> str:
         """What `iptables-save` says in a pod's network namespace."""

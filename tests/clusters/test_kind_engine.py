@@ -121,8 +121,10 @@ def node_like(kind_cluster: Kind) -> Iterator[dict[str, str]]:
         argv = ["create", "--network=none", label, image.split()[0]]
         made[name] = engine.docker(*argv).strip()
     yield made
-    for container in made.values():
+    for name, container in made.items():
         engine.run("rm", "--force", "--volumes", container)
+        if name.startswith(PREFIX):
+            Kind(name.removeprefix(PREFIX)).down()
 
 
 def _labelled(cluster: str) -> str:
