@@ -125,6 +125,8 @@ class Case:
             port = record.local_port or None
         wired = self._wire(call, record, world, port)
         peer = f"{client_ip}:{port}" if port else str(wired.facts.get("client", ""))
+        if call.source in world.uncaptured and client_line is None:
+            peer = address  # it did not pass its own proxy, and kept the port that it had
         logged = self._log(world, call.to)
         server_line = log.find(logged, request_id=record.request_id, address=peer)
         return Observation(

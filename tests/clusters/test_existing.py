@@ -126,7 +126,8 @@ def test_a_whole_run_under_the_minimal_role_is_as_pinned_and_leaves_all_else_as_
     before = foreign.settled()
     code, said = foreign.lab(config, "run", *CLUSTER)
     assert code == 0, said
-    assert foreign.lab(config, "down", *CLUSTER)[0] == 0  # which waits until all of it is gone
+    code, said_of_end = foreign.lab(config, "down", *CLUSTER)
+    assert code == 0, said_of_end  # it waits until all is gone
     assert differences(before, foreign.settled()) == []
     summary = json.loads((foreign.folder / "runs" / "latest" / "summary.json").read_text())
     assert set(summary["verdicts"]) == set(failures.names())
