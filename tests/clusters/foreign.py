@@ -50,7 +50,6 @@ class Foreign:
         self.kubeconfig = folder / "kubeconfig"
         self.settings = folder / "settings"
         self._programs = Programs.ensure("1.31", _silent)
-        self._engine = engines.obtain(_silent)
 
     @property
     def context(self) -> str:
@@ -64,14 +63,16 @@ class Foreign:
 
     def create(self) -> None:
         """The cluster, without Istio."""
-        image = Built(self._programs, _silent).ensure(self._engine)
         self.settings.mkdir()
         _write(self.settings / "audit.yaml", _audit())
         _write(self.settings / "admission.yaml", _admission(self.restricted))
-        config = _write(self.folder / "kind.yaml", self._definition(image))
-        argv = [str(self._programs.bin("kind")), "create", "cluster", f"--name={self.name}"]
-        argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=120s"]
-        shell.run(argv, cwd=self.folder, env=self._engine.environment)
+        with engines.lease():
+            engine = engines.obtain(_silent)
+            image = Built(self._programs, _silent).ensure(engine)
+            config = _write(self.folder / "kind.yaml", self._definition(image))
+            argv = [str(self._programs.bin("kind")), "create", "cluster", f"--name={self.name}"]
+            argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=120s"]
+            shell.run(argv, cwd=self.folder, env=engine.environment)
 
     def install(self) -> None:
         """Istio."""
@@ -82,9 +83,11 @@ class Foreign:
 
     def delete(self) -> None:
         """Its container, and the network and the engine where they were only for it."""
-        self._engine.run("rm", "--force", "--volumes", f"{self.name}-control-plane")
-        if self._engine.own:
-            self._engine.run("network", "rm", "kind")  # which fails while another is on it
+        engine = engines.find()
+        assert engine, "it holds the cluster"
+        engine.run("rm", "--force", "--volumes", f"{self.name}-control-plane")
+        if engine.own:
+            engine.run("network", "rm", "kind")  # which fails while another is on it
         engines.stop()
 
     @contextmanager
@@ -192,7 +195,7 @@ class Foreign:
     def _istio(self) -> dict[str, Any]:
         small = {"requests": {"cpu": "5m", "memory": "32Mi"}}
         pilot = {"resources": small, "hpaSpec": {"minReplicas": 1, "maxReplicas": 1}}
-        config = mesh.mesh_config()
+        config = mesh.mesh_config("stock")
         del config["rootNamespace"]
         values: dict[str, Any] = {
             "global": {"proxy": {"resources": small}, "proxy_init": {"resources": small}},
