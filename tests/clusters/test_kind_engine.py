@@ -19,7 +19,7 @@ from clusters.kind.engine import Engine
 from lab import store
 from lab.wait import until
 
-pytestmark = pytest.mark.kind
+pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]  # the first one makes the cluster
 HOLDING = """import sys
 from pathlib import Path
 from clusters.kind import locks
