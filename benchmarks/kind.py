@@ -6,6 +6,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from clusters import mesh
 from clusters.kind.cluster import Kind
 from lab import failures
 from lab.failure import World
@@ -20,12 +21,14 @@ def ready(nodes: int) -> dict[str, object]:
     try:
         cluster.up(lambda _step: None)
         istio = time.monotonic() - began
+        settings = mesh.read(cluster.kube)
         known = [failures.load(name) for name in failures.names()]
         filled = [with_parameters(failure, parameters_of(failure, {})) for failure in known]
         worlds = [(world, failure.name) for failure in filled for world in failure.worlds]
 
         def start(one: tuple[World, str]) -> None:
-            wait_ready(cluster, deploy(cluster, one[0], "bench", one[1]), timeout=300)
+            made = deploy(cluster, one[0], "bench", one[1], settings)
+            wait_ready(cluster, made, timeout=300)
 
         with ThreadPoolExecutor(len(worlds)) as pool:
             list(pool.map(start, worlds))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import kind
 
+from clusters import mesh
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
 from lab import store
@@ -58,7 +59,7 @@ def _first_mtls(then: Callable[[Embedded], None]) -> float:
     cluster.up(lambda _step: None, owned=True)
     try:
         world = World("posted", "during", "", *HTTPBIN, "STRICT", "ISTIO_MUTUAL")
-        live = deploy(cluster, world, "bench", "bench")
+        live = deploy(cluster, world, "bench", "bench", mesh.read(cluster.kube))
         wait_ready(cluster, live)
         argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://httpbin:8000/get"]
         until(
@@ -80,7 +81,7 @@ def memory() -> dict[str, object]:
 
     def weigh(cluster: Embedded) -> None:
         world = World("plain", "before", "", *HTTPBIN, "DISABLE", "DISABLE")
-        wait_ready(cluster, deploy(cluster, world, "bench", "bench"))
+        wait_ready(cluster, deploy(cluster, world, "bench", "bench", mesh.read(cluster.kube)))
         first = host.first_pid(cluster.state)
         assert first
         namespace = Path(f"/proc/{host.children(first)[0]}/ns/pid").readlink()
@@ -142,7 +143,11 @@ def mtls_cost() -> dict[str, object]:
     try:
         live = {
             name: deploy(
-                cluster, World(name, "during", "", ("a", "b"), (b, own), *mode), name, name
+                cluster,
+                World(name, "during", "", ("a", "b"), (b, own), *mode),
+                name,
+                name,
+                mesh.read(cluster.kube),
             )
             for name, mode in modes.items()
         }
