@@ -135,7 +135,7 @@ def _cluster(wanted: Plan, say: _Log) -> Iterator[OwnCluster | None]:
         say(f"the cluster that was up ({standing.name}) is of no use: {told}")
         if wanted.keep:
             standing.down()  # one of the same name takes its place
-    elif standing.running() and standing.fits():
+    elif standing.kind == "existing" or (standing.running() and standing.fits()):
         say(f"using the cluster that is up ({standing.name})")
         os.environ["LAB_CLUSTER_NAME"] = standing.name
         yield standing
