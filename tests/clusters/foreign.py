@@ -32,6 +32,8 @@ VOLATILE_KINDS = {
     "events",  # said by controllers of what happens in namespaces that are gone by then
     "events.events.k8s.io",
     "leases.coordination.k8s.io",  # heartbeats of nodes and leaders
+    "endpoints",  # these two follow the readiness of pods, CoreDNS's on a busy machine too
+    "endpointslices.discovery.k8s.io",
     "componentstatuses",  # not stored: looked at anew each time
 }
 VOLATILE_FIELDS = ("resourceVersion", "managedFields")  # they follow a status
