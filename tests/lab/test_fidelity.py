@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusters.embedded.cluster import Embedded
+from clusters.kind.cluster import Kind
 from lab import fidelity, world
 from lab.errors import BadEvidence
 from lab.wait import until
@@ -69,6 +70,18 @@ def test_a_change_of_one_line_is_found_and_not_explained(
     assert found.exit_code == 1
     assert {one.part for one in found.unexplained} == {part}
     assert "NOT EXPLAINED: only " in fidelity.text(found, 100)
+
+
+@pytest.mark.kind
+@pytest.mark.timeout(600)  # whichever test is first makes the kind cluster
+def test_every_line_in_which_kind_differs_is_explained(
+    twice: tuple[Path, Path], kind_cluster: Kind, tmp_path: Path
+) -> None:
+    fidelity.record(kind_cluster, tmp_path)
+    found = fidelity.compare(twice[0], tmp_path, ("embedded", "kind"))
+    assert [(one.only, one.part, one.line) for one in found.unexplained] == []
+    assert found.differences, "two clusters are never the same to the last line"
+    assert found.exit_code == 0
 
 
 def test_what_is_damaged_or_not_there_is_no_agreement(
