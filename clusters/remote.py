@@ -94,7 +94,7 @@ class Remote:
                     if data and data[0] in said:
                         said[data[0]] += data[1:]
             finally:
-                link.close(timeout=0)
+                link.shutdown()
         return _code(said[STATUS], argv), said[STDOUT], said[STDERR]
 
     def _open(
@@ -196,7 +196,7 @@ class Running:
         except (OSError, websocket.WebSocketException) as lost:
             self._lost = str(lost) or type(lost).__name__
         finally:
-            self._link.close(timeout=0)
+            self._link.shutdown()
 
 
 @contextlib.contextmanager

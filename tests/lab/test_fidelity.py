@@ -77,8 +77,9 @@ def test_a_change_of_one_line_is_found_and_not_explained(
 def test_every_line_in_which_kind_differs_is_explained(
     twice: tuple[Path, Path], kind_cluster: Kind, tmp_path: Path
 ) -> None:
-    fidelity.record(kind_cluster, tmp_path)
-    found = fidelity.compare(twice[0], tmp_path, ("embedded", "kind"))
+    run = tmp_path / "run-k"
+    fidelity.record(kind_cluster, run)
+    found = fidelity.compare(twice[0], run, ("embedded", "kind"))
     assert [(one.only, one.part, one.line) for one in found.unexplained] == []
     assert found.differences, "two clusters are never the same to the last line"
     assert found.exit_code == 0
