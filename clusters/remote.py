@@ -94,7 +94,7 @@ class Remote:
                     if data and data[0] in said:
                         said[data[0]] += data[1:]
             finally:
-                link.shutdown()
+                _close(link)
         return _code(said[STATUS], argv), said[STDOUT], said[STDERR]
 
     def _open(
@@ -196,7 +196,12 @@ class Running:
         except (OSError, websocket.WebSocketException) as lost:
             self._lost = str(lost) or type(lost).__name__
         finally:
-            self._link.shutdown()
+            _close(self._link)
+
+
+def _close(link: Any) -> None:  # its types are not told
+    """At once, without a farewell: the library's `close` leaves a socket open where that fails."""
+    link.shutdown()
 
 
 @contextlib.contextmanager
