@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +16,16 @@ if TYPE_CHECKING:
 RUN_LABEL = "lab.istio-failure/run"
 """Carried by every namespace that a run makes, with the run's name."""
 
+BY_LABEL = "lab.istio-failure/by"
+"""Carried beside it, with `me()`: on a cluster that many use, `down` removes no other's."""
+
 Progress = Callable[[str], None]
 """Told one line about each step, as it begins."""
+
+
+def me() -> str:
+    """Who starts runs: a user on a machine, as a label's value that gives neither name away."""
+    return hashlib.sha256(f"{os.getuid()}@{socket.gethostname()}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

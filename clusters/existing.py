@@ -16,7 +16,7 @@ import yaml
 
 from clusters import CONTEXT, kubeconfig, mesh, rights
 from clusters.api import ApiCluster
-from clusters.base import RUN_LABEL, Capture, PodRef, Progress, Stack, Status
+from clusters.base import BY_LABEL, RUN_LABEL, Capture, PodRef, Progress, Stack, Status, me
 from clusters.embedded import host
 from clusters.ephemeral import EphemeralCapture
 from clusters.kube import ApiError
@@ -25,6 +25,7 @@ from lab.wait import until
 from lab.workloads.catalogue import reference
 
 NAMESPACES = "/api/v1/namespaces"
+MINE = f"{RUN_LABEL},{BY_LABEL}={me()}"
 
 
 class Existing(ApiCluster):
@@ -96,7 +97,9 @@ class Existing(ApiCluster):
     def status(self) -> Status:
         if not self.running():
             return Status(False, f"the API of context {self.name!r} does not answer")
-        left = ", ".join(self._namespaces()) or "none"
+        mine = self._namespaces(MINE)
+        others = [name for name in self._namespaces(RUN_LABEL) if name not in mine]
+        left = f"yours {', '.join(mine) or 'none'}, others' {', '.join(others) or 'none'}"
         told = f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio or 'not found'}"
         return Status(True, f"context {self.name!r}: {told}; namespaces of the lab's: {left}")
 
@@ -132,17 +135,20 @@ class Existing(ApiCluster):
             )
 
     def down(self) -> None:
-        """Remove the namespaces that carry a run's label, and wait until they are gone."""
-        for name in self._namespaces():
+        """Remove the namespaces of this user's runs from this machine, and wait for their end.
+
+        Other people's stay: they may be in use. `status` names all.
+        """
+        for name in self._namespaces(MINE):
             try:
                 self.kube.request("DELETE", f"{NAMESPACES}/{name}")
             except ApiError as refused:
                 if refused.status not in (404, 409):  # gone, or going
                     raise
-        until(lambda: not self._namespaces(), "the lab's namespaces to be gone", timeout=300)
+        until(lambda: not self._namespaces(MINE), "the lab's namespaces to be gone", timeout=300)
 
-    def _namespaces(self) -> list[str]:
-        found = self.kube.items(NAMESPACES, {"labelSelector": RUN_LABEL})
+    def _namespaces(self, selector: str) -> list[str]:
+        found = self.kube.items(NAMESPACES, {"labelSelector": selector})
         return [str(namespace["metadata"]["name"]) for namespace in found]
 
     def firewall(self, pod: PodRef) -> str:

@@ -164,7 +164,7 @@ def _up(options: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> int:
     _open(options).down()
-    print("down; nothing is left")
+    print("down; nothing of yours is left")
     return 0
 
 

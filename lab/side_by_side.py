@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clusters import KINDS
 from lab import compare, compare_figure, failures, fidelity, runner, store
-from lab.errors import BadArguments
+from lab.errors import BadArguments, BadEvidence, LabError
 from lab.runner import Plan
+
+if TYPE_CHECKING:
+    from clusters.base import OwnCluster
 
 
 def run(plans: Sequence[Plan], width: int) -> int:
@@ -25,20 +29,33 @@ def run(plans: Sequence[Plan], width: int) -> int:
             f"{', '.join(names)}: several of {', '.join(KINDS)}, each named once, can be compared",
             hint="python -m lab compare latest recorded, or another stored run",
         )
-    done = [runner.run(plan, fidelity.record) for plan in plans]
+    done = [runner.run(plan, record) for plan in plans]
     codes = [code for _, code in done]
     first = done[0][0]
     for name, (other, _) in list(zip(names, done, strict=True))[1:]:
         print(f"\n{names[0]} (left) and {name} (right)\n")
         codes.append(compare_runs(first, other, other, width))
-        codes.append(_sidecars(first, other, (names[0], name), width))
+        codes.append(sidecars(first, other, (names[0], name), width))
     code = runner.worst(codes)
     print(f"\nExit code {code}")
     return code
 
 
-def _sidecars(left: Path, right: Path, names: tuple[str, str], width: int) -> int:
-    found = fidelity.compare(left, right, names)
+def record(cluster: OwnCluster, folder: Path) -> None:
+    """A cluster that dies now has lost no verdict: its sidecars cannot be compared, no more."""
+    try:
+        fidelity.record(cluster, folder)
+    except LabError as problem:
+        print(f"not recorded: {problem}")
+
+
+def sidecars(left: Path, right: Path, names: tuple[str, str], width: int) -> int:
+    """Print how alike two clusters made the same sidecars; returns 0, 1, or 3 without a record."""
+    try:
+        found = fidelity.compare(left, right, names)
+    except BadEvidence as problem:
+        print(f"\nThe sidecars cannot be compared: {problem}")
+        return 3
     told = fidelity.text(found, width)
     store.write_text(right / fidelity.FOLDER / "compared.txt", told + "\n")
     print("\n" + told)

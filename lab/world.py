@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusters.base import RUN_LABEL, Cluster, PodRef
+from clusters.base import BY_LABEL, RUN_LABEL, Cluster, PodRef, me
 from clusters.kube import ApiError
 from lab import access_log, proxy
 from lab.errors import CommandFailed, TimedOut
@@ -50,7 +50,8 @@ def deploy(
     """
     own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
-    live = LiveWorld(world, _namespace(cluster, names, {RUN_LABEL: run, **mesh["injection"]}))
+    labels = {RUN_LABEL: run, BY_LABEL: me(), **mesh["injection"]}
+    live = LiveWorld(world, _namespace(cluster, names, labels))
     if not access_log.ours(mesh["config"]):
         cluster.kube.apply([access_log.envoy_filter()], live.namespace)
     cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))

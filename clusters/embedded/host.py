@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusters import locks
 from clusters.base import Progress
 from clusters.embedded.settings import Settings, private_path
 from lab.errors import LabError, NeedsUnmet, TimedOut
@@ -40,12 +40,7 @@ def states() -> Path:
 def locked(state: Path) -> Iterator[None]:
     """One `up` or `down` of a cluster at a time. The lock's file goes with its cluster."""
     path = state.parent / f"{state.name}.lock"
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = os.fstat(lock.fileno()).st_nlink > 0  # not one that is just being removed
-        except BlockingIOError:
-            mine = False
+    with locks.tried(path) as mine:
         if not mine:
             raise LabError(f"another `up` or `down` of cluster {state.name!r} is under way")
         try:

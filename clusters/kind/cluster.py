@@ -13,12 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from clusters import locks
 from clusters.api import ApiCluster
 from clusters.base import Capture, PodRef, Progress, Stack, Status
 from clusters.embedded import host
 from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
-from clusters.kind import locks, official, trouble
+from clusters.kind import official, trouble
 from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
 from clusters.kind.images import HUB

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from clusters import locks
 from clusters.base import Progress
-from clusters.kind import locks
 from clusters.stacks import cache
 from lab.errors import CommandFailed, LabError, NeedsUnmet
 from lab.wait import until

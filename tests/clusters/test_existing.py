@@ -12,7 +12,7 @@ import pytest
 import yaml
 from foreign import ROLE, Foreign, differences
 
-from clusters.base import RUN_LABEL
+from clusters.base import BY_LABEL, RUN_LABEL, me
 from lab import failures
 
 pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
@@ -93,19 +93,25 @@ spec: {mtls: {mode: STRICT}}
     assert ("create", "namespaces", "") not in foreign.requests()
 
 
-def test_down_removes_what_carries_the_label_and_nothing_else(foreign: Foreign) -> None:
+def test_down_removes_what_this_user_made_here_and_nothing_else(foreign: Foreign) -> None:
     config = foreign.grant()
-    for name in (LEFT_OVER, "somebody-elses"):
+    run = f"{RUN_LABEL}=20260101t000000z-0000"
+    labels = {
+        LEFT_OVER: (run, f"{BY_LABEL}={me()}"),
+        "of-another": (run, f"{BY_LABEL}=0123456789abcdef"),
+        "somebody-elses": ("by=hand",),
+    }
+    for name, own in labels.items():
         foreign.kubectl("create", "namespace", name)
-    foreign.kubectl("label", "namespace", LEFT_OVER, f"{RUN_LABEL}=20260101t000000z-0000")
+        foreign.kubectl("label", "namespace", name, *own)
     code, said = foreign.lab(config, "status", *CLUSTER)
     assert code == 0
-    assert f"Istio 1.31; namespaces of the lab's: {LEFT_OVER}\n" in said
+    assert f"namespaces of the lab's: yours {LEFT_OVER}, others' of-another\n" in said
     assert foreign.lab(config, "down", *CLUSTER)[0] == 0
     names = foreign.kubectl("get", "namespaces", "--output=name").split()
     assert f"namespace/{LEFT_OVER}" not in names
-    assert "namespace/somebody-elses" in names
-    foreign.kubectl("delete", "namespace", "somebody-elses")
+    assert {"namespace/of-another", "namespace/somebody-elses"} <= set(names)
+    foreign.kubectl("delete", "namespace", "of-another", "somebody-elses")
 
 
 def test_a_shell_speaks_to_the_named_context(foreign: Foreign, tmp_path: Path) -> None:

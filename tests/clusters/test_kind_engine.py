@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from clusters import locks
 from clusters.embedded import host
 from clusters.kind import engine as engines
-from clusters.kind import locks
 from clusters.kind.cluster import LOCK, OWNER, PREFIX, Kind
 from clusters.kind.engine import Engine
 from lab import store
@@ -22,7 +22,7 @@ from lab.wait import until
 pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]  # the first one makes the cluster
 HOLDING = """import sys
 from pathlib import Path
-from clusters.kind import locks
+from clusters import locks
 with locks.held(Path(sys.argv[1]), int(sys.argv[2])):
     print("held", flush=True)
     sys.stdin.read()
