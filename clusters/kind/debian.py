@@ -2,11 +2,12 @@
 
 mmdebstrap makes them, from the very sources and keys that this machine's apt has; without root
 it does so in a user namespace. Versions are what the mirror holds: a stable release's only move
-with its security fixes. They are written down beside each file system, and in the evidence.
+with its security fixes. They are written down beside the images, in `packages.json`.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,8 +55,6 @@ def rootfs(
     hook: shell text run at the end, with the file system's folder as `$1`. Raises CommandFailed
     with mmdebstrap's own words.
     """
-    import os
-
     hook = f"{hook}\nrm -rf $1/var/lib/apt/lists/* $1/var/log/* $1/etc/apt/sources.list* "
     hook += "$1/etc/resolv.conf $1/etc/hostname $1/var/cache/ldconfig/*"
     argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
