@@ -176,6 +176,9 @@ class OwnCluster(Cluster, Protocol):
     def sweep(self) -> None:
         """End what was to end with a process that is dead now; nothing else of anybody's."""
 
+    def prepare(self, progress: Progress) -> None:
+        """Have all that it is made of: built or fetched now, where it is not here yet."""
+
     def up(self, progress: Progress, *, owned: bool = False) -> None:
         """Bring it up, or find it up. owned: it ends with the calling process."""
 

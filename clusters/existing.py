@@ -103,6 +103,9 @@ class Existing(ApiCluster):
         told = f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio or 'not found'}"
         return Status(True, f"context {self.name!r}: {told}; namespaces of the lab's: {left}")
 
+    def prepare(self, progress: Progress) -> None:
+        """It is there, or it is not."""
+
     def up(self, progress: Progress, *, owned: bool = False) -> None:  # noqa: ARG002  (its docstring)
         """Check everything that a run needs; nothing is written.
 

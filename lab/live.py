@@ -29,7 +29,7 @@ def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
     tell = _teller(folder / "progress.log", to_terminal=not under_runner)
     cluster = open_cluster(kind)
     if under_runner:
-        until(cluster.running, "the cluster", timeout=1800, every=0.1)
+        until(cluster.running, "the cluster", timeout=500, every=0.1)
     else:
         cluster.up(tell, owned=True)
     missing = failure.needs - cluster.offers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -150,12 +151,18 @@ def _cluster(wanted: Plan, say: _Log) -> Iterator[OwnCluster | None]:
 
 
 def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> None:
-    """All notebooks side by side, each in a process of its own, followed line by line."""
+    """All notebooks side by side, each in a process of its own, followed line by line.
+
+    They start when all is built, which can take longer than a cell may.
+    """
+    up = not cluster or (cluster.running() and cluster.fits())
+    if cluster and not up:
+        cluster.prepare(lambda step: say(f"cluster: {step}"))
     os.environ["LAB_CLUSTER"] = wanted.cluster
     os.environ["LAB_RUN"] = str(folder)
     processes = {f.name: _start(f.name, folder, wanted.values) for f in wanted.failures}
     try:
-        if cluster and not (cluster.running() and cluster.fits()):
+        if cluster and not up:
             cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
         _follow(processes, folder, say)
     finally:
@@ -245,9 +252,13 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
 
 
 def _last_words(place: Path) -> str:
+    """The error that its log ends with, without what is above and below it."""
     log = place / "notebook.log"
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return f"{lines[-1]} ({log})" if lines else "no output"
+    if not lines:
+        return "no output"
+    error = next((line for line in reversed(lines) if re.match(r"[\w.]+: ", line)), lines[-1])
+    return f"{error} ({log})"
 
 
 def exit_code(verdicts: Sequence[Verdict], missing: dict[str, str]) -> int:

@@ -109,6 +109,14 @@ class Embedded:
         details = {name: str(started) for name, started in answer["processes"].items()}
         return Status(True, f"embedded cluster {self.name!r} is up", details)
 
+    def prepare(self, progress: Progress) -> None:
+        self._built(progress)
+
+    def _built(self, progress: Progress) -> binaries.Binaries:
+        if official.chosen():
+            return official.ensure(self._stack_name, progress)
+        return binaries.ensure(self._stack_name, progress)
+
     def up(self, progress: Progress, *, owned: bool = False) -> None:
         """Bring it up, or find it up. owned: it ends with the calling process."""
         state = self.state
@@ -116,8 +124,7 @@ class Embedded:
             if self.running():
                 progress("already up")
                 return
-            source = official if official.chosen() else binaries
-            built = source.ensure(self._stack_name, progress)
+            built = self._built(progress)
             host.end(state)
             state.mkdir(mode=0o700)
             checking = _Verifier(built)

@@ -55,6 +55,7 @@ class Kind(ApiCluster):
         """nodes: how many it is to have; 0: as many as it has, or one when it is made."""
         self.name, self._stack_name, self._nodes = name, stack, nodes
         self._owner = -1
+        self._images: NodeImage | None = None
         self._stand_in: subprocess.Popen[bytes] | None = None
         self.state = host.states() / f"kind-{name}"
 
@@ -132,6 +133,20 @@ class Kind(ApiCluster):
             return Status(True, f"kind cluster {self.name!r} is up, {counted(self._count)}")
         return Status(False, f"kind cluster {self.name!r} is not up")
 
+    def prepare(self, progress: Progress) -> None:
+        try:
+            with engines.lease():
+                self._prepared(progress)
+        except BaseException:
+            self._leave()
+            raise
+
+    def _prepared(self, progress: Progress) -> tuple[NodeImage, Engine, str]:
+        """Images, an engine, and the name that the node's image has in it."""
+        images = self._images = self._images or official.choose(self._stack_name, progress)
+        engine = engines.obtain(progress)
+        return images, engine, images.ensure(engine)
+
     def up(self, progress: Progress, *, owned: bool = False) -> None:
         """Bring it up, or find it up; one that is of no use any more is made anew.
 
@@ -140,12 +155,9 @@ class Kind(ApiCluster):
         with locks.held(self._lock_file):
             if self._found(progress):
                 return
-            images = official.choose(self._stack_name, progress)
             try:
                 with engines.lease():
-                    engine = engines.obtain(progress)
-                    image = images.ensure(engine)
-                    self._make(images, engine, image, owned, progress)
+                    self._make(*self._prepared(progress), owned, progress)
             except BaseException:
                 self._leave()
                 raise
