@@ -28,6 +28,7 @@ from clusters.kind.preload import NodeImage
 from clusters.kube import Obj
 from lab import shell
 from lab.errors import ClusterGone, LabError
+from lab.wait import until
 
 STANDING = "lab"
 PREFIX = "istio-failure-lab-"
@@ -210,7 +211,7 @@ class Kind(ApiCluster):
         config = self.state / "kind.json"
         config.write_text(json.dumps(self._definition(image)))
         argv = [str(images.program("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
-        argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=120s"]
+        argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=0s"]
         before = _network(engine)
         try:
             shell.run(argv, cwd=self.state, env=engine.environment)
@@ -251,8 +252,15 @@ class Kind(ApiCluster):
         argv = [str(images.program("istioctl")), "install", "-y", f"--filename={file}"]
         argv += [f"--kubeconfig={self.kubeconfig}", "--readiness-timeout=120s"]
         shell.run(argv, cwd=self.state, env={**os.environ, "HOME": str(self.state)})
+        until(self._nodes_ready, "every node to be ready", timeout=120, every=0.2)
         if flavour == "stock":
             self._start_stand_in()
+
+    def _nodes_ready(self) -> bool:
+        """Istio is installed meanwhile: istiod waits for the first node by itself."""
+        listed = (node["status"]["conditions"] for node in self.kube.items("/api/v1/nodes"))
+        told = [(one["type"], one["status"]) for conditions in listed for one in conditions]
+        return told.count(("Ready", "True")) == self._count
 
     def _start_stand_in(self) -> None:
         """Start what does the work of Istio's ALPN filter, which a stock Envoy lacks."""
