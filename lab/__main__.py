@@ -18,7 +18,7 @@ import subprocess
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from lab import failures, store
+from lab import failures, reading, store
 from lab.errors import BadArguments, LabError
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _why(options: argparse.Namespace) -> int:
         print("\n".join([*why.lines(verdict, folder / verdict.failure), ""]))
     for name, reason in missing.items():
         print(f"{name}: inconclusive: {reason}\n")
-    return 0
+    return 3 if missing else 0
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -253,17 +253,20 @@ def _place(word: str) -> Path:
 
 
 def _in(run: Path, failure: str | None) -> list[Failure]:
-    """The failures that a stored run has evidence of. Raises BadArguments for another."""
-    there = [name for name in failures.names() if (run / name / "evidence.json").exists()]
+    """The failures that a stored run has a folder of. Raises BadArguments for another."""
+    there = [name for name in failures.names() if reading.is_there(run / name)]
     if failure and failure not in there:
         raise BadArguments(f"run {run.name} has no {failure!r}; it has {', '.join(there)}")
     return [failures.load(name) for name in ([failure] if failure else there)]
 
 
 def _record(options: argparse.Namespace) -> int:
+    from lab import evidence
+
     run = store.find(options.run)
     for name in failures.names():
         if (run / name / "verdict.json").exists():
+            evidence.load(run / name)  # what is damaged is not recorded
             kept = store.record(run, name, turned=options.turned)
             print(kept.relative_to(store.ROOT))
     return 0
