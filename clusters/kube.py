@@ -76,9 +76,7 @@ class Kube:
             data = response.data
         except urllib3.exceptions.HTTPError as lost:
             raise ClusterGone(f"the API server's answer to {method} {path} broke off") from lost
-        answer: Obj = (
-            json.loads(data) if data[:1] == b"{" else {"message": data.decode("utf-8", "replace")}
-        )
+        answer = _object(data, f"{method} {path}")
         if response.status >= 400:
             raise ApiError(
                 response.status,
@@ -93,7 +91,10 @@ class Kube:
         response = self._send("GET", path, None, "application/json", 30.0, query or {})
         if response.status >= 400:
             raise ApiError(
-                response.status, str(response.reason), response.data.decode(), f"GET {path}"
+                response.status,
+                str(response.reason),
+                response.data.decode("utf-8", "replace"),
+                f"GET {path}",
             )
         return response.data.decode("utf-8", "replace")
 
@@ -141,7 +142,9 @@ class Kube:
 
     def items(self, path: str, query: Mapping[str, object] | None = None) -> list[Obj]:
         """Everything a list path holds."""
-        found: list[Obj] = self.request("GET", path, query=query)["items"]
+        found = self.request("GET", path, query=query).get("items")
+        if not isinstance(found, list):
+            raise LabError(f"the API server's answer to GET {path} is no list")
         return found
 
     def watch(
@@ -156,8 +159,8 @@ class Kube:
             if response.status >= 400:
                 raise ApiError(response.status, str(response.reason), "", f"WATCH {path}")
             for line in _lines(response):
-                event = json.loads(line)
-                yield event["type"], event["object"]
+                event = _object(line, f"WATCH {path}")
+                yield str(event.get("type")), event.get("object", {})
         except urllib3.exceptions.HTTPError as lost:
             raise ClusterGone(f"the watch of {path} broke off") from lost
         finally:
@@ -232,6 +235,17 @@ def documents(objects: Iterable[Obj] | str) -> Iterator[Obj]:
 
         objects = yaml.safe_load_all(objects)
     return (obj for obj in objects if obj)
+
+
+def _object(data: bytes, request: str) -> Obj:
+    """An answer's JSON object; of what is none, its text. Raises LabError for half of one."""
+    if data[:1] != b"{":
+        return {"message": data.decode("utf-8", "replace")}
+    try:
+        answer: Obj = json.loads(data)
+    except (ValueError, RecursionError):
+        raise LabError(f"the answer to {request} is no JSON: {data[:60]!r}...") from None
+    return answer
 
 
 def _group(version: str) -> str:

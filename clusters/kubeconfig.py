@@ -19,6 +19,12 @@ ALLOW = "LAB_ALLOW_EXEC_PLUGIN"
 """Environment variable: 1 where a context's credentials may come from a program."""
 
 
+_NO_KUBECONFIG: tuple[type[Exception], ...] = (
+    *(yaml.YAMLError, OSError, UnicodeError, RecursionError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
+
+
 def files() -> list[Path]:
     """KUBECONFIG's files that exist, else the one in the home folder."""
     named = [Path(word).expanduser() for word in os.environ.get("KUBECONFIG", "").split(os.pathsep)]
@@ -38,7 +44,7 @@ def require(context: str) -> None:
         where = ", ".join(map(str, files())) or "no kubeconfig"
         there = ", ".join(contexts) or "none"
         raise BadArguments(f"no context {context!r} in {where}: {meant}there is: {there}")
-    program = _program(users.get(contexts[context].get("user", ""), {}))
+    program = _program(users.get(str(contexts[context].get("user", "")), {}))
     if program and os.environ.get(ALLOW) != "1":
         raise BadArguments(
             f"context {context!r} would run a program for its credentials: `{program}`",
@@ -48,10 +54,14 @@ def require(context: str) -> None:
 
 def _program(user: Obj) -> str:
     """What a user's entry would have run, or nothing."""
-    if "exec" in user:
-        return " ".join([str(user["exec"].get("command")), *(user["exec"].get("args") or [])])
-    if "auth-provider" in user:
-        return f"auth-provider {user['auth-provider'].get('name')}"
+    plugin, provider = user.get("exec"), user.get("auth-provider")
+    if isinstance(plugin, dict):
+        arguments = plugin.get("args")
+        words = [plugin.get("command"), *(arguments if isinstance(arguments, list) else [])]
+        return " ".join(map(str, words))
+    if plugin or provider:
+        name = provider.get("name") if isinstance(provider, dict) else provider
+        return f"exec {plugin}" if plugin else f"auth-provider {name}"
     return ""
 
 
@@ -61,7 +71,7 @@ def _named(plural: str, singular: str) -> dict[str, Obj]:
         try:
             data = yaml.safe_load(path.read_text()) or {}
             for entry in data.get(plural) or []:
-                found.setdefault(str(entry["name"]), entry.get(singular) or {})
-        except (yaml.YAMLError, AttributeError, KeyError, TypeError, OSError) as problem:
+                found.setdefault(str(entry["name"]), dict(entry.get(singular) or {}))
+        except _NO_KUBECONFIG as problem:
             raise BadArguments(f"{path} is no kubeconfig: {problem}") from None
     return found

@@ -126,9 +126,9 @@ def _mesh_config(kube: Kube, revision: str) -> Obj:
 
 def _settings(name: str, text: str) -> Obj:
     try:
-        return cast(Obj, yaml.safe_load(text) or {})
-    except yaml.YAMLError as wrong:
-        raise LabError(f"mesh in ConfigMap {SYSTEM}/{name} is no YAML: {wrong}") from None
+        return cast(Obj, dict(yaml.safe_load(text) or {}))
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as wrong:
+        raise LabError(f"mesh in ConfigMap {SYSTEM}/{name} is no mesh's: {wrong}") from None
 
 
 def _specs(kube: Kube, kind: str, version: str, namespace: str) -> dict[str, Obj]:

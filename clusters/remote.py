@@ -224,10 +224,15 @@ def _code(status: bytes, argv: Sequence[str]) -> int:
     """The command's exit code, out of the API's Status. Raises ClusterGone without one."""
     if not status:
         raise ClusterGone(f"`{' '.join(argv)}` ended without a status")
-    told = json.loads(status)
-    if told["status"] == "Success":
-        return 0
-    for cause in told.get("details", {}).get("causes", []):
-        if cause.get("reason") == "ExitCode":
-            return int(cause["message"])
-    raise LabError(f"`{' '.join(argv)}` did not run: {told.get('message')}")
+    try:
+        told = json.loads(status)
+        if told["status"] == "Success":
+            return 0
+        for cause in told.get("details", {}).get("causes", []):
+            if cause.get("reason") == "ExitCode":
+                return int(cause["message"])
+        message = told.get("message")
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        said = f"`{' '.join(argv)}` ended with a status that cannot be read: {status[:60]!r}"
+        raise ClusterGone(said) from None
+    raise LabError(f"`{' '.join(argv)}` did not run: {message}")

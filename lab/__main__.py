@@ -18,7 +18,8 @@ import subprocess
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from lab import failures, store
+from lab import failures, reading, store
+from lab.display import printable
 from lab.errors import BadArguments, LabError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> int:
     try:
         return _answer(argv)
     except LabError as problem:
-        print(f"lab: {problem}", file=sys.stderr)
+        print(f"lab: {printable(str(problem))}", file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
         print("\nlab: interrupted; what was recorded so far is in runs/", file=sys.stderr)
@@ -136,7 +137,8 @@ def _show(options: argparse.Namespace) -> int:
     from lab import tell
 
     names = [options.failure] if options.failure else failures.names()
-    print(tell.story(names[0], _width()) if options.failure else tell.table(names, _width()))
+    told = tell.story(names[0], _width()) if options.failure else tell.table(names, _width())
+    print(printable(told))
     return 0
 
 
@@ -213,9 +215,9 @@ def _judge(options: argparse.Namespace) -> int:
     for run in runs:
         verdicts, missing = runner.judge_all(_in(run, None), run)
         codes.append(runner.exit_code(verdicts, missing))
-        print(report.claims_table(verdicts, run.name).text(_width()) + "\n")
+        print(printable(report.claims_table(verdicts, run.name).text(_width())) + "\n")
         for name, why in missing.items():
-            print(f"{name}: inconclusive: {why}\n")
+            print(printable(f"{name}: inconclusive: {why}\n"))
     if not runs:
         print("no run is stored yet: make reproduce")
     return runner.worst(codes) if codes else 0
@@ -228,15 +230,15 @@ def _why(options: argparse.Namespace) -> int:
     if options.run == "recorded":
         for name in [options.failure] if options.failure else failures.names():
             run = recorded_run(name)
-            print("\n".join([*why.lines(run.judge(), run.folder), ""]))
+            print(printable("\n".join([*why.lines(run.judge(), run.folder), ""])))
         return 0
     folder = store.find(options.run)
     verdicts, missing = runner.judge_all(_in(folder, options.failure), folder)
     for verdict in verdicts:
-        print("\n".join([*why.lines(verdict, folder / verdict.failure), ""]))
+        print(printable("\n".join([*why.lines(verdict, folder / verdict.failure), ""])))
     for name, reason in missing.items():
-        print(f"{name}: inconclusive: {reason}\n")
-    return 0
+        print(printable(f"{name}: inconclusive: {reason}\n"))
+    return 3 if missing else 0
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -253,17 +255,20 @@ def _place(word: str) -> Path:
 
 
 def _in(run: Path, failure: str | None) -> list[Failure]:
-    """The failures that a stored run has evidence of. Raises BadArguments for another."""
-    there = [name for name in failures.names() if (run / name / "evidence.json").exists()]
+    """The failures that a stored run has a folder of. Raises BadArguments for another."""
+    there = [name for name in failures.names() if reading.is_there(run / name)]
     if failure and failure not in there:
         raise BadArguments(f"run {run.name} has no {failure!r}; it has {', '.join(there)}")
     return [failures.load(name) for name in ([failure] if failure else there)]
 
 
 def _record(options: argparse.Namespace) -> int:
+    from lab import evidence
+
     run = store.find(options.run)
     for name in failures.names():
         if (run / name / "verdict.json").exists():
+            evidence.load(run / name)  # what is damaged is not recorded
             kept = store.record(run, name, turned=options.turned)
             print(kept.relative_to(store.ROOT))
     return 0

@@ -27,8 +27,10 @@ FILTERS = {
 def ours(config: Mapping[str, Any]) -> bool:
     """Whether a mesh's own log (its meshConfig) has every field that the lab reads."""
     try:
-        format_ = json.loads(config.get("accessLogFormat") or "{}")
-    except ValueError:
+        format_ = json.loads(str(config.get("accessLogFormat") or "{}"))
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(format_, dict):
         return False
     where = (config.get("accessLogFile"), config.get("accessLogEncoding"))
     return where == ("/dev/stdout", "JSON") and LOG_FIELDS.items() <= format_.items()

@@ -106,14 +106,17 @@ def _counters(call: Call, cluster: Cluster, live: LiveWorld) -> dict[str, int]:
 def _curl(done: Completed) -> dict[str, Any]:
     text = done.stderr.decode(errors="replace")
     said, _, told = text.rpartition("{")
-    facts = json.loads("{" + told) if told else {}
-    status = int(facts.get("http_code") or 0)
+    try:
+        facts = json.loads("{" + told) if told else {}
+        status, port = int(facts.get("http_code") or 0), int(facts.get("local_port") or 0)
+    except (TypeError, ValueError):
+        return {"lost": f"what curl told of it cannot be read: {text[-300:]}"}
     words = (outcome for words, outcome in _CURL_WORDS.items() if words in said)
     outcome = "answered" if done.code == 0 else next(words, _CURL.get(done.code, "error"))
     return {
         "outcome": outcome,
         "status": status,
-        "local_port": int(facts.get("local_port") or 0),
+        "local_port": port,
         "received": done.stdout.decode(errors="replace")[:4000],
         "error": said.strip()[-4000:],
     }
@@ -131,16 +134,16 @@ def _told(done: Completed) -> dict[str, Any]:
     """The one line of JSON that the lab's own tools print."""
     try:
         told = json.loads(done.stdout)
-    except ValueError:
+        known = {
+            "outcome": str(told.pop("outcome")),
+            "local_port": int(told.pop("local_port") or 0),
+            "received": str(told.pop("received"))[:4000],
+            "error": str(told.pop("error", "")),
+        }
+        der = base64.b64decode(told.pop("certificate", "") or "")
+        return {**known, "facts": {**told, **_identity(der)}}
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
         return {"lost": f"no answer to read: {done.stderr.decode(errors='replace')[-300:]}"}
-    known = {
-        "outcome": told.pop("outcome"),
-        "local_port": told.pop("local_port") or 0,
-        "received": told.pop("received")[:4000],
-        "error": told.pop("error", ""),
-    }
-    der = base64.b64decode(told.pop("certificate", "") or "")
-    return {**known, "facts": {**told, **_identity(der)}}
 
 
 def _identity(der: bytes) -> dict[str, str]:

@@ -78,5 +78,7 @@ class Captures:
             self.problems.append(f"capture of {' '.join(key)}: {problem}")
             return
         file = f"captures/{path.name}"
-        record = CaptureRecord(*key, self._act, file, stats.captured, stats.dropped, digest(path))
+        record = CaptureRecord(
+            *key, self._act, file, stats.captured, stats.dropped, digest(path, self._folder)
+        )
         self.records.append(record)

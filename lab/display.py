@@ -8,6 +8,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would take for a command, or could not show."""
+    return _CONTROL.sub("?", text)
+
 
 @dataclass(frozen=True)
 class Table:

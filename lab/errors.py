@@ -22,6 +22,10 @@ class LabError(Exception):
         super().__init__(what)
         self.hint = hint
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in a notebook in place of a traceback."""
+        return [f"lab: {self}"]
+
     def __str__(self) -> str:
         text = super().__str__()
         return f"{text}\n  -> {self.hint}" if self.hint else text

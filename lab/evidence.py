@@ -8,20 +8,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import reading, typed
 from lab.errors import BadEvidence
 from lab.store import write_text
 
 SCHEMA = 2
-_SECRETS = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
-    re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}"),
-    re.compile(r"(?i)\bbearer\s+[\w.~+/-]{16,}=*"),
-)
+ALL_CAPTURES = 32 << 20
+"""Most that the captures of one failure may take together, bytes: all are kept in memory."""
+_STACK = ("kubernetes", "istio", "envoy", "flavour")
 
 
 @dataclass(frozen=True)
@@ -157,52 +155,50 @@ class Evidence:
 def save(evidence: Evidence, folder: Path) -> None:
     """Write evidence.json, atomically and without secrets."""
     text = json.dumps(dataclasses.asdict(evidence), indent=1, sort_keys=True)
-    write_text(folder / "evidence.json", redact(text) + "\n")
+    write_text(folder / "evidence.json", text + "\n")
 
 
 def load(folder: Path) -> Evidence:
     """Read evidence.json. Raises BadEvidence: what is wrong, and where."""
     path = folder / "evidence.json"
-    try:
-        data = json.loads(path.read_text())
-    except OSError as error:
-        raise BadEvidence(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise BadEvidence(f"{path} is damaged: {error}") from None
+    data = reading.read_json(path, folder)
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else None
-        raise BadEvidence(f"{path} has schema {found}, this lab reads {SCHEMA}")
+        raise BadEvidence(f"{path} has schema {str(found)[:60]}, this lab reads {SCHEMA}")
     try:
-        return _evidence(data)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BadEvidence(f"{path} does not hold what schema {SCHEMA} says: {error}") from None
+        evidence: Evidence = typed.build(Evidence, data, "evidence")
+        _fits_together(evidence)
+        _can_be_held(evidence, folder)
+    except BadEvidence as wrong:
+        raise BadEvidence(f"{path} does not hold what schema {SCHEMA} says: {wrong}") from None
+    return evidence
 
 
-def _evidence(data: dict[str, Any]) -> Evidence:
-    worlds = {name: _world(world) for name, world in data["worlds"].items()}
-    calls = tuple(CallRecord(**call) for call in data["calls"])
-    rest = {**data, "worlds": worlds, "calls": calls, "problems": tuple(data["problems"])}
-    return Evidence(**rest)
+def _fits_together(evidence: Evidence) -> None:
+    """What is said twice is said alike, and what is named is there."""
+    for name in _STACK:
+        if name not in evidence.stack:
+            raise BadEvidence(f"the stack has no {name}")
+    for key, world in evidence.worlds.items():
+        if key != world.name:
+            raise BadEvidence(f"world {key!r} calls itself {world.name!r}")
+    for call in evidence.calls:
+        if call.world not in evidence.worlds:
+            raise BadEvidence(f"call {call.name!r} is of world {call.world!r}, which is not there")
 
 
-def _world(data: dict[str, Any]) -> WorldRecord:
-    pods = {name: PodRecord(**pod) for name, pod in data["pods"].items()}
-    captures = tuple(CaptureRecord(**capture) for capture in data["captures"])
-    services = {name: ServiceRecord(**service) for name, service in data["services"].items()}
-    for capture in captures:
-        if Path(capture.file).is_absolute() or ".." in Path(capture.file).parts:
-            raise BadEvidence(f"capture {capture.file!r} would lie outside the evidence")
-    rest = {"pods": pods, "services": services, "captures": captures}
-    return WorldRecord(**{**data, **rest, "secrets": tuple(data["secrets"])})
+def _can_be_held(evidence: Evidence, folder: Path) -> None:
+    """That captures lie in the folder, and are not too many to be read together."""
+    total = 0
+    for world in evidence.worlds.values():
+        for capture in world.captures:
+            path = folder / capture.file
+            reading.require_inside(path, folder)
+            total += reading.size(path)
+    if total > ALL_CAPTURES:
+        raise BadEvidence(f"its captures are larger than {ALL_CAPTURES >> 20} MiB together")
 
 
-def redact(text: str) -> str:
-    """The text without private keys, tokens and bearer credentials."""
-    for secret in _SECRETS:
-        text = secret.sub("[redacted]", text)
-    return text
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file, in hex."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest(path: Path, within: Path) -> str:
+    """sha256 of a file, in hex. Raises BadEvidence where it cannot be read."""
+    return hashlib.sha256(reading.read_bytes(path, within)).hexdigest()

@@ -13,6 +13,7 @@ from clusters import open_cluster
 from lab import store
 from lab.errors import NeedsUnmet
 from lab.failure import Failure
+from lab.redaction import redact
 from lab.run import LiveRun
 from lab.wait import until
 
@@ -47,6 +48,7 @@ def _teller(path: Path, *, to_terminal: bool) -> Callable[[str], None]:
     began = time.monotonic()
 
     def tell(line: str) -> None:
+        line = redact(line)
         with path.open("a") as file:
             file.write(f"{line}\n")
         if to_terminal:

@@ -18,10 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import store
-from lab.errors import BadArguments
+from lab import reading, store
+from lab.errors import BadArguments, BadEvidence
 
 NOTEBOOKS = store.ROOT / "notebooks"
+
+
+_DAMAGED: tuple[type[Exception], ...] = (
+    *(AttributeError, LookupError, TypeError, ValueError, SyntaxError),
+    *(MemoryError, RecursionError),  # Python's parser, of nesting that it cannot hold
+)
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,17 @@ class NotebookParameter:
 
 
 def declared(path: Path) -> list[NotebookParameter]:
-    """A notebook's parameters, read from its source without running it."""
-    notebook = json.loads(path.read_text())
-    for cell in notebook["cells"]:
-        if "parameters" in cell.get("metadata", {}).get("tags", []):
-            return _assignments("".join(cell["source"]))
+    """A notebook's parameters, read from its source without running it.
+
+    Raises BadEvidence for what is no notebook, or parameters that are no plain values.
+    """
+    try:
+        notebook = reading.read_json(path, path.parent)
+        for cell in notebook["cells"]:
+            if "parameters" in cell.get("metadata", {}).get("tags", []):
+                return _assignments("".join(cell["source"]))
+    except _DAMAGED as wrong:
+        raise BadEvidence(f"{path} is damaged: {wrong!r}", hint=f"git checkout {path}") from None
     return []
 
 
@@ -79,8 +91,10 @@ def _value(name: str, text: str, kind: type) -> Any:
         return text
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
+    if kind not in (int, float):
+        _refuse(name, text, kind)
     try:
-        return kind(text) if kind is not bool else _refuse(name, text, kind)
+        return kind(text)
     except ValueError:
         _refuse(name, text, kind)
 

@@ -5,13 +5,14 @@ Everything is read again from the stored files; nothing that the run concluded i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lab import reading
+from lab.errors import BadEvidence
 from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import Call, Failure
 from lab.planes import Security, Seen, config, log, wire
@@ -81,9 +82,15 @@ class Case:
         return bool(worlds) and all(world.uncaptured for world in worlds)
 
     def see(self, name: str) -> Observation | None:
-        """A call and its planes; None when it was not made, or its answer was lost."""
+        """A call and its planes; None when it was not made, or its answer was lost.
+
+        Raises BadEvidence where a file or a record that it takes is damaged.
+        """
         if name not in self._seen:
-            self._seen[name] = self._observe(name)
+            try:
+                self._seen[name] = self._observe(name)
+            except KeyError as missing:
+                raise BadEvidence(f"call {name} cannot be seen: there is no {missing}") from None
         return self._seen[name]
 
     @cached_property
@@ -172,20 +179,22 @@ class Case:
 
     def _config(self, call: Call, record: CallRecord, world: WorldRecord) -> Seen:
         views = []
-        for pod in (call.source, call.to):
-            view = self._view(world, pod, record) if world.pods[pod].sidecar else None
-            if view is None and world.pods[pod].sidecar:
-                why = f"the configuration of {pod} was not recorded"
-                return Seen("config", config.SOURCE, "unknown", why)
-            views.append(view)
-        return config.says(views[0], views[1], self._asked(call, record, world))
+        try:
+            for pod in (call.source, call.to):
+                view = self._view(world, pod, record) if world.pods[pod].sidecar else None
+                if view is None and world.pods[pod].sidecar:
+                    why = f"the configuration of {pod} was not recorded"
+                    return Seen("config", config.SOURCE, "unknown", why)
+                views.append(view)
+            return config.says(views[0], views[1], self._asked(call, record, world))
+        except BadEvidence as wrong:
+            return Seen("config", config.SOURCE, "unknown", str(wrong))
 
     def _view(self, world: WorldRecord, pod: str, record: CallRecord) -> config.View | None:
         path = self.folder / "config" / config_name(world.name, pod, record.act, record.step)
-        try:
-            view: config.View = json.loads(path.read_text())
-        except (OSError, ValueError):
+        if not reading.is_there(path):
             return None
+        view: config.View = reading.read_json(path, self.folder)
         return view
 
     def _left_client(self, call: Call, record: CallRecord, world: WorldRecord) -> bool | None:
@@ -205,9 +214,8 @@ class Case:
         if not address or capture is None:
             why = "went nowhere" if seen.server_line else "the server's proxy has no line of it"
             return Seen("wire", wire.SOURCE, "none" if seen.server_line else "unknown", why)
-        ip, _, port = address.rpartition(":")
         target = (world.pods[seen.call.to].ip, self._asked(seen.call, seen.record, world).target)
-        edge = wire.Edge(ip, (target,), int(port))
+        edge = wire.Edge(address.rpartition(":")[0], (target,), log.port_of(address))
         return wire.read(edge, capture, None, seen.record.marker.encode())
 
     def _capture(
@@ -221,8 +229,12 @@ class Case:
     def _log(self, world: WorldRecord, pod: str) -> list[log.Line]:
         path = self.folder / "logs" / f"{world.name}-{pod}.jsonl"
         if path.name not in self._lines:
-            self._lines[path.name] = log.parse(path.read_text()) if path.exists() else []
+            self._lines[path.name] = log.parse(self._text(path))
         return self._lines[path.name]
+
+    def _text(self, path: Path) -> str:
+        """Of a file that need not be there."""
+        return reading.read_text(path, self.folder) if reading.is_there(path) else ""
 
     def _app_line(
         self, call: Call, record: CallRecord, world: WorldRecord
@@ -236,10 +248,11 @@ class Case:
         others = [c for c in self.evidence.calls if c.world == record.world and c is not record]
         next_one = min((c.started for c in others if c.started > record.started), default=1e18)
         markers = [c.marker for c in others]
-        for text in path.read_text().splitlines() if path.exists() else []:
-            line: dict[str, Any] = json.loads(text)
-            at = float(line.get("time") or 0)
-            if line.get("port") != target or not record.started <= at < next_one:
+        for line in log.entries(self._text(path)):
+            at = line.get("time")
+            if line.get("port") != target or not isinstance(at, int | float):
+                continue
+            if not record.started <= at < next_one:
                 continue
             if not any(marker in str(line.get("request")) for marker in markers):
                 return line

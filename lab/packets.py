@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from lab import reading
 from lab.errors import BadEvidence
 
 Address = tuple[str, int]
@@ -47,10 +48,7 @@ def read(path: Path) -> list[Segment]:
 
     Raises BadEvidence for a file that is missing, empty, cut off or no classic pcap.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadEvidence(f"capture {path.name} cannot be read: {error.strerror}") from None
+    data = reading.read_bytes(path, path.parent)
     if len(data) < 24:
         raise BadEvidence(f"capture {path.name} is empty or cut off in its header")
     if data[:4] not in _MAGIC:

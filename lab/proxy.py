@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from clusters.base import Cluster, PodRef
@@ -18,7 +21,7 @@ def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
     if done.code:
         said = done.stderr.decode(errors="replace")[-300:]
         raise CommandFailed(f"`{' '.join(argv)}` in pod {pod.name} ended with {done.code}: {said}")
-    return done.stdout.decode()
+    return done.stdout.decode(errors="replace")
 
 
 def _told(cluster: Cluster, pod: PodRef, path: str) -> Any:
@@ -27,13 +30,22 @@ def _told(cluster: Cluster, pod: PodRef, path: str) -> Any:
     On a busy node the end of a long answer was seen to be lost on its way, without a word.
     """
 
-    def look() -> Any:
+    def look() -> list[Any]:
         try:
-            return json.loads(ask(cluster, pod, path))
-        except ValueError:
-            return None
+            return [json.loads(ask(cluster, pod, path))]
+        except (ValueError, RecursionError):
+            return []
 
-    return until(look, f"the whole of {path} from pod {pod.name}", timeout=30, every=0.1)
+    return until(look, f"the whole of {path} from pod {pod.name}", timeout=30, every=0.1)[0]
+
+
+@contextlib.contextmanager
+def _explained(path: str, pod: PodRef) -> Iterator[None]:
+    """An answer that is not such as Envoy's, in a sentence."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as wrong:
+        raise CommandFailed(f"{path} of pod {pod.name} is not such as Envoy's: {wrong!r}") from None
 
 
 def info(cluster: Cluster, pod: PodRef) -> tuple[str, float, str]:
@@ -41,33 +53,35 @@ def info(cluster: Cluster, pod: PodRef) -> tuple[str, float, str]:
 
     The flavour is `istio` where filters of Istio's own are built in, else `stock`.
     """
-    told = _told(cluster, pod, "server_info")
-    uptime = float(str(told["uptime_current_epoch"]).rstrip("s"))
-    extensions = (str(one.get("name")) for one in told.get("node", {}).get("extensions", []))
-    own = any(name.startswith("istio.") for name in extensions)
-    version = str(told["version"]).split("/")[1]
-    return version, time.time() - uptime, "istio" if own else "stock"
+    with _explained("server_info", pod):
+        told = _told(cluster, pod, "server_info")
+        uptime = float(str(told["uptime_current_epoch"]).rstrip("s"))
+        extensions = [str(one.get("name")) for one in told.get("node", {}).get("extensions", [])]
+        own = any(name.startswith("istio.") for name in extensions)
+        version = str(told["version"]).split("/")[1]
+        return version, time.time() - uptime, "istio" if own else "stock"
 
 
 def stats(cluster: Cluster, pod: PodRef, pattern: str) -> dict[str, int]:
     """Counters and gauges whose names match a regular expression."""
     lines = ask(cluster, pod, f"stats?filter={pattern}").splitlines()
     pairs = (line.rsplit(": ", 1) for line in lines if ": " in line)
-    return {name: int(value) for name, value in pairs if value.isdigit()}
+    return {name: int(value) for name, value in pairs if re.fullmatch("[0-9]{1,20}", value)}
 
 
 def certificate(cluster: Cluster, pod: PodRef) -> dict[str, str]:
     """The workload certificate in use: spiffe, issuer, serial, valid_from, expires."""
-    for entry in _told(cluster, pod, "certs")["certificates"]:
-        for chain in entry.get("cert_chain", []):
-            names = [name.get("uri", "") for name in chain.get("subject_alt_names", [])]
-            return {
-                "spiffe": names[0] if names else "",
-                "serial": str(chain.get("serial_number", "")),
-                "valid_from": str(chain.get("valid_from", "")),
-                "expires": str(chain.get("expiration_time", "")),
-                "issuer": _issuer(entry),
-            }
+    with _explained("certs", pod):
+        for entry in _told(cluster, pod, "certs")["certificates"]:
+            for chain in entry.get("cert_chain", []):
+                names = [str(name.get("uri", "")) for name in chain.get("subject_alt_names", [])]
+                return {
+                    "spiffe": names[0] if names else "",
+                    "serial": str(chain.get("serial_number", "")),
+                    "valid_from": str(chain.get("valid_from", "")),
+                    "expires": str(chain.get("expiration_time", "")),
+                    "issuer": _issuer(entry),
+                }
     return {}
 
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import evidence, store
+from lab import evidence, reading, store
 from lab.errors import BadArguments
 from lab.evidence import CallRecord, Evidence
 from lab.failure import Failure, Phase
@@ -27,6 +27,7 @@ class RecordedRun:
                 f"nothing is recorded of {failure.name}",
                 hint=f"make reproduce FAILURE={failure.name}",
             )
+        reading.require_inside(self.folder, store.RECORDED)
         self.evidence: Evidence = evidence.load(self.folder)
         if values != self.evidence.parameters:
             there = " ".join(f"{k}={v}" for k, v in self.evidence.parameters.items())
@@ -64,7 +65,7 @@ class RecordedRun:
         verdict = judge(self.failure, self.evidence, self.folder)
         if os.environ.get("LAB_RUN"):
             folder = Path(os.environ["LAB_RUN"]) / self.failure.name
-            shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+            shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=reading.not_plain)
             store.write_json(folder / "verdict.json", to_json(verdict))
         return verdict
 

@@ -197,7 +197,7 @@ class LiveRun:
         self, name: str, workload: str, view: dict[str, Any], act: str = "", step: str = ""
     ) -> None:
         path = self.folder / "config" / config_name(name, workload, act, step)
-        store.write_text(path, evidence.redact(json.dumps(view, indent=1, sort_keys=True)) + "\n")
+        store.write_text(path, json.dumps(view, indent=1, sort_keys=True) + "\n")
 
     def _calls_in(self, name: str) -> None:
         """A world's calls, one after the other, with all its interfaces recorded."""
@@ -252,7 +252,7 @@ class LiveRun:
         lines = [line for text in texts for line in text.splitlines() if line.startswith("{")]
         if lines:
             path = self.folder / "logs" / name
-            store.write_text(path, evidence.redact("\n".join(lines) + "\n"))
+            store.write_text(path, "\n".join(lines) + "\n")
 
     def _settled_log(self, pod: PodRef, container: str) -> str:
         """A log once it has stopped growing: proxies flush their lines every 50 ms."""

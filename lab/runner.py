@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import evidence, failures, notebook, report, store
-from lab.errors import ClusterGone, LabError
+from lab import evidence, failures, notebook, reading, report, store
+from lab.errors import BadEvidence, ClusterGone, LabError
 from lab.failure import Failure
 from lab.parameters import parameters_of, with_parameters
+from lab.redaction import redact
 from lab.verdict import Verdict, judge
 from lab.wait import until
 
@@ -111,7 +112,7 @@ class _Log:
         self._path, self._began = path, began
 
     def __call__(self, line: str) -> None:
-        stamped = f"{time.monotonic() - self._began:6.1f} s  {line}"
+        stamped = f"{time.monotonic() - self._began:6.1f} s  {redact(line)}"
         room = shutil.get_terminal_size((100, 24)).columns
         print(stamped if len(stamped) <= room else f"{stamped[: room - 3]}...", flush=True)
         with self._path.open("a") as file:
@@ -166,8 +167,10 @@ def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log
             cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
         _follow(processes, folder, say)
     finally:
-        for process in processes.values():
+        for name, process in processes.items():
             _end(process)
+            log = folder / name / "notebook.log"
+            store.write_text(log, log.read_text(errors="replace"))  # as Python wrote it, till now
 
 
 def _start(name: str, folder: Path, values: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -242,7 +245,10 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
         try:
             if not (place / "verdict.json").exists():
                 raise LabError(f"its notebook ended before its verdict: {_last_words(place)}")
+            reading.require_inside(place, folder)
             recorded = evidence.load(place)
+            if recorded.failure != failure.name:
+                raise BadEvidence(f"{place} holds evidence of {recorded.failure!r}")
             values = parameters_of(failure, recorded.parameters)
             turned = with_parameters(failure, values)
             verdicts.append(judge(turned, recorded, place))
@@ -254,7 +260,10 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
 def _last_words(place: Path) -> str:
     """The error that its log ends with, without what is above and below it."""
     log = place / "notebook.log"
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    try:
+        lines = reading.read_text(log, place).strip().splitlines()
+    except BadEvidence as problem:
+        return str(problem) if reading.is_there(log) else "no output"
     if not lines:
         return "no output"
     error = next((line for line in reversed(lines) if re.match(r"[\w.]+: ", line)), lines[-1])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from clusters import KINDS
 from lab import compare, compare_figure, failures, fidelity, runner, store
+from lab.display import printable
 from lab.errors import BadArguments, BadEvidence, LabError
 from lab.runner import Plan
 
@@ -68,7 +69,7 @@ def compare_runs(left: Path, right: Path, beside: Path, width: int) -> int:
     beside: the folder that the figure is written into.
     """
     compared = compare.compare(_judged(left), _judged(right))
-    print(compare.text(compared, width))
+    print(printable(compare.text(compared, width)))
     try:
         print(f"\nFigure: {_from_here(compare_figure.write(compared, beside))}")
     except OSError as problem:  # a run that was put away for reading only

@@ -15,7 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lab import reading
 from lab.errors import BadArguments
+from lab.redaction import redact
 
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "evidence"
@@ -42,8 +44,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` for text."""
-    write_bytes(path, text.encode())
+    """`write_bytes` for text, without secrets; half a surrogate pair is written as its escape."""
+    write_bytes(path, redact(text).encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -104,9 +106,9 @@ def record(run: Path, failure: str, *, turned: bool = False) -> Path:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     for name in ("evidence.json", "verdict.json"):
-        shutil.copy(run / failure / name, beside / name)
+        write_bytes(beside / name, reading.read_bytes(run / failure / name, run))
     for name in ("captures", "config", "logs"):
-        shutil.copytree(run / failure / name, beside / name)
+        shutil.copytree(run / failure / name, beside / name, ignore=reading.not_plain)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(beside, target)
     return target

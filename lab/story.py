@@ -202,7 +202,7 @@ class Story:
             told = f"{record.outcome}" + (f" (alert {alert})" if alert else "")
             rose = ", ".join(f"{k.split('.')[-1]} +{v}" for k, v in record.counters.items()) or "-"
             shown = str(record.facts.get("server_uri") or "-")
-            shown += f"\nissued by {record.facts['server_issuer']}" if shown != "-" else ""
+            shown += f"\nissued by {record.facts.get('server_issuer')}" if shown != "-" else ""
             rows.append((name, told, rose, shown))
         header = ("caller", "what it met", "server's counters", "certificate it was shown")
         return Table("What callers met at the server's sidecar", header, tuple(rows))
@@ -254,7 +254,7 @@ class Story:
         record = self._source.evidence.worlds.get(world)
         pods = record.pods if record else {}
         rows = tuple(
-            (name, pod.certificate["spiffe"], pod.certificate["issuer"], pod.certificate["expires"])
+            (name, *(pod.certificate.get(field, "-") for field in ("spiffe", "issuer", "expires")))
             for name, pod in pods.items()
             if pod.certificate
         )

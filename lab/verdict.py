@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lab import preconditions
+from lab import preconditions, reading
 from lab.checks import Finding
+from lab.errors import BadEvidence, LabError
 from lab.evidence import Evidence, digest
 from lab.failure import STEPS, Answer, Claim, Failure, Pin, Remedy, RemedyWord, Word
 from lab.observe import FINAL_HOP, Case, Observation, config_name
@@ -154,7 +155,7 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
         for control, told in zip(failure.controls, controls, strict=True)
         if not (control.plane == "wire" and told[1] is None and case.wire_refused)
     ]
-    unmet = "; ".join(preconditions.unmet(failure, evidence.mesh))
+    unmet, unusual = _settings(failure, evidence.mesh)
     obstacle = unmet or _altered(evidence, folder) or _obstacle(evidence, needed)
     return Verdict(
         failure.name,
@@ -165,10 +166,19 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
         dict(evidence.stack),
         dict(evidence.parameters),
         tuple(controls),
-        tuple(preconditions.unusual(evidence.mesh)),
+        unusual,
         tuple(_claim(case, claim, obstacle) for claim in failure.claims),
         tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
     )
+
+
+def _settings(failure: Failure, mesh: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """What the mesh's settings do not meet, and what of them is unusual."""
+    try:
+        unmet = "; ".join(preconditions.unmet(failure, mesh))
+        return unmet, tuple(preconditions.unusual(mesh))
+    except (AttributeError, KeyError, TypeError) as wrong:
+        return f"the mesh's recorded settings are not such as Istio has: {wrong}", ()
 
 
 def _altered(evidence: Evidence, folder: Path) -> str:
@@ -176,9 +186,13 @@ def _altered(evidence: Evidence, folder: Path) -> str:
     for world in evidence.worlds.values():
         for capture in world.captures:
             path = folder / capture.file
-            if not path.is_file():
+            if not reading.is_there(path):
                 return f"{capture.file} is missing"
-            if digest(path) != capture.sha256:
+            try:
+                found = digest(path, folder)
+            except BadEvidence as wrong:
+                return str(wrong)
+            if found != capture.sha256:
                 return f"{capture.file} is not what was recorded: its sha256 differs"
     return ""
 
@@ -205,6 +219,8 @@ def _finding(case: Case, check: Any) -> tuple[bool | None, str]:
     try:
         found: Finding = check(case)
         return found.holds, found.text
+    except LabError as problem:
+        return None, str(problem)
     except Exception as crash:
         where = traceback.extract_tb(crash.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"

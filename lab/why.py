@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from lab import store
+from lab import reading, store
+from lab.errors import BadEvidence
 from lab.verdict import ClaimVerdict, PlaneSaid, Proof, RemedyVerdict, Verdict
 
 
@@ -109,8 +109,8 @@ def _short(path: Path) -> Path:
 def _quoted(path: Path, number: int) -> str:
     """The fields of a log line that speak of how it was secured and how it ended."""
     try:
-        line = json.loads(path.read_text().splitlines()[number - 1])
-    except (OSError, IndexError, ValueError):
+        line = reading.parse(reading.read_text(path, path.parent).splitlines()[number - 1])
+    except (BadEvidence, IndexError, ValueError):
         return "that line is not there any more"
     wanted = (
         "response_code",
@@ -144,10 +144,10 @@ def _last_agreed(verdict: Verdict, name: str) -> str:
         if run.name >= verdict.run:
             continue
         try:
-            told = json.loads((run / verdict.failure / "verdict.json").read_text())
-        except (OSError, ValueError):
-            continue
-        for one in [*told["claims"], *told.get("remedies", [])]:
-            if name in (one.get("id"), one.get("name")) and one["agreement"] == "as pinned":
-                return f"{run.name} (Istio {told['stack']['istio']}, {told['stack']['envoy']})"
+            told = reading.read_json(run / verdict.failure / "verdict.json", run)
+            for one in [*told["claims"], *told.get("remedies", [])]:
+                if name in (one.get("id"), one.get("name")) and one["agreement"] == "as pinned":
+                    return f"{run.name} (Istio {told['stack']['istio']}, {told['stack']['envoy']})"
+        except (BadEvidence, AttributeError, KeyError, TypeError):
+            continue  # a verdict that is damaged says nothing
     return ""

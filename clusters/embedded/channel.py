@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import tempfile
 from pathlib import Path
@@ -77,9 +78,14 @@ def _answer(link: socket.socket) -> dict[str, Any]:
     data = link.recv(LIMIT)
     if not data:
         raise ClusterGone("the embedded cluster ended while it was asked")
-    answer: dict[str, Any] = json.loads(data)
+    try:
+        answer = json.loads(data)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise ClusterGone(f"the embedded cluster's answer cannot be read: {data[:60]!r}")
     if "error" in answer:
-        raise LabError(answer["error"])
+        raise LabError(str(answer["error"]))
     return answer
 
 
@@ -142,7 +148,7 @@ def count(text: str, what: str) -> int:
     """`12 packets captured` -> 12. Raises LabError: without a count nothing is known."""
     for line in text.splitlines():
         number, _, rest = line.partition(" packet")
-        if what in rest and number.isdigit():
+        if what in rest and re.fullmatch(r"[0-9]{1,18}", number):
             return int(number)
     raise LabError(f"tcpdump did not say how many packets were {what}: {text!r}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusters import mesh
-from lab import evidence, proxy, store, world
+from lab import proxy, store, world
 from lab.failure import Port, Service, World
 from lab.wait import until
 
@@ -67,7 +67,7 @@ def _keep(cluster: OwnCluster, pod: PodRef, place: Path) -> None:
 
 
 def _write(path: Path, content: Any) -> None:
-    store.write_text(path, evidence.redact(json.dumps(content, indent=1, sort_keys=True)))
+    store.write_text(path, json.dumps(content, indent=1, sort_keys=True))
 
 
 def _names(cluster: OwnCluster, namespace: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lab.errors import BadEvidence
 from lab.planes import Security, Seen
 
 View = dict[str, Any]
@@ -18,6 +19,8 @@ Sends = Literal["http", "tls", "bytes"]
 SOURCE = "control plane"
 INBOUND = "virtualInbound"
 PASSTHROUGH = "PassthroughCluster"
+_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError)
+"""What comes of a dump whose parts are not of the types that Envoy gives them."""
 _MANAGER, _PROXY = "http_connection_manager", "tcp_proxy"
 
 
@@ -28,8 +31,17 @@ def reduce(
 
     ports: Service ports and target ports. addresses: their ClusterIPs; a listener of another
     namespace's Service is none of ours. Only what is active counts: a listener that was
-    acknowledged and still warms up is not there.
+    acknowledged and still warms up is not there. Raises BadEvidence for what is no config dump.
     """
+    try:
+        return _reduced(dump, namespace, ports, addresses)
+    except _MISSHAPEN as wrong:
+        raise BadEvidence(f"a config dump is not such as Envoy's: {wrong!r}") from None
+
+
+def _reduced(
+    dump: Mapping[str, Any], namespace: str, ports: Iterable[int], addresses: Iterable[str]
+) -> View:
     wanted, suffix = set(ports), f".{namespace}.svc.cluster.local"
     bound = {"0.0.0.0", *addresses}
     listeners = [
@@ -184,7 +196,15 @@ def says(client: View | None, server: View | None, route: Route) -> Seen:
     """How istiod meant a call to be carried. None: that pod has no sidecar.
 
     What crosses the wire is the client's choice; the server decides what it accepts.
+    Raises BadEvidence for a view that is none of `reduce`'s.
     """
+    try:
+        return _says(client, server, route)
+    except _MISSHAPEN as wrong:
+        raise BadEvidence(f"a recorded configuration is not such as Envoy's: {wrong!r}") from None
+
+
+def _says(client: View | None, server: View | None, route: Route) -> Seen:
     carried, how = _client_means(client, route)
     accepted = accepts(server, route.target) if server else "plaintext"
     at_server = f"the server accepts {accepted or 'what no chain of its own names'}"
@@ -205,7 +225,9 @@ def _demands(server: View | None, target: int) -> bool:
     """Whether every TLS chain of the port wants a client certificate."""
     chains = _serving(server, target) if server else []
     sockets = [chain["transport_socket"] for chain in chains if "transport_socket" in chain]
-    return bool(sockets) and all(socket.get("require_client_certificate") for socket in sockets)
+    return bool(sockets) and all(
+        socket.get("require_client_certificate") is True for socket in sockets
+    )
 
 
 def _client_means(client: View | None, route: Route) -> tuple[Security, str]:
@@ -253,6 +275,7 @@ def _cluster_means(client: View, route: Route) -> tuple[Security, str]:
 
 
 def _socket_means(socket: View, whose: str) -> tuple[Security, str]:
-    if "default" in socket.get("tls_certificates", []):
+    shown = socket.get("tls_certificates", [])
+    if isinstance(shown, list) and "default" in shown:
         return "mutual_tls", f"{whose} shows the workload's certificate, SNI {socket.get('sni')}"
     return "tls", f"{whose} originates TLS without the workload's certificate"

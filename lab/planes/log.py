@@ -5,11 +5,12 @@ The server's proxy is the witness of *mutual*: it alone saw the client's certifi
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.planes import Fact, Security, Seen
+from lab.reading import parse as parse_json
 
 Line = Mapping[str, Any]
 SERVER, CLIENT = "server's proxy", "client's proxy"
@@ -23,16 +24,18 @@ NUMBER = "lab_line"
 
 def parse(text: str) -> list[Line]:
     """The access-log lines of a proxy's output; its other lines are passed over."""
-    lines: list[Line] = []
+    return [entry for entry in entries(text) if entry.keys() >= OURS]
+
+
+def entries(text: str) -> Iterator[Line]:
+    """Every line that is one JSON object, with its number; others are passed over."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("{"):
             try:
-                entry = json.loads(line)
+                entry: dict[str, Any] = parse_json(line)
             except ValueError:
                 continue  # cut off while it was being written
-            if entry.keys() >= OURS:
-                lines.append({**entry, NUMBER: number})
-    return lines
+            yield {**entry, NUMBER: number}
 
 
 def find(lines: Sequence[Line], *, request_id: str, address: str) -> Line | None:
@@ -50,7 +53,7 @@ def client_says(line: Line | None) -> Seen:
     """What the client's proxy says of whom it spoke to, and how."""
     if line is None:
         return Seen("log", CLIENT, "unknown", "the client's proxy has no line of this call")
-    peer, version = line.get("upstream_peer_uri_san"), line.get("upstream_tls_version")
+    peer, version = _text(line, "upstream_peer_uri_san"), _text(line, "upstream_tls_version")
     facts = {
         "peer": peer,
         "tls_version": version,
@@ -64,7 +67,7 @@ def client_says(line: Line | None) -> Seen:
     if not host:
         why = f"the client's proxy answered by itself: {facts['details'] or facts['flags']}"
         return Seen("log", CLIENT, "none", why, facts)
-    if version and peer and line.get("upstream_local_uri_san"):
+    if version and peer and _text(line, "upstream_local_uri_san"):
         why = f"the client's proxy met {peer} at {host}, and holds a certificate itself ({version})"
         return Seen("log", CLIENT, "mutual_tls", why, facts)
     if version:
@@ -81,8 +84,8 @@ def server_says(line: Line | None) -> Seen:
     if line is None:
         return Seen("log", SERVER, "unknown", "the server's proxy has no line of this connection")
     facts: dict[str, Fact] = {
-        "peer": line.get("downstream_peer_uri_san"),
-        "tls_version": line.get("downstream_tls_version"),
+        "peer": _text(line, "downstream_peer_uri_san"),
+        "tls_version": _text(line, "downstream_tls_version"),
         "from": line.get("downstream_remote_address"),
         "flags": line.get("response_flags"),
         "details": line.get("response_code_details"),
@@ -91,6 +94,12 @@ def server_says(line: Line | None) -> Seen:
         "line": line[NUMBER],
     }
     return Seen("log", SERVER, *_took(facts), facts)
+
+
+def _text(line: Line, field: str) -> str | None:
+    """A field's text; None where there is none, for which Envoy's text formats have a dash."""
+    value = line.get(field)
+    return value if isinstance(value, str) and value not in ("", "-") else None
 
 
 def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
@@ -114,5 +123,5 @@ def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
 
 def port_of(address: Any) -> int | None:
     """The port of `10.0.0.1:4711`; None when it is none."""
-    _, _, port = str(address or "").rpartition(":")
-    return int(port) if port.isdigit() else None
+    found = re.search(r":(\d{1,5})$", str(address or ""), re.ASCII)
+    return int(found[1]) if found else None

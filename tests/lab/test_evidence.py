@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import evidence, failures, store
+from lab import evidence, failures, redaction, store
 from lab.errors import BadEvidence
 
 NAMES = failures.names()
@@ -68,7 +68,7 @@ def test_a_capture_outside_the_evidence_is_refused(path: str, tmp_path: Path) ->
 
 
 def test_keys_and_tokens_do_not_reach_the_disk() -> None:
-    text = evidence.redact(f"a {KEY} b {TOKEN} c Authorization: Bearer 0123456789abcdef0 d")
+    text = redaction.redact(f"a {KEY} b {TOKEN} c Authorization: Bearer 0123456789abcdef0 d")
     assert not re.search("MHcCAQEE|eyJ|0123456789abcdef0", text)
     assert text.startswith("a [redacted] b [redacted] c")
 
