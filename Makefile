@@ -38,6 +38,8 @@ comma := ,
 CLUSTERS = $(subst $(comma), ,$(CLUSTER))
 NEEDS_OF_KIND = $(if $(filter kind official,$(CLUSTERS) $(BINARIES)),$(PYTHON) -m lab doctor \
   $(if $(filter kind,$(CLUSTERS)),--cluster kind) --fix --quiet)
+# A make that is killed does not tell what it started; Linux can. Where it cannot, it runs to its end.
+ENDS_WITH_MAKE = $(shell setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdeathsig TERM)
 STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
 .PHONY: help env reproduce test check lab up down status doctor lock verify notebooks readme clean
@@ -48,9 +50,8 @@ help: ## this list
 
 reproduce: preview env ## reproduce every failure on a real mesh, and show the verdicts
 	@$(NEEDS_OF_KIND)
-	@$(BIN)/python -m lab run $(subst $(comma), ,$(FAILURE)) --cluster $(CLUSTER) --params "$(PARAMS)" $(if $(KEEP),--keep); code=$$?; \
-	  $(BIN)/python -m lab.ownership; \
-	  [ $$code -eq 0 ] || echo "make: python -m lab run ended with code $$code"; exit $$code
+	@exec $(ENDS_WITH_MAKE) $(BIN)/python -m lab run $(subst $(comma), ,$(FAILURE)) \
+	  --cluster $(CLUSTER) --params "$(PARAMS)" $(if $(KEEP),--keep)
 
 .PHONY: preview
 preview:

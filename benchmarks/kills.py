@@ -1,4 +1,4 @@
-"""Ends one process of the lab at a moment of its run, again and again; what is left, and what is said?
+"""Ends one process of the lab at a moment of its run, again and again: what is left then?
 
     .venv/bin/python benchmarks/kills.py --seed 1 --kills 100        (as root, on a quiet machine)
 
@@ -58,11 +58,12 @@ PHASES = {
     "a trial's change": r" changed: ",
     "a trial's end": r" restored: ",
     "a trial of the mesh": r"  mesh: ",
-    "judging": r"  judging",
+    "judging": r"  judging what",
     "removing": r"removing the run's namespaces",
     "going down": r"ending the cluster",
 }
 """Phase -> the line that announces it."""
+LATE = ("judging", "removing", "going down")
 COMING_UP = ("API comes up", "objects are made", "istiod comes up")
 
 
@@ -86,7 +87,7 @@ def commands() -> list[Command]:
     own = tuple(name for name in PHASES if name not in ("after", "a trial of the mesh"))
     mesh = tuple(name for name in PHASES if name != "objects are made")
     using = tuple(name for name in own if name not in (*COMING_UP, "up", "going down"))
-    runs = [
+    return [
         Command("run tcp_mtls", _lab("run", "tcp_mtls"), own),
         Command("run https_in_mtls", _lab("run", "https_in_mtls"), mesh),
         Command("run rest_mtls grpc_h2c", _lab("run", "rest_mtls", "grpc_h2c"), own),
@@ -100,7 +101,6 @@ def commands() -> list[Command]:
         ),
         Command("up", _lab("up"), COMING_UP),
     ]
-    return runs
 
 
 @dataclass
@@ -231,7 +231,9 @@ def plan(seed: int, kills: int) -> list[tuple[Command, str, str, signal.Signals]
     return planned
 
 
-def kill(place: Place, planned: tuple[Command, str, str, signal.Signals], draw: random.Random) -> Kill:
+def kill(
+    place: Place, planned: tuple[Command, str, str, signal.Signals], draw: random.Random
+) -> Kill:
     """Do one of them, and look at everything that came of it."""
     command, phase, victim, number = planned
     done = Kill(command.name, phase, victim, number.name)
@@ -280,8 +282,13 @@ def _look(
     """What is left, what was said, and whether it was right."""
     hard = done.victim == "runner" and done.signal == "SIGKILL"
     allowed = VICTIMS[done.victim].codes(done.signal, done.phase) if done.ended else {0}
+    if done.phase in LATE and not hard:
+        allowed |= {0}  # all was done by then, and said
     if done.code is not None and done.code not in allowed:
         done.findings.append(f"code {done.code}, not one of {sorted(allowed)}")
+    told = re.search(r"^Exit code (\d+)", done.said, re.MULTILINE)
+    if told and done.code not in (int(told[1]), 2 * bool(int(told[1]))):
+        done.findings.append(f"code {done.code}, and the terminal says {told[1]}")
     if "Traceback" in done.said:
         done.findings.append("a traceback on the terminal")
     _look_at_run(place, command, done)
@@ -361,6 +368,7 @@ def main() -> int:
     parser.add_argument("--next", type=int, default=10, help="how often a whole run follows")
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # or what is started ignores it too
     planned = plan(options.seed, options.kills)[options.skip :]
     planned = [one for one in planned if options.only in f"{one[0].name} {one[1]} {one[2]}"]
     draw = random.Random(options.seed)

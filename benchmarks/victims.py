@@ -14,8 +14,8 @@ from clusters.embedded import host
 from lab import store
 
 sys.path.append(str(store.ROOT / "tests"))
-from listing import listing as host_listing  # noqa: E402  (the tests' own look at the host)
-from listing import started_in  # noqa: E402
+from listing import listing as host_listing
+from listing import started_in
 
 __all__ = ["VICTIMS", "ended_by", "find", "host_listing", "started_in"]
 
@@ -48,9 +48,9 @@ class Victim:
     def codes(self, number: str, phase: str) -> set[int]:
         """What the command may end with."""
         if self is VICTIMS["make"]:
-            return {2, -signal.Signals[number]}
+            return {2, 130, 143, -signal.Signals[number]}
         if self is VICTIMS["terminal"] or (self is VICTIMS["runner"] and number != "SIGKILL"):
-            return {255, 2}
+            return {255, 2, -signal.SIGINT}  # make ends by its own Ctrl-C
         if self is VICTIMS["runner"]:
             return {-signal.SIGKILL, 2}
         # 0: it was no longer needed, minds no such signal, or was there again in time.
@@ -72,7 +72,7 @@ def _workload(argv: list[str]) -> bool:
 
 
 VICTIMS = {
-    "terminal": Victim(lambda argv: True, "notebooks start", (CTRL_C,)),
+    "terminal": Victim(bool, "notebooks start", (CTRL_C,)),
     "runner": Victim(_holds("-m lab "), "notebooks start"),
     "make": Victim(_program("make"), "notebooks start", only="make"),
     "notebook": Victim(_holds("-m lab.notebook"), "notebooks start", until="judging", not_of="up"),

@@ -18,7 +18,7 @@ import subprocess
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from lab import failures, store
+from lab import failures, interrupt, store
 from lab.errors import BadArguments, LabError
 
 if TYPE_CHECKING:
@@ -79,17 +79,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     """Run a command; a foreseeable problem is a sentence, never a traceback."""
+    interrupt.listen()
     try:
         return _answer(argv)
     except LabError as problem:
         print(f"lab: {problem}", file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
-        print("\nlab: interrupted; what was recorded so far is in runs/", file=sys.stderr)
+        print("\nlab: interrupted", file=sys.stderr)
         return 255
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read our output has gone, which is no verdict
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        return 255 if argv[:1] == ["run"] else 0
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] in ("lab", "clusters"):
             raise
@@ -163,7 +164,8 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    _open(options).down()
+    with interrupt.held():
+        _open(options).down()
     print("down; nothing of yours is left")
     return 0
 
@@ -189,7 +191,7 @@ def _shell(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from lab import runner, side_by_side
+    from lab import ownership, runner, side_by_side
 
     given = {}
     for word in options.params.split():
@@ -200,9 +202,13 @@ def _run(options: argparse.Namespace) -> int:
     names = [name for word in options.failures for name in word.split(",")]
     clusters = options.cluster.split(",")
     plans = [runner.plan(names, given, cluster, options.keep) for cluster in clusters]
-    if len(plans) == 1:
-        return runner.run(plans[0])[1]
-    return side_by_side.run(plans, _width())
+    try:
+        if len(plans) == 1:
+            return runner.run(plans[0])[1]
+        return side_by_side.run(plans, _width())
+    finally:
+        with interrupt.held():
+            ownership.give_back()
 
 
 def _judge(options: argparse.Namespace) -> int:

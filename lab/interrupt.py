@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,7 +11,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Heard:
-    """How often tidying is under way, and whether somebody asked for the end meanwhile."""
+    """Whether something is under way that is to come to its end, and who asked meanwhile."""
 
     holds = 0
     asked = False
@@ -34,13 +33,10 @@ def _hear(_number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """What is begun here comes to its end; whoever asks meanwhile is heard afterwards.
+    """What is begun here comes to its end; whoever asks meanwhile is heard when it is over.
 
-    Only for what is sure to end soon. Raises KeyboardInterrupt on leaving, where one was asked for.
+    Of the main thread, and only for what is sure to end soon. Raises KeyboardInterrupt on leaving.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are heard by the main thread alone
-        return
     _Heard.holds += 1
     try:
         yield

@@ -105,12 +105,16 @@ class _Atomic:
         return path.removeprefix("lab://")
 
 
-def execute(name: str, folder: Path, values: dict[str, Any]) -> None:
-    """Run notebooks/<name>.ipynb; <folder>/notebook.ipynb is its executed copy, in any case."""
+def execute(name: str, folder: Path, private: Path, values: dict[str, Any]) -> None:
+    """Run notebooks/<name>.ipynb; <folder>/notebook.ipynb is its executed copy, in any case.
+
+    private: where the kernel's sockets and their key lie meanwhile.
+    """
     import papermill
     from papermill.iorw import papermill_io
     from traitlets.config import Config
 
+    connection = private / f"{os.getpid()}.json"  # a socket's path is short
     papermill_io.register("lab://", _Atomic())
     papermill.execute_notebook(
         str(NOTEBOOKS / f"{name}.ipynb"),
@@ -121,8 +125,9 @@ def execute(name: str, folder: Path, values: dict[str, Any]) -> None:
         progress_bar=False,
         request_save_on_cell_execute=False,
         execution_timeout=600,
+        shutdown_kernel="immediate",  # nothing in it is to run on, whatever ends the notebook
         # Sockets in the file system: nothing listens on the network, and nobody need wonder why.
-        config=Config({"KernelManager": {"transport": "ipc"}}),
+        config=Config({"KernelManager": {"transport": "ipc", "connection_file": str(connection)}}),
     )
 
 
@@ -132,14 +137,14 @@ def _end_with_caller() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """`python -m lab.notebook NAME FOLDER JSON`: one notebook, in a process of its own.
+    """`python -m lab.notebook NAME FOLDER PRIVATE JSON`: one notebook, in a process of its own.
 
     It ends when its standard input does: however the runner ends, nothing goes on behind it.
     (The kernel watches this process in the same way, by itself.)
     """
-    name, folder, values = argv
+    name, folder, private, values = argv
     threading.Thread(target=_end_with_caller, daemon=True).start()
-    execute(name, Path(folder), json.loads(values))
+    execute(name, Path(folder), Path(private), json.loads(values))
     return 0
 
 

@@ -67,9 +67,12 @@ def link_latest(run: Path) -> None:
 
 
 def find(name: str) -> Path:
-    """A stored run by its name, `latest`, or a path. Raises BadArguments with what there is."""
+    """A stored run by its name, `latest`, or a path; one that was killed too, by its evidence.
+
+    Raises BadArguments with what there is.
+    """
     for candidate in (runs() / name, Path(name)):
-        if (candidate / "summary.json").exists():
+        if (candidate / "summary.json").exists() or list(candidate.glob("*/evidence.json")):
             return candidate.resolve()
     there = [path.name for path in stored()]
     raise BadArguments(f"no run {name!r}; there is: {', '.join(there[-5:]) or 'none yet'}")

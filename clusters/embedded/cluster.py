@@ -15,8 +15,11 @@ from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import Kube
 from clusters.stacks import binaries, official
-from lab.errors import ClusterGone, LabError
+from lab.errors import ClusterGone, LabError, TimedOut
+from lab.wait import until
 
+PATIENCE = 5.0
+"""Seconds for the API server to answer: a machine with too much to do is no trouble yet."""
 STANDING = "lab"
 """The cluster that `make up` starts and others find."""
 
@@ -48,7 +51,7 @@ class Embedded:
     @cached_property
     def kube(self) -> Kube:
         self._settings()  # a cluster that is not up has its own message
-        return Kube.from_kubeconfig(self.kubeconfig)
+        return Kube.from_kubeconfig(self.kubeconfig, own=self.state)
 
     @property
     def kubeconfig(self) -> Path:
@@ -90,9 +93,27 @@ class Embedded:
         return True
 
     def trouble(self) -> str:
-        """Which of its processes ended, and with it all; or nothing."""
+        """Which of its processes ended, and with it all; that its API is silent; or nothing."""
         died = self.state / "died"
-        return died.read_text().strip() if died.exists() and not host.alive(self.state) else ""
+
+        def tells() -> bool:
+            return died.exists() or not host.alive(self.state) or self._api_answers()
+
+        if not self.kubeconfig.exists():
+            return ""  # none has come up
+        try:
+            until(tells, "the API server", timeout=PATIENCE, every=0.1)
+        except TimedOut:
+            return "kube-apiserver runs and does not answer any more"
+        if died.exists():
+            return died.read_text().strip()
+        return "" if host.alive(self.state) else "the cluster's first process was ended"
+
+    def _api_answers(self) -> bool:
+        try:
+            return bool(self.kube.request("GET", "/readyz", timeout=PATIENCE))
+        except LabError:
+            return False
 
     def sweep(self) -> None:
         host.sweep()
