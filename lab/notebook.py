@@ -8,7 +8,6 @@ written beside and renamed, and only a verdict file counts as a verdict.
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from typing import Any
 
 from lab import store
 from lab.errors import BadArguments
+from lab.nearest import meant
 
 NOTEBOOKS = store.ROOT / "notebooks"
 
@@ -65,10 +65,9 @@ def convert(path: Path, given: dict[str, str]) -> dict[str, Any]:
     values = {}
     for name, text in given.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.4)
-            meant = f"did you mean {near[0]}? " if near else ""
             raise BadArguments(
-                f"{path.name} has no parameter {name!r}: {meant}it has {', '.join(known)}"
+                f"{path.name} has no parameter {name!r}: {meant(name, known)}"
+                f"it has {', '.join(known)}"
             )
         values[name] = _value(name, text, type(known[name].default))
     return values

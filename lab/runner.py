@@ -44,6 +44,7 @@ class Plan:
 
 def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) -> Plan:
     """Everything refused that does not exist, before anything is started."""
+    from clusters import open_cluster
     from lab.story import choose
 
     wanted = tuple(failures.load(name) for name in (names or failures.names()))
@@ -55,6 +56,8 @@ def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) 
         if cluster == "auto" and not os.environ.get("LAB_CLUSTER")
         else choose(cluster)[0]
     )
+    if kind != "recorded":
+        open_cluster(kind)
     words = ["make reproduce"]
     words += [f"FAILURE={','.join(names)}"] if names else []
     words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
