@@ -11,6 +11,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  (any Python may start this file)
     sys.exit("the lab needs Python 3.11 or later; this is " + sys.version.split()[0])
 
 import argparse
+import errno
 import os
 import shutil
 import subprocess
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
     from clusters.base import OwnCluster
     from lab.failure import Failure
+
+
+_OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+"""A full disk, and one that may not be written: nothing that the lab could mend."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -99,16 +104,25 @@ def main(argv: list[str]) -> int:
     except BrokenPipeError:  # whoever read our output has gone, which is no verdict
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 255 if argv[:1] == ["run"] else 0
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] in ("lab", "clusters"):
-            raise
-        print(f"lab: this Python has no {missing.name}", file=sys.stderr)
-        print(f"  -> make env, then .venv/bin/python -m lab {' '.join(argv)}", file=sys.stderr)
-        return 255
-    except Exception:
-        traceback.print_exc()
-        print("lab: this is a defect of the lab itself", file=sys.stderr)
-        return 255
+    except Exception as problem:
+        return _failed(problem, argv)
+
+
+def _failed(problem: Exception, argv: list[str]) -> int:
+    """255, and a sentence where this machine is the reason; else all that can be told."""
+    told, hint = "", ""
+    if isinstance(problem, OSError) and problem.errno in _OF_THIS_MACHINE:
+        told = f"{problem.filename or 'a file'}: {problem.strerror}"
+        hint = "LAB_RUNS, LAB_CACHE and TMPDIR say where the lab writes"
+    if isinstance(problem, ModuleNotFoundError):
+        missing = (problem.name or "").partition(".")[0]
+        told = "" if missing in ("lab", "clusters") else f"this Python has no {problem.name}"
+        hint = f"make env, then .venv/bin/python -m lab {' '.join(argv)}"
+    if not told:
+        traceback.print_exception(problem)
+        told, hint = "this is a defect of the lab itself", ""
+    print(f"lab: {told}" + (f"\n  -> {hint}" if hint else ""), file=sys.stderr)
+    return 255
 
 
 def _answer(argv: list[str]) -> int:

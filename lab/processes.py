@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab import interrupt, notebook, scratch
@@ -86,5 +86,5 @@ def _end(notebooks: Notebooks, folder: Path) -> None:
         if process.stdin:
             process.stdin.close()
         if process.returncode < 0:
-            with _log(folder / name).open("a") as log:
+            with suppress(OSError), _log(folder / name).open("a") as log:  # on a full disk
                 log.write(f"its process {how_it_ended(process.returncode)}\n")

@@ -22,7 +22,7 @@ from lab import (
     store,
     world,
 )
-from lab.errors import ClusterGone, LabError
+from lab.errors import ClusterGone, LabError, NeedsUnmet
 from lab.failure import Failure
 from lab.parameters import parameters_of, with_parameters
 from lab.verdict import Verdict, judge
@@ -127,7 +127,7 @@ class _Log:
         stamped = f"{time.monotonic() - self._began:6.1f} s  {line}"
         room = shutil.get_terminal_size((100, 24)).columns
         print(stamped if len(stamped) <= room else f"{stamped[: room - 3]}...", flush=True)
-        with self._path.open("a") as file:
+        with suppress(OSError), self._path.open("a") as file:  # a full disk is told at the end
             file.write(stamped + "\n")
 
 
@@ -199,20 +199,43 @@ def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log
 def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | None = None) -> int:
     """Judge what is stored, write summaries, show the table; returns the exit code.
 
-    stopped: what ended the run before its time, if anything did; that is the code then.
+    stopped: what ended the run before its time, if anything did; that is the code then. Raises
+    NeedsUnmet where the summaries cannot be written, and nothing else ended it.
     """
     verdicts, missing = judge_all(wanted.failures, folder)
     code = exit_code(verdicts, missing)
     if stopped is not None:
         code = stopped.exit_code if isinstance(stopped, LabError) else 255
         missing = dict.fromkeys(missing, _first_line(stopped))
-    summary = _summary(wanted, folder, verdicts, missing, code, seconds)
-    store.write_json(folder / "summary.json", summary)
-    store.write_text(folder / "summary.md", report.markdown(summary, verdicts))
-    store.write_text(folder / "junit.xml", report.junit(verdicts, missing, seconds))
-    store.link_latest(folder)
-    _show(wanted, folder, verdicts, missing, code, seconds)
+    unwritten = _write(wanted, folder, verdicts, missing, code, seconds)
+    if verdicts or not isinstance(stopped, LabError | OSError):  # else its sentence says it all
+        _show(wanted, folder, verdicts, missing, code, seconds)
+    if unwritten and stopped is None:
+        raise NeedsUnmet(
+            f"the run's summary could not be written: {unwritten.strerror}",
+            hint=f"what was recorded until then is in {folder}; {store.ELSEWHERE}",
+        )
     return code
+
+
+def _write(
+    wanted: Plan,
+    folder: Path,
+    verdicts: Sequence[Verdict],
+    missing: dict[str, str],
+    code: int,
+    seconds: float,
+) -> OSError | None:
+    """The run's summaries; returns why one could not be written."""
+    summary = _summary(wanted, folder, verdicts, missing, code, seconds)
+    try:
+        store.write_json(folder / "summary.json", summary)
+        store.write_text(folder / "summary.md", report.markdown(summary, verdicts))
+        store.write_text(folder / "junit.xml", report.junit(verdicts, missing, seconds))
+        store.link_latest(folder)
+    except OSError as error:
+        return error
+    return None
 
 
 def _first_line(stopped: BaseException) -> str:
@@ -223,7 +246,7 @@ def _first_line(stopped: BaseException) -> str:
 
 def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], dict[str, str]]:
     """Verdicts from a run's files; and, of failures without a verdict file, why."""
-    verdicts, missing = [], {}
+    verdicts, missing = [], dict[str, str]()
     for failure in wanted:
         place = folder / failure.name
         try:
@@ -239,6 +262,8 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
 
 
 def _last_words(place: Path) -> str:
+    if place.exists() and store.is_full(place):
+        return f"no room is left in {place}"
     log = place / "notebook.log"
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     return f"{lines[-1]} ({log})" if lines else "no output"

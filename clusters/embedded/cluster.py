@@ -14,7 +14,8 @@ from clusters.embedded import host
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import Kube
-from clusters.stacks import binaries, official
+from clusters.stacks import binaries, cache, official
+from lab import doctor
 from lab.errors import ClusterGone, LabError, TimedOut
 from lab.wait import until
 
@@ -137,6 +138,7 @@ class Embedded:
             if self.running():
                 progress("already up")
                 return
+            doctor.require(kernel=not self._built)  # before it is all built in vain
             source = official if official.chosen() else binaries
             built = source.ensure(self._stack_name, progress)
             host.end(state)
@@ -145,9 +147,18 @@ class Embedded:
             try:
                 self._launched = self._launch(built, progress, owned)
                 checking.result()
-            except BaseException:
+            except BaseException as problem:
                 self._end()
-                raise
+                if isinstance(problem, LabError):
+                    checking.result()
+                    doctor.require(kernel=True)
+                raise  # neither an altered program nor this machine is why
+
+    @property
+    def _built(self) -> bool:
+        name = self._stack_name
+        target = official.target(name) if official.chosen() else binaries.source(name).target
+        return (target / cache.MANIFEST).exists()
 
     def _launch(self, built: binaries.Binaries, progress: Progress, owned: bool) -> host.Launched:
         api = socket.create_server(("127.0.0.1", 0), backlog=128)
