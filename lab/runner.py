@@ -208,6 +208,7 @@ def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | 
         code = stopped.exit_code if isinstance(stopped, LabError) else 255
         missing = dict.fromkeys(missing, _first_line(stopped))
     unwritten = _write(wanted, folder, verdicts, missing, code, seconds)
+    code = NeedsUnmet.exit_code if unwritten else code
     if verdicts or not isinstance(stopped, LabError | OSError):  # else its sentence says it all
         _show(wanted, folder, verdicts, missing, code, seconds)
     if unwritten and stopped is None:

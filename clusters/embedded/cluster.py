@@ -138,7 +138,7 @@ class Embedded:
             if self.running():
                 progress("already up")
                 return
-            doctor.require(kernel=not self._built)  # before it is all built in vain
+            doctor.require(kernel=not self._is_built)  # before it is all built in vain
             source = official if official.chosen() else binaries
             built = source.ensure(self._stack_name, progress)
             host.end(state)
@@ -155,7 +155,7 @@ class Embedded:
                 raise  # neither an altered program nor this machine is why
 
     @property
-    def _built(self) -> bool:
+    def _is_built(self) -> bool:
         name = self._stack_name
         target = official.target(name) if official.chosen() else binaries.source(name).target
         return (target / cache.MANIFEST).exists()
