@@ -46,13 +46,25 @@ class Kube:
         self._lock = threading.Lock()
 
     @classmethod
-    def from_kubeconfig(cls, path: Path, context: str | None = None) -> Kube:
-        """Server, trust and credentials as the official Python client reads them."""
+    def from_kubeconfig(
+        cls, path: Path, context: str | None = None, own: Path | None = None
+    ) -> Kube:
+        """Server, trust and credentials as the official Python client reads them.
+
+        own: a folder that goes with the cluster; certificates are written there, else to
+        temporary files that go when this process ends, and stay when it is killed.
+        """
         from kubernetes import client, config
 
         configuration = client.Configuration()
         load: Any = config.load_kube_config  # untyped
-        load(str(path), context=context, client_configuration=configuration)
+        temporary = str(own) if own else None
+        load(
+            str(path),
+            context=context,
+            client_configuration=configuration,
+            temp_file_path=temporary,
+        )
         rest = client.ApiClient(configuration)
         headers = dict(rest.default_headers)
         token = bearer(configuration)

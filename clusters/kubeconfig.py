@@ -6,7 +6,6 @@ Several files in KUBECONFIG are merged as kubectl does it: the first to name som
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import yaml
 
 from clusters.kube import Obj
 from lab.errors import BadArguments
+from lab.nearest import meant
 
 ALLOW = "LAB_ALLOW_EXEC_PLUGIN"
 """Environment variable: 1 where a context's credentials may come from a program."""
@@ -39,11 +39,9 @@ def require(context: str) -> None:
     """
     contexts, users = _named("contexts", "context"), _named("users", "user")
     if context not in contexts:
-        near = difflib.get_close_matches(context, contexts, 1, 0.4)
-        meant = f"did you mean {near[0]}? " if near else ""
-        where = ", ".join(map(str, files())) or "no kubeconfig"
-        there = ", ".join(contexts) or "none"
-        raise BadArguments(f"no context {context!r} in {where}: {meant}there is: {there}")
+        where = ", ".join(map(str, files())) or "any kubeconfig, of which there is none here"
+        near, there = meant(context, contexts), ", ".join(contexts) or "none"
+        raise BadArguments(f"no context {context!r} in {where}: {near}there is: {there}")
     program = _program(users.get(str(contexts[context].get("user", "")), {}))
     if program and os.environ.get(ALLOW) != "1":
         raise BadArguments(

@@ -49,7 +49,7 @@ def execute(path: Path) -> str:
     """A notebook executed from recorded evidence, without times and machine's names."""
     os.environ["LAB_CLUSTER"] = "recorded"
     with tempfile.TemporaryDirectory() as folder:
-        notebook.execute(path.stem, Path(folder), {})
+        notebook.execute(path.stem, Path(folder), Path(folder), {})
         ran = json.loads((Path(folder) / "notebook.ipynb").read_text())
     source = json.loads(path.read_text())
     cells = [cell for cell in ran["cells"] if "injected-parameters" not in _tags(cell)]

@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from lab import doctor_kind
-from lab.doctor_kind import Finding
+from lab import doctor_kernel
+from lab.doctor_kernel import Finding
+from lab.errors import LabError, NeedsUnmet
 
 SYSTEM_PATH = os.pathsep.join(
     [os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
@@ -41,36 +43,63 @@ FOR_TESTS = {
     **FOR_KIND,
     **FOR_OFFICIAL,
 }
+ELSEWHERE = "CLUSTER=kind takes Docker, CLUSTER=recorded nothing"
 MEMORY_NEEDED = 3.5
 """GB available: the control plane and thirty sidecars."""
-TRIAL = """set -e
-mount -t tmpfs tmpfs /run
-ip link add lab0 type veth peer name lab1
-ip link set lo up
-iptables -t nat -A OUTPUT -p tcp -m owner --uid-owner 1337 -j REDIRECT --to-ports 15001
-mount --bind /usr /mnt
-bwrap --die-with-parent --unshare-pid --ro-bind / / --proc /proc --dev /dev -- \
-  setpriv --reuid=1337 --regid=1337 --clear-groups -- true
-"""
 
 
 def examine(for_tests: bool = False, cluster: str = "embedded") -> list[Finding]:
     """Everything the embedded cluster needs, for `kind` more, and whether it is here."""
-    programs = dict(PROGRAMS)
-    if os.getuid():
-        programs.update(WITHOUT_ROOT)
+    if not _linux():
+        return [_system(), _python()]
+    programs = _programs()
     if for_tests:
         programs.update(FOR_TESTS)
-    if cluster == "kind" or (for_tests and not os.getuid()):
+    if cluster == "kind" or (for_tests and _root()):
         programs.update(FOR_KIND)
     if _may_fetch(cluster):
         programs.update(FOR_OFFICIAL)
     found = [_system(), _python(), *(_program(*entry) for entry in programs.items())]
-    if all(finding.good for finding in found):
-        found.append(_namespaces())
+    found += doctor_kernel.examine(SYSTEM_PATH)
     if cluster == "kind":
+        from lab import doctor_kind
+
         found += doctor_kind.examine()
     return [*found, _memory(), _binaries()]
+
+
+def require(*, kernel: bool) -> None:
+    """Refuse before anything is started what the embedded cluster cannot start without.
+
+    kernel: whether what the kernel allows is tried too. Raises NeedsUnmet: all that is missing,
+    and what mends it.
+    """
+    found = [_system()]
+    if _linux():
+        found += [_program(*entry) for entry in _programs().items()]
+        found += doctor_kernel.examine(SYSTEM_PATH) if kernel else []
+    lacking = [finding for finding in found if not finding.good]
+    if lacking:
+        told = "; ".join(f"{finding.what}: {finding.told}" for finding in lacking)
+        ways = [line for finding in lacking for line in finding.ways]
+        ways += [command] if (command := remedy(lacking)) else []
+        raise NeedsUnmet(
+            f"the embedded cluster cannot run here: {told}", hint="\n     ".join(ways) or ELSEWHERE
+        )
+
+
+def _programs() -> dict[str, str]:
+    """What the embedded cluster runs of the system's own."""
+    return {**PROGRAMS, **({} if _root() else WITHOUT_ROOT)}
+
+
+def _linux() -> bool:
+    return platform.system() == "Linux"
+
+
+def _root() -> bool:
+    """Windows knows no such user."""
+    return hasattr(os, "getuid") and os.getuid() == 0
 
 
 def _may_fetch(cluster: str) -> bool:
@@ -81,11 +110,11 @@ def _may_fetch(cluster: str) -> bool:
 
 
 def _system() -> Finding:
-    system = os.uname()
-    told = f"{system.sysname} {system.release} {system.machine}"
-    if system.sysname != "Linux":
-        told += "; the embedded cluster needs Linux. CLUSTER=recorded replays what was recorded"
-    return Finding("system", system.sysname == "Linux", told)
+    system = platform.uname()
+    told = f"{system.system} {system.release} {system.machine}"
+    if system.system != "Linux":
+        told += "; the embedded cluster needs Linux"
+    return Finding("system", system.system == "Linux", told)
 
 
 def _python() -> Finding:
@@ -99,35 +128,6 @@ def _python() -> Finding:
 def _program(name: str, package: str) -> Finding:
     path = shutil.which(name, path=SYSTEM_PATH)
     return Finding(name, path is not None, path or "not found", "" if path else package)
-
-
-def _namespaces() -> Finding:
-    """Namespaces, a veth pair, one of Istio's rules, a bind mount, a private root: all tried."""
-    argv = ["unshare", "--net", "--mount", "--pid", "--ipc", "--fork", "--mount-proc"]
-    if os.getuid():
-        argv += ["--user", "--map-root-user", "--map-auto"]
-    done = subprocess.run(
-        [*argv, "sh", "-c", TRIAL],
-        env={**os.environ, "PATH": SYSTEM_PATH},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    if done.returncode == 0:
-        return Finding("namespaces", True, "tried: network, mounts, processes, iptables, bwrap")
-    said = done.stderr.strip().splitlines()[-1:] or ["no message"]
-    return Finding("namespaces", False, said[0] + _why_not())
-
-
-def _why_not() -> str:
-    switch = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    if os.getuid() and switch.exists() and switch.read_text().strip() == "1":
-        return (
-            "; AppArmor's kernel.apparmor_restrict_unprivileged_userns is 1 (Ubuntu 24.04): "
-            "run as root, or allow unshare by a profile, or set it to 0"
-        )
-    return ""
 
 
 def _memory() -> Finding:
@@ -144,7 +144,6 @@ def _memory() -> Finding:
 def _binaries() -> Finding:
     """What a first start will cost; never a reason to fail."""
     from clusters.stacks import binaries, toolchain
-    from lab.errors import LabError
 
     if os.environ.get("LAB_BINARIES") == "official":
         return Finding("binaries", True, "out of official images, which the first start fetches")
@@ -170,14 +169,14 @@ def remedy(found: list[Finding]) -> str:
         return ""
     if shutil.which("apt-get") is None:
         return f"install with this system's package manager: {' '.join(packages)}"
-    sudo = "" if os.getuid() == 0 else "sudo "
+    sudo = "" if _root() else "sudo "
     return f"{sudo}apt-get install -y --no-install-recommends {' '.join(packages)}"
 
 
 def install(found: list[Finding]) -> bool:
     """Install what is missing, as root on Debian or Ubuntu; False where that cannot be done."""
     packages = sorted({finding.package for finding in found if finding.package})
-    if os.getuid() or shutil.which("apt-get") is None:
+    if not _root() or shutil.which("apt-get") is None:
         return False
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (
@@ -194,6 +193,35 @@ def install(found: list[Finding]) -> bool:
     return True
 
 
+def _runs_here(found: list[Finding]) -> list[str]:
+    """Each kind of cluster: whether it runs on this machine, and how it is asked for."""
+    lacking = [finding.what for finding in found if not finding.good]
+    embedded = f"no: {', '.join(lacking)}" if lacking else "yes"
+    return [
+        f"  embedded      {embedded}",
+        f"  kind          {_kind_here()}",
+        "  context:NAME  yes, where a kubeconfig of yours reaches a cluster that has Istio",
+        "  recorded      yes, always",
+    ]
+
+
+def _kind_here() -> str:
+    """Docker decides; `--cluster kind` looks at the rest."""
+    if os.name != "posix":
+        return "no: on Windows only in WSL 2, which is a Linux"
+    from clusters.kind import engine
+
+    if engine.find():
+        whether = "yes: a Docker engine answers"
+    elif _root() and shutil.which("dockerd"):
+        whether = "yes: root can start a Docker engine"
+    else:
+        return "no: no Docker engine answers"
+    return (
+        f"{whether} (python3 -m lab doctor --cluster kind)" if _linux() else f"untried: {whether}"
+    )
+
+
 def main(argv: list[str]) -> int:
     """`python3 -m lab doctor`: 0 when nothing is missing, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="lab doctor", description="what this machine lacks")
@@ -207,8 +235,13 @@ def main(argv: list[str]) -> int:
         found = examine(options.tests, options.cluster)
     for finding in found:
         if not (finding.good and options.quiet):
-            print(f"{'ok     ' if finding.good else 'MISSING'}  {finding.what:<14} {finding.told}")
+            print(f"{'ok     ' if finding.good else 'MISSING'}  {finding.what:<16} {finding.told}")
+            print(
+                *(f"{'':26}{line}\n" for line in finding.ways if not finding.good), sep="", end=""
+            )
     command = remedy(found)
     if command:
         print(f"\nThis installs all of it:\n  {command}")
+    if not (options.quiet or options.tests) and options.cluster == "embedded":
+        print("", "What runs here:", *_runs_here(found), sep="\n")
     return 0 if all(finding.good for finding in found) else 1

@@ -9,12 +9,12 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.kind import engine as engines
 from clusters.kind.engine import Engine
 from clusters.stacks import cache
+from lab.doctor_kernel import Finding
 
 SYS, PROC = Path("/sys/fs/cgroup"), Path("/proc/sys")
 INSTANCES, WATCHES = 30, 500
@@ -23,16 +23,6 @@ OF_SIDECARS = 90
 """Instances of the one user that all sidecars are; measured: 86, of 29 sidecars."""
 IMAGES_GB, NODE_GB = 4.0, 2.5
 """The built images, as archives and in the engine; what a node unpacks. Measured: 3.4 and 2.3."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor's answer."""
-
-    what: str
-    good: bool
-    told: str
-    package: str = ""
 
 
 def examine() -> list[Finding]:

@@ -1,16 +1,18 @@
 """Who may change a mesh: runs share it; a change of the whole mesh is made alone.
 
-One file's advisory lock (flock): the kernel gives it back however a process ends.
+And which runs use a cluster, so that what a killed one left can be removed. All of it by
+files' advisory locks (flock): the kernel gives them back however a process ends.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clusters import locks
 from lab.wait import until
 
 PATIENCE = 300.0
@@ -54,3 +56,22 @@ class MeshLock:
             return True
 
         until(look, what, timeout=PATIENCE, every=0.1)
+
+
+@contextmanager
+def marked(mesh: Path, run: str, remove: Callable[[str], None]) -> Iterator[None]:
+    """Note that a run uses a cluster, as long as it lasts; first `remove` each that was killed.
+
+    mesh: the cluster's lock file, beside which the marks lie.
+    """
+    marks = mesh.with_suffix(".runs")
+    for mark in marks.glob("*"):
+        with locks.tried(mark) as dead:
+            if dead:
+                remove(mark.name)
+                mark.unlink()
+    with locks.held(marks / run):
+        try:
+            yield
+        finally:
+            (marks / run).unlink()

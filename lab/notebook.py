@@ -8,7 +8,6 @@ written beside and renamed, and only a verdict file counts as a verdict.
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from typing import Any
 
 from lab import reading, store
 from lab.errors import BadArguments, BadEvidence
+from lab.nearest import meant
 
 NOTEBOOKS = store.ROOT / "notebooks"
 
@@ -77,10 +77,9 @@ def convert(path: Path, given: dict[str, str]) -> dict[str, Any]:
     values = {}
     for name, text in given.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.4)
-            meant = f"did you mean {near[0]}? " if near else ""
             raise BadArguments(
-                f"{path.name} has no parameter {name!r}: {meant}it has {', '.join(known)}"
+                f"{path.name} has no parameter {name!r}: {meant(name, known)}"
+                f"it has {', '.join(known)}"
             )
         values[name] = _value(name, text, type(known[name].default))
     return values
@@ -119,12 +118,16 @@ class _Atomic:
         return path.removeprefix("lab://")
 
 
-def execute(name: str, folder: Path, values: dict[str, Any]) -> None:
-    """Run notebooks/<name>.ipynb; <folder>/notebook.ipynb is its executed copy, in any case."""
+def execute(name: str, folder: Path, private: Path, values: dict[str, Any]) -> None:
+    """Run notebooks/<name>.ipynb; <folder>/notebook.ipynb is its executed copy, in any case.
+
+    private: where the kernel's sockets and their key lie meanwhile.
+    """
     import papermill
     from papermill.iorw import papermill_io
     from traitlets.config import Config
 
+    connection = private / f"{os.getpid()}.json"  # a socket's path is short
     papermill_io.register("lab://", _Atomic())
     papermill.execute_notebook(
         str(NOTEBOOKS / f"{name}.ipynb"),
@@ -135,8 +138,9 @@ def execute(name: str, folder: Path, values: dict[str, Any]) -> None:
         progress_bar=False,
         request_save_on_cell_execute=False,
         execution_timeout=600,
+        shutdown_kernel="immediate",  # nothing in it is to run on, whatever ends the notebook
         # Sockets in the file system: nothing listens on the network, and nobody need wonder why.
-        config=Config({"KernelManager": {"transport": "ipc"}}),
+        config=Config({"KernelManager": {"transport": "ipc", "connection_file": str(connection)}}),
     )
 
 
@@ -146,14 +150,14 @@ def _end_with_caller() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """`python -m lab.notebook NAME FOLDER JSON`: one notebook, in a process of its own.
+    """`python -m lab.notebook NAME FOLDER PRIVATE JSON`: one notebook, in a process of its own.
 
     It ends when its standard input does: however the runner ends, nothing goes on behind it.
     (The kernel watches this process in the same way, by itself.)
     """
-    name, folder, values = argv
+    name, folder, private, values = argv
     threading.Thread(target=_end_with_caller, daemon=True).start()
-    execute(name, Path(folder), json.loads(values))
+    execute(name, Path(folder), Path(private), json.loads(values))
     return 0
 
 

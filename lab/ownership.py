@@ -17,7 +17,3 @@ def give_back() -> None:
         for folder, _, files in os.walk(top):
             for path in [Path(folder), *(Path(folder) / name for name in files)]:
                 os.chown(path, int(uid), int(gid or uid), follow_symlinks=False)
-
-
-if __name__ == "__main__":
-    give_back()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any
 
 from lab.errors import BadArguments
 from lab.failure import Failure, fill
+from lab.nearest import meant
 
 
 def parameters_of(failure: Failure, given: dict[str, str]) -> dict[str, str]:
@@ -17,23 +17,22 @@ def parameters_of(failure: Failure, given: dict[str, str]) -> dict[str, str]:
     """
     for name, value in given.items():
         if name not in failure.parameters:
-            near = difflib.get_close_matches(name, failure.parameters, 1, 0.4)
-            meant = f"did you mean {near[0]}? " if near else ""
-            there = ", ".join(failure.parameters)
-            raise BadArguments(f"{failure.name} has no parameter {name!r}: {meant}it has {there}")
+            near, there = meant(name, failure.parameters), ", ".join(failure.parameters)
+            raise BadArguments(f"{failure.name} has no parameter {name!r}: {near}it has {there}")
         allowed = failure.parameters[name].allowed
         if value not in allowed:
-            raise BadArguments(f"{name}={value!r}: {failure.name} takes {', '.join(allowed)}")
+            near = meant(value, allowed)
+            raise BadArguments(f"{name}={value!r}: {near}{failure.name} takes {', '.join(allowed)}")
     return {name: given.get(name, p.default) for name, p in failure.parameters.items()}
 
 
 def with_parameters(failure: Failure, values: dict[str, str]) -> Failure:
     """The failure with every `{parameter}` in its worlds, calls and remedies filled in."""
-    meant = {
+    filled = {
         name: failure.parameters[name].meaning.get(value, value) for name, value in values.items()
     }
     parts: dict[str, Any] = {
-        part: tuple(_filled(one, meant) for one in getattr(failure, part))
+        part: tuple(_filled(one, filled) for one in getattr(failure, part))
         for part in ("worlds", "calls", "remedies")
     }
     return dataclasses.replace(failure, **parts)

@@ -15,7 +15,7 @@ EXPLAINED = {
     1: "a verdict differs from its pin",
     3: "a verdict is inconclusive, or nothing is pinned for its stack or parameters",
     254: "bad arguments",
-    255: "the lab itself failed",
+    255: "the run was interrupted or refused, or the lab itself failed",
 }
 SHOWS = {
     "mutual_tls": "mutual TLS",

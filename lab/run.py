@@ -273,16 +273,32 @@ class LiveRun:
         if self._trouble:
             return
         self._tell(f"{what}: {', '.join(names)}")
+        problems = []
         with ThreadPoolExecutor(max(1, len(names))) as pool:
             for name, future in [(name, pool.submit(work, name)) for name in names]:
                 try:
                     future.result()
                 except LabError as problem:
-                    self._problems.append(f"{name}: {problem}")
-                    self._tell(f"{name}: {problem}")
+                    problems.append(f"{name}: {problem}")
         self._trouble = self._cluster.trouble()
-        if self._trouble:
-            self._tell(self._trouble)
+        if not self._trouble:
+            problems += self._restarts(names)
+        # Where the cluster itself failed, that is the one thing to tell.
+        for line in [f"STOPPED: {self._trouble}"] if self._trouble else problems:
+            self._tell(line)
+        self._problems += problems
+
+    def _restarts(self, names: Sequence[str]) -> list[str]:
+        """Containers of these worlds that ended since their pods were ready: a problem each."""
+        try:
+            return [
+                f"{name}: {ended}"
+                for name in names
+                if name in self._pods
+                for ended in world.restarted(self._cluster, self._worlds[name])
+            ]
+        except ClusterGone as lost:
+            return [str(lost)]
 
     @property
     def evidence(self) -> Evidence:
@@ -331,6 +347,8 @@ class LiveRun:
 
     def judge(self) -> Verdict:
         """Judge what is on disk, and keep the verdict beside it."""
+        if not (self.folder / "verdict.json").exists():
+            self._tell("judging what was recorded")
         self._lock.release()
         self._save()
         verdict = judge(self.failure, evidence.load(self.folder), self.folder)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,13 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import evidence, failures, notebook, reading, report, store
-from lab.errors import BadEvidence, ClusterGone, LabError
+from lab import (
+    evidence,
+    failures,
+    interrupt,
+    lock,
+    notebook,
+    processes,
+    reading,
+    report,
+    store,
+    world,
+)
+from lab.errors import BadEvidence, ClusterGone, LabError, NeedsUnmet
 from lab.failure import Failure
 from lab.parameters import parameters_of, with_parameters
 from lab.redaction import redact
 from lab.verdict import Verdict, judge
-from lab.wait import until
 
 if TYPE_CHECKING:
     from clusters.base import OwnCluster
@@ -41,6 +47,7 @@ class Plan:
 
 def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) -> Plan:
     """Everything refused that does not exist, before anything is started."""
+    from clusters import open_cluster
     from lab.story import choose
 
     wanted = tuple(failures.load(name) for name in (names or failures.names()))
@@ -52,6 +59,8 @@ def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) 
         if cluster == "auto" and not os.environ.get("LAB_CLUSTER")
         else choose(cluster)[0]
     )
+    if kind != "recorded":
+        open_cluster(kind)
     words = ["make reproduce"]
     words += [f"FAILURE={','.join(names)}"] if names else []
     words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
@@ -66,23 +75,29 @@ Afterwards = Callable[["OwnCluster", Path], None]
 
 
 def run(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, int]:
-    """Run it; returns its folder and the exit code (0, 1, 3: see lab.report.EXPLAINED)."""
+    """Run it; returns its folder and the exit code (0, 1, 3: see lab.report.EXPLAINED).
+
+    What ends it before its time is raised, and told in its table: what was recorded is kept.
+    """
     began = time.monotonic()
     _check(wanted)
     folder = store.new_run()
     say = _Log(folder / "run.log", began)
     say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.cluster}")
+    stopped: BaseException | None = None
     try:
-        with _own_environment(), _cluster(wanted, say) as cluster:
-            _notebooks(wanted, folder, cluster, say)
-            if cluster and not wanted.keep:
-                say("removing the run's namespaces")
-                _remove_namespaces(cluster, folder)
+        with _own_environment(), _cluster(wanted, folder, say) as cluster:
+            with _namespaces(wanted, folder, cluster, say):
+                _notebooks(wanted, folder, cluster, say)
             if cluster and afterwards:
                 say("recording what each sidecar is made of")
                 afterwards(cluster, folder)
+    except BaseException as why:
+        stopped = why
+        raise
     finally:
-        code = finish(wanted, folder, time.monotonic() - began)
+        with interrupt.held():
+            code = finish(wanted, folder, time.monotonic() - began, stopped)
     return folder, code
 
 
@@ -115,12 +130,12 @@ class _Log:
         stamped = f"{time.monotonic() - self._began:6.1f} s  {redact(line)}"
         room = shutil.get_terminal_size((100, 24)).columns
         print(stamped if len(stamped) <= room else f"{stamped[: room - 3]}...", flush=True)
-        with self._path.open("a") as file:
+        with suppress(OSError), self._path.open("a") as file:  # a full disk is told at the end
             file.write(stamped + "\n")
 
 
 @contextmanager
-def _cluster(wanted: Plan, say: _Log) -> Iterator[OwnCluster | None]:
+def _cluster(wanted: Plan, folder: Path, say: _Log) -> Iterator[OwnCluster | None]:
     """The standing cluster, left as it is; else one of this run's own, ended afterwards.
 
     The notebooks' kernels start meanwhile: they wait for the cluster by its name.
@@ -140,7 +155,8 @@ def _cluster(wanted: Plan, say: _Log) -> Iterator[OwnCluster | None]:
     elif standing.kind == "existing" or (standing.running() and standing.fits()):
         say(f"using the cluster that is up ({standing.name})")
         os.environ["LAB_CLUSTER_NAME"] = standing.name
-        yield standing
+        with lock.marked(standing.lock, _label(folder), lambda run: world.remove(standing, run)):
+            yield standing
         return
     own = standing if wanted.keep else open_cluster(wanted.cluster, f"run-{os.getpid()}")
     os.environ["LAB_CLUSTER_NAME"] = own.name
@@ -148,11 +164,32 @@ def _cluster(wanted: Plan, say: _Log) -> Iterator[OwnCluster | None]:
         yield own
     finally:
         if not wanted.keep:
-            own.down()
+            say("ending the cluster")
+            with interrupt.held():
+                own.down()
+
+
+@contextmanager
+def _namespaces(
+    wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log
+) -> Iterator[None]:
+    """Removes those of this run afterwards, however it ends, where there is still a cluster."""
+    try:
+        yield
+    finally:
+        if cluster and not wanted.keep and cluster.running():
+            say("removing the run's namespaces")
+            with interrupt.held(), suppress(ClusterGone):
+                world.remove(cluster, _label(folder))
+
+
+def _label(folder: Path) -> str:
+    """The run's name as its namespaces carry it."""
+    return folder.name.lower()
 
 
 def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> None:
-    """All notebooks side by side, each in a process of its own, followed line by line.
+    """All notebooks side by side, while the cluster comes up that they wait for.
 
     They start when all is built, which can take longer than a cell may.
     """
@@ -161,85 +198,65 @@ def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log
         cluster.prepare(lambda step: say(f"cluster: {step}"))
     os.environ["LAB_CLUSTER"] = wanted.cluster
     os.environ["LAB_RUN"] = str(folder)
-    processes = {f.name: _start(f.name, folder, wanted.values) for f in wanted.failures}
-    try:
+    names = [failure.name for failure in wanted.failures]
+    with processes.started(names, folder, wanted.values) as notebooks:
         if cluster and not up:
             cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
-        _follow(processes, folder, say)
-    finally:
-        for name, process in processes.items():
-            _end(process)
-            log = folder / name / "notebook.log"
-            store.write_text(log, log.read_text(errors="replace"))  # as Python wrote it, till now
+        processes.follow(notebooks, folder, say)
 
 
-def _start(name: str, folder: Path, values: dict[str, str]) -> subprocess.Popen[bytes]:
-    place = folder / name
-    place.mkdir()
-    path = notebook.NOTEBOOKS / f"{name}.ipynb"
-    arguments = [name, str(place), json.dumps(notebook.convert(path, values))]
-    with (place / "notebook.log").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "lab.notebook", *arguments],
-            stdin=subprocess.PIPE,  # never written to: it ends when this process does
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | None = None) -> int:
+    """Judge what is stored, write summaries, show the table; returns the exit code.
 
-
-def _follow(processes: dict[str, subprocess.Popen[bytes]], folder: Path, say: _Log) -> None:
-    """Relay each notebook's progress until all have ended."""
-    told = dict.fromkeys(processes, 0)
-
-    def look() -> bool:
-        ended = all(process.poll() is not None for process in processes.values())
-        for name in processes:
-            path = folder / name / "progress.log"
-            lines = path.read_text().splitlines() if path.exists() else []
-            for line in lines[told[name] :]:
-                say(f"{name}  {line}")
-            told[name] = len(lines)
-        return ended
-
-    until(look, "the notebooks", timeout=3600, every=0.05)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """A notebook and its kernel, when the run ends before them."""
-    if process.stdin:
-        process.stdin.close()
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _remove_namespaces(cluster: OwnCluster, folder: Path) -> None:
-    from lab import world
-
-    with suppress(ClusterGone):
-        world.remove(cluster, folder.name.lower())
-
-
-def finish(wanted: Plan, folder: Path, seconds: float) -> int:
-    """Judge what is stored, write summaries, show the table; returns the exit code."""
+    stopped: what ended the run before its time, if anything did; that is the code then. Raises
+    NeedsUnmet where the summaries cannot be written, and nothing else ended it.
+    """
     verdicts, missing = judge_all(wanted.failures, folder)
     code = exit_code(verdicts, missing)
-    summary = _summary(wanted, folder, verdicts, missing, code, seconds)
-    store.write_json(folder / "summary.json", summary)
-    store.write_text(folder / "summary.md", report.markdown(summary, verdicts))
-    store.write_text(folder / "junit.xml", report.junit(verdicts, missing, seconds))
-    store.link_latest(folder)
-    _show(wanted, folder, verdicts, missing, code, seconds)
+    if stopped is not None:
+        code = stopped.exit_code if isinstance(stopped, LabError) else 255
+        missing = dict.fromkeys(missing, _first_line(stopped))
+    unwritten = _write(wanted, folder, verdicts, missing, code, seconds)
+    code = NeedsUnmet.exit_code if unwritten else code
+    if verdicts or not isinstance(stopped, LabError | OSError):  # else its sentence says it all
+        _show(wanted, folder, verdicts, missing, code, seconds)
+    if unwritten and stopped is None:
+        raise NeedsUnmet(
+            f"the run's summary could not be written: {unwritten.strerror}",
+            hint=f"what was recorded until then is in {folder}; {store.ELSEWHERE}",
+        )
     return code
+
+
+def _write(
+    wanted: Plan,
+    folder: Path,
+    verdicts: Sequence[Verdict],
+    missing: dict[str, str],
+    code: int,
+    seconds: float,
+) -> OSError | None:
+    """The run's summaries; returns why one could not be written."""
+    summary = _summary(wanted, folder, verdicts, missing, code, seconds)
+    try:
+        store.write_json(folder / "summary.json", summary)
+        store.write_text(folder / "summary.md", report.markdown(summary, verdicts))
+        store.write_text(folder / "junit.xml", report.junit(verdicts, missing, seconds))
+        store.link_latest(folder)
+    except OSError as error:
+        return error
+    return None
+
+
+def _first_line(stopped: BaseException) -> str:
+    if isinstance(stopped, KeyboardInterrupt):
+        return "the run was interrupted before its verdict"
+    return f"the run ended before its verdict: {str(stopped).partition(chr(10))[0]}"
 
 
 def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], dict[str, str]]:
     """Verdicts from a run's files; and, of failures without a verdict file, why."""
-    verdicts, missing = [], {}
+    verdicts, missing = [], dict[str, str]()
     for failure in wanted:
         place = folder / failure.name
         try:
@@ -259,6 +276,8 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
 
 def _last_words(place: Path) -> str:
     """The error that its log ends with, without what is above and below it."""
+    if place.exists() and store.is_full(place):
+        return f"no room is left in {place}"
     log = place / "notebook.log"
     try:
         lines = reading.read_text(log, place).strip().splitlines()

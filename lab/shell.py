@@ -15,6 +15,11 @@ TAIL = 12
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
+def how_it_ended(code: int) -> str:
+    """A process's end in words, by its code as subprocess has it: negative for a signal."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
 def run(
     argv: Sequence[str],
     *,

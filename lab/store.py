@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from lab import reading
-from lab.errors import BadArguments
+from lab.errors import BadArguments, NeedsUnmet
 from lab.redaction import redact
 
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT / "evidence"
 TURNED = ROOT / "tests" / "evidence"
+ROOM = 20_000_000
+"""Bytes of a run; of all failures, with captures and logs, 4 MB were measured."""
+ELSEWHERE = "LAB_RUNS=FOLDER keeps runs in another folder"
 
 
 def runs() -> Path:
@@ -54,11 +57,29 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def new_run() -> Path:
-    """A new run's folder, named by the time (UTC) and four random characters."""
+    """A new run's folder, named by the time (UTC) and four random characters.
+
+    Raises NeedsUnmet where nothing can be written, or too little.
+    """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = runs() / f"{now}-{secrets.token_hex(2)}"
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise NeedsUnmet(f"{runs()} cannot be written: {error.strerror}", hint=ELSEWHERE) from None
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        folder.rmdir()
+        raise NeedsUnmet(
+            f"a run needs {ROOM / 1e6:.0f} MB in {runs()}, where {free / 1e6:.1f} MB are free",
+            hint=f"make room; or {ELSEWHERE}",
+        )
     return folder
+
+
+def is_full(folder: Path) -> bool:
+    """Whether nothing more can be written there."""
+    return shutil.disk_usage(folder).free < 1 << 16
 
 
 def link_latest(run: Path) -> None:
@@ -69,9 +90,12 @@ def link_latest(run: Path) -> None:
 
 
 def find(name: str) -> Path:
-    """A stored run by its name, `latest`, or a path. Raises BadArguments with what there is."""
+    """A stored run by its name, `latest`, or a path; one that was killed too, by its evidence.
+
+    Raises BadArguments with what there is.
+    """
     for candidate in (runs() / name, Path(name)):
-        if (candidate / "summary.json").exists():
+        if (candidate / "summary.json").exists() or list(candidate.glob("*/evidence.json")):
             return candidate.resolve()
     there = [path.name for path in stored()]
     raise BadArguments(f"no run {name!r}; there is: {', '.join(there[-5:]) or 'none yet'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 
@@ -92,23 +93,34 @@ def _fold(line: str, width: int) -> str:
     )
 
 
-def preview(width: int) -> str:
+def preview(width: int, cluster: str = "auto") -> str:
     """Before a run: what it will cost if anything is to be built, and the recorded table."""
-    from clusters.stacks import binaries
+    from clusters import first_start
+    from clusters.stacks import cache
 
-    wanted = binaries.source("1.31")
-    if wanted.built:
+    cost = first_start.cost(cluster)
+    if not cost:
         return ""
-    cost = wanted.spec["build"]
+    made = "Kubernetes and Istio from their Go modules"
+    if "kind" in first_start.kinds(cluster):
+        made = "what is not here yet of Kubernetes, Istio, kind and its images"
     return "\n".join(
         [
-            f"This first start builds Kubernetes and Istio from their Go modules: about "
-            f"{cost['minutes']} minutes on two cores,",
+            f"This first start builds {made}:",
+            f"about {cost['minutes']:.0f} minutes on two cores, "
             f"{cost['gigabytes_needed']:.0f} GB of disk while it builds, "
-            f"{cost['gigabytes_kept']} GB kept in {wanted.target.parent}.",
+            f"{cost['gigabytes_kept']:.1f} GB kept in {cache.root()}.",
+            *_or_fetched(first_start.kinds(cluster)),
             "To undo it all: make clean, and remove that folder. Meanwhile, what was seen before:",
             "",
             table(failures.names(), width),
             "",
         ]
     )
+
+
+def _or_fetched(kinds: Sequence[str]) -> list[str]:
+    """Of kind, where nobody chose: a registry that answers spares most of it."""
+    if "kind" not in kinds or os.environ.get("LAB_IMAGES"):
+        return []
+    return ["Where a registry answers, official images are fetched instead, and little is built."]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from clusters.base import Cluster
+from clusters.base import RUN_LABEL, Cluster
 from clusters.kube import Obj, documents
 from lab import world
 from lab.errors import TimedOut
@@ -40,8 +40,15 @@ class Trial:
     def apply(self) -> dict[str, str]:
         """Make every change; returns remedy -> why it cannot be relied on."""
         for remedy in self._remedies:
-            self._cluster.kube.apply(self._text(remedy.change.after), self._live.namespace)
+            self._cluster.kube.apply(self._changes(remedy), self._live.namespace)
         return self._wait("active", self._changed)
+
+    def _changes(self, remedy: Remedy) -> list[Obj]:
+        """What it applies. What is not in a namespace of the run's carries its label itself."""
+        changes = list(documents(self._text(remedy.change.after)))
+        for obj in changes if remedy.scope == "mesh" else []:
+            obj["metadata"]["labels"] = {RUN_LABEL: self._live.run}
+        return changes
 
     def withdraw(self) -> dict[str, str]:
         """Take every change back; returns remedy -> why it cannot be relied on."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusters.base import BY_LABEL, RUN_LABEL, Cluster, PodRef, me
-from clusters.kube import ApiError
-from lab import access_log, proxy
+from clusters.kube import ApiError, documents
+from lab import access_log, failures, proxy
 from lab.errors import CommandFailed, TimedOut
 from lab.evidence import PodRecord, ServiceRecord
 from lab.failure import Call, Port, Service, World, fill
@@ -19,6 +19,7 @@ from lab.workloads.manifests import GATEWAYS, WORKLOADS, Setting
 
 EXPECTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
 EXPECTED[""] = EXPECTED["PERMISSIVE"]  # the mesh's default
+NAMESPACES = "/api/v1/namespaces"
 OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext"}
 
 
@@ -28,10 +29,13 @@ class LiveWorld:
 
     world: World
     namespace: str
+    run: str = ""
     pods: dict[str, PodRef] = field(default_factory=dict)
     services: dict[str, ServiceRecord] = field(default_factory=dict)
     views: dict[str, config.View] = field(default_factory=dict)
     """What each proxy holds, as last looked at."""
+    restarts: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(workload, container) -> how often it had been started again, as last looked at."""
 
     @property
     def all_ports(self) -> set[int]:
@@ -51,7 +55,7 @@ def deploy(
     own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
     labels = {RUN_LABEL: run, BY_LABEL: me(), **mesh["injection"]}
-    live = LiveWorld(world, _namespace(cluster, names, labels))
+    live = LiveWorld(world, _namespace(cluster, names, labels), run)
     if not access_log.ours(mesh["config"]):
         cluster.kube.apply([access_log.envoy_filter()], live.namespace)
     cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))
@@ -97,6 +101,43 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> Non
         hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
     )
     live.services = services(cluster, live.namespace)
+    restarted(cluster, live)
+
+
+def restarted(cluster: Cluster, live: LiveWorld) -> list[str]:
+    """What ended of a world's pods since this was last asked: nothing may be concluded meanwhile.
+
+    It is told in words; a container that was started again may have answered calls, or not.
+    """
+    found = {
+        pod["metadata"]["name"]: _statuses(pod)
+        for pod in cluster.kube.items(f"/api/v1/namespaces/{live.namespace}/pods")
+    }
+    told = [
+        f"the pod of {workload} is gone: {pod.name}"
+        for workload, pod in live.pods.items()
+        if pod.name not in found
+    ]
+    for workload, pod in live.pods.items():
+        for status in found.get(pod.name, ()):
+            key = (workload, str(status["name"]))
+            ended = int(status["restartCount"]) + ("running" not in status["state"])
+            if ended > live.restarts.setdefault(key, ended):
+                told.append(f"{key[1]} of {workload} ended{_how(status)}, and what it did is lost")
+            live.restarts[key] = ended
+    return told
+
+
+def _statuses(pod: dict[str, dict[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    keys = ("initContainerStatuses", "containerStatuses")
+    return [status for key in keys for status in pod["status"].get(key, [])]
+
+
+def _how(status: dict[str, Any]) -> str:
+    for state in (status["state"], status.get("lastState") or {}):
+        if "terminated" in state:
+            return f" with code {state['terminated']['exitCode']}"
+    return ""
 
 
 def together(live: LiveWorld, calls: Iterable[Call]) -> list[str]:
@@ -267,7 +308,18 @@ def left(cluster: Cluster, run: str) -> list[str]:
 
 
 def remove(cluster: Cluster, run: str) -> None:
-    """Delete every namespace that carries the run's label."""
-    for namespace in left(cluster, run):
+    """Delete every namespace that carries the run's label, and what it changed of the mesh."""
+    for path in [*_mesh_wide(cluster, run), *(f"{NAMESPACES}/{one}" for one in left(cluster, run))]:
         with contextlib.suppress(ApiError):
-            cluster.kube.request("DELETE", f"/api/v1/namespaces/{namespace}")
+            cluster.kube.request("DELETE", path)
+
+
+def _mesh_wide(cluster: Cluster, run: str) -> list[str]:
+    """Paths of what a trial of a whole mesh applied and could not take back."""
+    if "mesh-scope" not in cluster.offers():
+        return []
+    loaded = (failures.load(name) for name in failures.names())
+    changes = (r.change.after for one in loaded for r in one.remedies if r.scope == "mesh")
+    paths = {cluster.kube.path(obj) for text in changes for obj in documents(text)}
+    found = ((path, cluster.kube.get(path) or {"metadata": {}}) for path in sorted(paths))
+    return [path for path, obj in found if obj["metadata"].get("labels", {}).get(RUN_LABEL) == run]

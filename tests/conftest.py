@@ -3,10 +3,13 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from listing import listing, outside
+from person import Person
 
 from clusters.embedded.cluster import Embedded
 from clusters.kind import engine as engines
@@ -25,6 +28,14 @@ def cluster() -> Iterator[Embedded]:
         yield made
     finally:
         made.down()
+
+
+@pytest.fixture
+def person() -> Iterator[Person]:
+    """Somebody who is not root."""
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder:
+        Path(folder).chmod(0o755)
+        yield Person(Path(folder))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -42,3 +43,29 @@ def outside() -> dict[str, list[str]]:
         "kubeconfig": [own.read_text() if own.exists() else "none"],
         "engine": [engine.host or "the user's" if engine else "none"],
     }
+
+
+def started_in(folder: str) -> list[str]:
+    """Processes that were started for what lies in a folder, whatever they are called.
+
+    folder: their TMPDIR, or above it: it is in the environment of all that was started, and in
+    the command, the open files or the working folder of what was not given that.
+    """
+    wanted = folder.encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        if entry.name == str(os.getpid()):
+            continue
+        with contextlib.suppress(OSError):
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+            seen = [
+                command,
+                (entry / "environ").read_bytes(),
+                os.fsencode((entry / "cwd").readlink()),
+            ]
+            for link in (entry / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    seen.append(os.fsencode(link.readlink()))
+            if any(wanted in one for one in seen):
+                found.append(f"{entry.name} {command.decode()}")
+    return found

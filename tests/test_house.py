@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from lab import committed, failures, store
+from lab import committed, failures, report, store
 from lab.failure import Failure
 
 
@@ -83,6 +83,22 @@ def test_what_a_failure_names_is_there(tmp_path: Path) -> None:
         for remedy in failure.remedies:
             assert set(remedy.proxies) <= set(worlds[remedy.call.world].workloads)
             assert remedy.claim in [claim.id for claim in failure.claims]
+
+
+def test_readmes_job_for_ci_is_the_one_that_the_workflow_has() -> None:
+    block = re.search(r"```yaml\n(jobs:.*?)```", (store.ROOT / "README.md").read_text(), re.DOTALL)
+    assert block
+    told = yaml.safe_load(block[1])["jobs"]["embedded"]
+    path = store.ROOT / ".github" / "workflows" / "embedded.yml"
+    runs = yaml.safe_load(path.read_text())["jobs"]["embedded"]
+    summary = [step for step in runs["steps"] if step.get("name") == "Summary"]
+    assert len(summary) == 1
+    assert {**runs, "steps": [s for s in runs["steps"] if s not in summary]} == told
+
+
+def test_readme_tells_every_code_as_a_run_does() -> None:
+    text = (store.ROOT / "README.md").read_text()
+    assert all(f"| {code} | {said} |" in text for code, said in report.EXPLAINED.items())
 
 
 def test_no_runtime_file_is_tracked() -> None:

@@ -12,8 +12,10 @@ from typing import Any, BinaryIO
 
 from clusters.base import CaptureStats, Completed
 from lab.errors import ClusterGone, LabError, TimedOut
+from lab.shell import how_it_ended
 from lab.wait import until
 
+ENDED = "the embedded cluster ended while it was asked"
 LIMIT = 1 << 20
 """Longest answer, bytes."""
 
@@ -27,7 +29,7 @@ class Channel:
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """A request without a command."""
         with self._connect() as link:
-            link.send(json.dumps(request).encode())
+            _send(link, request, [])
             return _answer(link)
 
     def run(
@@ -57,7 +59,7 @@ class Channel:
         """Start a command; it ends when the returned connection is shut for writing."""
         link = self._connect()
         fds = [f if isinstance(f, int) else f.fileno() for f in (stdin, stdout, stderr)]
-        socket.send_fds(link, [json.dumps(request).encode()], fds)
+        _send(link, request, fds)
         return link
 
     def _connect(self) -> socket.socket:
@@ -74,10 +76,21 @@ class Channel:
         return link
 
 
+def _send(link: socket.socket, request: dict[str, Any], fds: list[int]) -> None:
+    try:
+        socket.send_fds(link, [json.dumps(request).encode()], fds)
+    except ConnectionError as lost:
+        link.close()
+        raise ClusterGone(ENDED) from lost
+
+
 def _answer(link: socket.socket) -> dict[str, Any]:
-    data = link.recv(LIMIT)
+    try:
+        data = link.recv(LIMIT)
+    except ConnectionError as lost:
+        raise ClusterGone(ENDED) from lost
     if not data:
-        raise ClusterGone("the embedded cluster ended while it was asked")
+        raise ClusterGone(ENDED)
     try:
         answer = json.loads(data)
     except (ValueError, RecursionError):
@@ -122,23 +135,37 @@ class TcpdumpCapture:
             last_seen=lambda: self._output().decode(errors="replace"),
         )
         if b"listening on" not in self._output():
+            _answer(self._link)
             raise LabError(f"tcpdump did not start: {self._output().decode(errors='replace')}")
 
     def stop(self) -> CaptureStats:
-        """Interrupt it, wait until all is written, read its counters."""
-        self._link.shutdown(socket.SHUT_WR)
+        """Interrupt it, wait until all is written, read its counters.
+
+        Raises LabError for one that had ended by itself: what it missed, nobody knows.
+        """
         with self._link:
+            early = self._ended()
+            self._link.shutdown(socket.SHUT_WR)
             self._link.settimeout(10)
-            _answer(self._link)
+            try:
+                code = _answer(self._link)["code"]
+            except TimeoutError:
+                raise TimedOut("tcpdump did not end within 10 s") from None
+        if early:
+            raise LabError(f"tcpdump {how_it_ended(code)} before it was to")
         text = self._output().decode(errors="replace")
         self._said.close()
         return CaptureStats(count(text, "captured"), count(text, "dropped by kernel"))
 
     def _ended(self) -> bool:
+        """Whether there is an answer already, or nobody any more who could give one."""
         try:
-            return bool(self._link.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK))
+            self._link.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
         except BlockingIOError:
             return False
+        except ConnectionError:
+            pass
+        return True
 
     def _output(self) -> bytes:
         return os.pread(self._said.fileno(), 65536, 0)

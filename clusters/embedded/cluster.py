@@ -14,9 +14,13 @@ from clusters.embedded import host
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import Kube
-from clusters.stacks import binaries, official
-from lab.errors import ClusterGone, LabError
+from clusters.stacks import binaries, cache, official
+from lab import doctor
+from lab.errors import ClusterGone, LabError, TimedOut
+from lab.wait import until
 
+PATIENCE = 5.0
+"""Seconds for the API server to answer: a machine with too much to do is no trouble yet."""
 STANDING = "lab"
 """The cluster that `make up` starts and others find."""
 
@@ -48,7 +52,7 @@ class Embedded:
     @cached_property
     def kube(self) -> Kube:
         self._settings()  # a cluster that is not up has its own message
-        return Kube.from_kubeconfig(self.kubeconfig)
+        return Kube.from_kubeconfig(self.kubeconfig, own=self.state)
 
     @property
     def kubeconfig(self) -> Path:
@@ -90,9 +94,27 @@ class Embedded:
         return True
 
     def trouble(self) -> str:
-        """Which of its processes ended, and with it all; or nothing."""
+        """Which of its processes ended, and with it all; that its API is silent; or nothing."""
         died = self.state / "died"
-        return died.read_text().strip() if died.exists() and not host.alive(self.state) else ""
+
+        def tells() -> bool:
+            return died.exists() or not host.alive(self.state) or self._api_answers()
+
+        if not self.kubeconfig.exists():
+            return ""  # none has come up
+        try:
+            until(tells, "the API server", timeout=PATIENCE, every=0.1)
+        except TimedOut:
+            return "kube-apiserver runs and does not answer any more"
+        if died.exists():
+            return died.read_text().strip()
+        return "" if host.alive(self.state) else "the cluster's first process was ended"
+
+    def _api_answers(self) -> bool:
+        try:
+            return bool(self.kube.request("GET", "/readyz", timeout=PATIENCE))
+        except LabError:
+            return False
 
     def sweep(self) -> None:
         host.sweep()
@@ -113,6 +135,7 @@ class Embedded:
         self._built(progress)
 
     def _built(self, progress: Progress) -> binaries.Binaries:
+        doctor.require(kernel=not self._is_built)  # before it is all built in vain
         if official.chosen():
             return official.ensure(self._stack_name, progress)
         return binaries.ensure(self._stack_name, progress)
@@ -131,9 +154,18 @@ class Embedded:
             try:
                 self._launched = self._launch(built, progress, owned)
                 checking.result()
-            except BaseException:
+            except BaseException as problem:
                 self._end()
-                raise
+                if isinstance(problem, LabError):
+                    checking.result()
+                    doctor.require(kernel=True)
+                raise  # neither an altered program nor this machine is why
+
+    @property
+    def _is_built(self) -> bool:
+        name = self._stack_name
+        target = official.target(name) if official.chosen() else binaries.source(name).target
+        return (target / cache.MANIFEST).exists()
 
     def _launch(self, built: binaries.Binaries, progress: Progress, owned: bool) -> host.Launched:
         api = socket.create_server(("127.0.0.1", 0), backlog=128)

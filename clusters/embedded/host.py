@@ -18,7 +18,7 @@ from pathlib import Path
 
 from clusters import locks
 from clusters.base import Progress
-from clusters.embedded.settings import Settings, private_path
+from clusters.embedded.settings import STANDS, Settings, private_path
 from lab.errors import LabError, NeedsUnmet, TimedOut
 from lab.wait import until
 
@@ -78,12 +78,11 @@ class Launched:
 
     process: subprocess.Popen[bytes]
     owner: int
-    """Our end of a pipe: the cluster ends when it closes. -1: it outlives us."""
+    """Our end of a pipe: the cluster ends when it closes, unless it was left standing."""
 
     def release(self) -> None:
         """End the first process, if it has not ended yet, reap it, and close the pipe."""
-        if self.owner >= 0:
-            os.close(self.owner)
+        os.close(self.owner)
         self.process.kill()  # its folder may have been taken from under it
         self.process.wait()
 
@@ -93,15 +92,15 @@ def launch(
 ) -> Launched:
     """Start the cluster in namespaces of its own, and follow it until it is ready.
 
-    owned: the cluster ends when this process does, however it ends. Raises LabError with the
-    end of the log when it does not come up; nothing is left then.
+    It ends when this process does, however it ends: owned for good, else until it is ready.
+    Raises LabError with the end of the log when it does not come up; nothing is left then.
     """
     settings.save(state / "settings.json")
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.bind(str(state / CONTROL))
     control.listen(128)
     told, tell = os.pipe()
-    owner_read, owner_write = os.pipe() if owned else (-1, -1)
+    owner_read, owner_write = os.pipe()
     fds = [api.fileno(), control.fileno(), tell, owner_read]
     node = [sys.executable, "-m", "clusters.embedded.node"]
     with (state / "node.log").open("ab") as log:
@@ -112,18 +111,19 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=[fd for fd in fds if fd >= 0],
+            pass_fds=fds,
             start_new_session=True,
         )
     for end in (control, api):
         end.close()
     for fd in (tell, owner_read):
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
     (state / "first.json").write_text(json.dumps([process.pid, _start_ticks(process.pid)]))
     launched = Launched(process, owner_write)
     try:
         _follow(told, state, progress)
+        if not owned:
+            os.write(owner_write, STANDS)
     except BaseException:
         launched.release()
         raise

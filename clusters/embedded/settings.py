@@ -18,6 +18,8 @@ KUBELET_PORT = 10250
 CLUSTER_DOMAIN = "cluster.local"
 ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 PROXY_UID = 1337
+STANDS = b"."
+"""What the owner's pipe carries when the cluster is to outlive its owner."""
 TOKEN_RENEW_AT = 0.8
 """Share of a token's life after which a kubelet replaces it."""
 

@@ -14,8 +14,6 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from clusters.base import Progress, Stack
 from clusters.kind import debian
 from clusters.kind.archive import Image, Layer, layer, save
@@ -57,6 +55,11 @@ volumeBindingMode: WaitForFirstConsumer
 """
 
 
+def sources(stack: str) -> list[binaries.Source]:
+    """The sets of programs that images are made of: the mesh's, kind's, the nodes' runtime's."""
+    return [binaries.source(name) for name in (stack, f"{stack}-kind", "containerd")]
+
+
 @dataclass(frozen=True)
 class Programs:
     """Everything built of Go modules that images are made of."""
@@ -66,11 +69,17 @@ class Programs:
     runtime: Path
 
     @classmethod
+    def of(cls, stack: str) -> Programs:
+        """Where they are, or would be."""
+        mesh, *extra = sources(stack)
+        return cls(binaries.Binaries(mesh.target, mesh.stack), *(source.target for source in extra))
+
+    @classmethod
     def ensure(cls, stack: str, progress: Progress) -> Programs:
         """Built now, where they are not built yet."""
-        mesh = binaries.ensure(stack, progress)
-        extra = [binaries.source(name) for name in (f"{stack}-kind", "containerd")]
-        return cls(mesh, *(binaries.build(one, progress) for one in extra))
+        for source in sources(stack):
+            binaries.build(source, progress)
+        return cls.of(stack)
 
     def bin(self, name: str) -> Path:
         """Where a program lies."""
@@ -255,6 +264,8 @@ def workloads(pod: Layer, bin_of: Callable[[str], Path], work: Path) -> list[Ima
 
 def _site_packages(python: str, into: Path) -> Path:
     """Httpbin and its server, by the lock's versions and hashes, for the image's Python."""
+    from packaging.requirements import Requirement
+
     wanted, waiting = set(), ["httpbin", "gunicorn"]
     while waiting:
         name = waiting.pop()

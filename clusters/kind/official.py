@@ -21,6 +21,7 @@ from clusters.kind.images import HUB, Built, Programs
 from clusters.kind.preload import NodeImage
 from clusters.stacks import binaries, cache, official, registry
 from lab.errors import BadArguments, NeedsUnmet
+from lab.nearest import meant
 
 NODE = "docker.io/kindest/node:v1.36.4"
 HTTPBIN = "docker.io/kennethreitz/httpbin:latest"
@@ -38,15 +39,22 @@ ISTIO = ("pilot", "proxyv2", "install-cni")
 KIND_PROGRAMS = ("kind", "lab-capture")
 
 
+def asked() -> str:
+    """Which images LAB_IMAGES names, or nothing. Raises BadArguments for others."""
+    wanted = os.environ.get("LAB_IMAGES", "")
+    if wanted not in ("", *official.CHOICES):
+        near = meant(wanted, official.CHOICES)
+        raise BadArguments(f"no IMAGES={wanted}: {near}there is {', '.join(official.CHOICES)}")
+    return wanted
+
+
 def choose(stack: str, progress: Progress) -> NodeImage:
     """The images of a new cluster: LAB_IMAGES, else official ones where a registry answers.
 
     Raises BadArguments for a choice that there is not, NeedsUnmet for an Istio release that
     only a registry has where none answers.
     """
-    wanted, why = os.environ.get("LAB_IMAGES", ""), ""
-    if wanted not in ("", "official", "built"):
-        raise BadArguments(f"no IMAGES={wanted}; there is official, built")
+    wanted, why = asked(), ""
     theirs = Official(stack, progress)
     if not wanted:
         wanted, why = _automatic(theirs)

@@ -23,6 +23,7 @@ from clusters.base import Progress, Stack
 from clusters.stacks import cache, toolchain
 from lab import shell
 from lab.errors import BadArguments, NeedsUnmet
+from lab.nearest import meant
 
 STACKS = Path(__file__).parent
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
@@ -83,7 +84,9 @@ def source(name: str) -> Source:
     """A stack by its name. Raises BadArguments with those there are."""
     folder = STACKS / name
     if not (folder / "stack.toml").exists():
-        raise BadArguments(f"no stack {name!r}; there is {', '.join(names())}")
+        raise BadArguments(
+            f"no stack {name!r}: {meant(name, names())}there is {', '.join(names())}"
+        )
     return Source(folder, tomllib.loads((folder / "stack.toml").read_text()))
 
 

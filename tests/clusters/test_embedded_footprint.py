@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from listing import listing
+from listing import listing, started_in
 
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
@@ -26,30 +26,8 @@ pytestmark = pytest.mark.cluster
 
 
 def processes(cluster: Embedded) -> list[str]:
-    """Processes that were started for this cluster, whatever they are called.
-
-    The folder above the cluster's is this test's own TMPDIR: it is in the environment of all
-    that was started, and in the command, the open files or the working folder of what was not
-    given that.
-    """
-    folder = str(cluster.state.parents[1]).encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        if entry.name == str(os.getpid()):
-            continue
-        with contextlib.suppress(OSError):
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
-            seen = [
-                command,
-                (entry / "environ").read_bytes(),
-                os.fsencode((entry / "cwd").readlink()),
-            ]
-            for link in (entry / "fd").iterdir():
-                with contextlib.suppress(OSError):
-                    seen.append(os.fsencode(link.readlink()))
-            if any(folder in one for one in seen):
-                found.append(f"{entry.name} {command.decode()}")
-    return found
+    """What was started for this cluster: the folder above its own is this test's TMPDIR."""
+    return started_in(str(cluster.state.parents[1]))
 
 
 def gone(cluster: Embedded) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,14 @@ def test_it_answers_with_the_standard_library_alone(words: list[str], told: str)
         (["show", "tcp_mtl"], "tcp_mtls"),
         (["run", "--fast"], "--help"),
         (["up", "--cluster", "moon"], "no cluster 'moon'"),
+        (["up", "--cluster", "recorded"], "run --cluster recorded"),
+        (["run", "tcp_mlts"], "did you mean tcp_mtls?"),
+        (["run", "tcp_mtls", "--params", "prot_name=udp-foo"], "did you mean port_name?"),
+        (["run", "tcp_mtls", "--params", "mtls=STRIKT"], "did you mean STRICT?"),
+        (["run", "tcp_mtls", "--params", "mtls"], "NAME=VALUE"),
+        (["run", "tcp_mtls", "--cluster", "kin"], "did you mean kind?"),
+        (["run", "tcp_mtls", "--cluster", "recordd"], "did you mean recorded?"),
+        (["run", "tcp_mtls", "--on-inconclusive", "ignore"], "fail"),
         (["judge", "19990101T000000Z-0000"], "no run"),
         (["exec", "pod"], "-- CMD"),
     ],
@@ -56,6 +66,65 @@ def test_a_mistake_ends_with_254_and_one_sentence(
     assert done.returncode == 254, done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+    assert not done.stdout
+    assert not [*tmp_path.iterdir()], "nothing was begun"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LAB_BINARIES", "oficial", "did you mean official?"),
+        ("LAB_NODES", "three", "NODES=three is not a number of nodes"),
+        ("LAB_CLUSTER", "embeded", "did you mean embedded?"),
+        ("LAB_CLUSTER", "context:nowhere", "no context 'nowhere'"),
+    ],
+)
+def test_a_choice_that_there_is_not_is_refused_before_a_run_begins(
+    name: str, value: str, told: str, tmp_path: Path
+) -> None:
+    done = lab("run", "tcp_mtls", LAB_RUNS=str(tmp_path / "runs"), **{name: value})
+    assert (done.returncode, done.stdout) == (254, "")
+    assert told in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("code", "becomes"), [(0, 0), (1, 1), (3, 0), (255, 255)])
+@pytest.mark.parametrize("on_github", ["", "true"])
+def test_only_what_is_inconclusive_becomes_a_warning(
+    code: int,
+    becomes: int,
+    on_github: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from lab import __main__
+
+    monkeypatch.setenv("GITHUB_ACTIONS", on_github)
+    assert __main__._warned(code) == becomes
+    mark = "::warning::" if on_github else "WARNING: "
+    assert capsys.readouterr().out.startswith(mark) is (code == 3)
+
+
+def test_a_run_that_is_inconclusive_ends_with_0_only_where_that_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    """Replayed, of a copy of the lab whose recorded evidence lacks a capture."""
+    copy = tmp_path / "lab"
+    spared = shutil.ignore_patterns(".git", ".venv", "runs", "tests", "__pycache__", ".*_cache")
+    shutil.copytree(store.ROOT, copy, ignore=spared)
+    next((copy / "evidence" / "tcp_mtls" / "captures").glob("posted-client-*")).unlink()
+    words = ["run", "tcp_mtls", "--cluster", "recorded"]
+    told = {}
+    for extra in ([], ["--on-inconclusive=warn"]):
+        argv = [sys.executable, "-m", "lab", *words, *extra]
+        env = {**os.environ, "PYTHONPATH": str(copy), "LAB_RUNS": str(tmp_path / "runs")}
+        done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, env=env)
+        told[done.returncode] = done.stdout
+    assert sorted(told) == [0, 3]
+    assert "WARNING: not everything could be said" in told[0]
+    assert "WARNING" not in told[3]
+    kept = json.loads((tmp_path / "runs" / "latest" / "summary.json").read_text())
+    assert kept["exit_code"] == 3, "what was found is stored as it was"
 
 
 def test_without_its_packages_a_command_says_how_to_get_them() -> None:

@@ -18,12 +18,14 @@ from clusters.embedded.node import forward, mesh, network, pki, plane
 from clusters.embedded.node.alpn import AlpnStandIn
 from clusters.embedded.node.control import Control
 from clusters.embedded.node.processes import Processes
-from clusters.embedded.settings import API_PORT, Settings
+from clusters.embedded.settings import API_PORT, STANDS, Settings
 from clusters.kube import Kube, Obj
 from lab.errors import LabError
+from lab.shell import how_it_ended
 from lab.wait import until
 
 INSIDE = Path("/run/lab")
+KNOWN_AS = {"pilot-discovery": "istiod"}
 
 
 class Node:
@@ -106,14 +108,15 @@ class Node:
 
     def _died(self, name: str, code: int) -> None:
         """A cluster without one of its processes is none: end, and leave word why."""
-        text = f"{name} ended with code {code}"
+        text = f"{KNOWN_AS.get(name, name)} {how_it_ended(code)}, and with it the whole cluster"
         (self._settings.root / "died").write_text(text + "\n")
         self.tell(error=text, log=name)
         os._exit(1)
 
 
 def run(path: Path, api_fd: int, control_fd: int, progress_fd: int, owner_fd: int) -> None:
-    """The node's process: up, then wait until the owner goes (or for ever)."""
+    """The node's process: up, then there until it is ended, or its owner goes."""
+    threading.Thread(target=_end_with, args=(owner_fd,), daemon=True, name="owner").start()
     node = Node(Settings.load(path), progress_fd)
     try:
         node.up(socket.socket(fileno=api_fd), socket.socket(fileno=control_fd))
@@ -121,10 +124,13 @@ def run(path: Path, api_fd: int, control_fd: int, progress_fd: int, owner_fd: in
         traceback.print_exc()
         node.tell(error=str(error))
         os._exit(1)
-    if owner_fd >= 0:
-        os.read(owner_fd, 1)  # returns when the owner ends, however it ends
-        os._exit(0)
     threading.Event().wait()
+
+
+def _end_with(owner_fd: int) -> None:
+    """End as soon as the process does that started the cluster, unless it leaves it standing."""
+    if os.read(owner_fd, 1) != STANDS:
+        os._exit(0)
 
 
 def _private_run() -> None:

@@ -1,0 +1,160 @@
+"""Which processes of the lab are ended, how each is found, and which codes may follow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusters.embedded import host
+from lab import store
+
+sys.path.append(str(store.ROOT / "tests"))
+from listing import listing as host_listing
+from listing import started_in
+
+__all__ = ["VICTIMS", "ended_by", "find", "host_listing", "started_in"]
+
+HARD, SOFT, CTRL_C = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+COMING_UP = ("API comes up", "objects are made", "istiod comes up")
+DOWN = ("removing", "going down")
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A kind of process."""
+
+    is_it: Callable[[list[str]], bool]
+    """By its command line."""
+    since: str
+    """The first phase in which there is one."""
+    signals: tuple[signal.Signals, ...] = (HARD, SOFT, CTRL_C)
+    until: str = "going down"
+    only: str = ""
+    """Only of commands whose name begins so."""
+    not_of: str = ""
+    ends_all: bool = False
+
+    def of(self, command: str) -> bool:
+        return command.startswith(self.only) and not (self.not_of and command == self.not_of)
+
+    def there(self, phase: str, order: list[str]) -> bool:
+        return order.index(self.since) <= order.index(phase) <= order.index(self.until)
+
+    def codes(self, number: str, phase: str) -> set[int]:
+        """What the command may end with."""
+        if self is VICTIMS["make"]:
+            return {2, 130, 143, -signal.Signals[number]}
+        if self is VICTIMS["terminal"] or (self is VICTIMS["runner"] and number != "SIGKILL"):
+            return {255, 2, -signal.SIGINT}  # make ends by its own Ctrl-C
+        if self is VICTIMS["runner"]:
+            return {-signal.SIGKILL, 2}
+        # 0: it was no longer needed, minds no such signal, or was there again in time.
+        # 255: there never was a cluster to run on. 2 is make's word for each of these.
+        return {0, 2, 3, 255} if phase in ("notebooks start", *COMING_UP) else {0, 2, 3}
+
+
+def _program(name: str) -> Callable[[list[str]], bool]:
+    return lambda argv: Path(argv[0]).name == name
+
+
+def _holds(*words: str) -> Callable[[list[str]], bool]:
+    return lambda argv: all(word in " ".join(argv) for word in words)
+
+
+def _workload(argv: list[str]) -> bool:
+    own = ("bwrap", "pilot-agent", "envoy", "nsenter", "setpriv", "curl", "say", "tls-probe")
+    return Path(argv[0]).name not in own
+
+
+VICTIMS = {
+    "terminal": Victim(bool, "notebooks start", (CTRL_C,)),
+    "runner": Victim(_holds("-m lab "), "notebooks start"),
+    "make": Victim(_program("make"), "notebooks start", only="make"),
+    "notebook": Victim(_holds("-m lab.notebook"), "notebooks start", until="judging", not_of="up"),
+    "kernel": Victim(_holds("ipykernel"), "up", until="judging", not_of="up"),
+    "first process": Victim(_program("unshare"), "API comes up", ends_all=True),
+    "node": Victim(_holds("clusters.embedded.node"), "API comes up", (HARD, SOFT), ends_all=True),
+    "etcd": Victim(_program("etcd"), "API comes up", ends_all=True),
+    "kube-apiserver": Victim(_program("kube-apiserver"), "API comes up", ends_all=True),
+    "istiod": Victim(_program("pilot-discovery"), "istiod comes up", ends_all=True),
+    "controllers": Victim(_program("kube-controller-manager"), "istiod comes up", ends_all=True),
+    "scheduler": Victim(_program("kube-scheduler"), "istiod comes up", ends_all=True),
+    "kube-proxy": Victim(_program("kube-proxy"), "istiod comes up", ends_all=True),
+    "coredns": Victim(_program("coredns"), "istiod comes up", ends_all=True),
+    "envoy": Victim(_program("envoy"), "deployed", until="removing"),
+    "pilot-agent": Victim(_holds("pilot-agent proxy sidecar"), "deployed", until="removing"),
+    "workload": Victim(_workload, "deployed", until="removing"),
+    "bwrap": Victim(_program("bwrap"), "deployed", until="removing"),
+    "tcpdump": Victim(_program("tcpdump"), "before", until="a trial of the mesh"),
+}
+
+
+def _argv(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _below(roots: Sequence[int]) -> list[int]:
+    """These processes and all that descend from them, pid namespaces or not."""
+    found: list[int] = []
+    waiting = list(roots)
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        for task in _tasks(pid):
+            with contextlib.suppress(OSError):
+                waiting += [int(one) for one in (task / "children").read_text().split()]
+    return found
+
+
+def _tasks(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
+
+
+def find(victim: str, command: int, temporary: Path) -> list[tuple[int, str]]:
+    """(pid, what it is) of each process of this kind that was started by the harness."""
+    states = temporary / f"istio-failure-lab-{os.getuid()}"
+    firsts = [host.first_pid(state.parent) for state in states.glob("*/first.json")]
+    if victim == "terminal":
+        return [(command, "the command's process group")]
+    pids = _below([command, *(pid for pid in firsts if pid)])
+    if victim == "workload":
+        pids = [pid for pid in pids if _descends_from(pid, "bwrap")]
+    told = {pid: _argv(pid) for pid in dict.fromkeys(pids)}
+    is_it = VICTIMS[victim].is_it
+    return [(pid, " ".join(argv)[:160]) for pid, argv in told.items() if argv and is_it(argv)]
+
+
+def _descends_from(pid: int, program: str) -> bool:
+    parents = _parents(pid)
+    return any((_argv(one) or [""])[0].endswith(program) for one in parents)
+
+
+def _parents(pid: int) -> list[int]:
+    found = []
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+        found.append(pid)
+    return found
+
+
+def ended_by(victim: str, pid: int, number: signal.Signals) -> None:
+    """Send the signal; Ctrl-C on a terminal goes to the whole process group."""
+    with contextlib.suppress(ProcessLookupError):
+        if victim == "terminal":
+            os.killpg(pid, number)
+        else:
+            os.kill(pid, number)

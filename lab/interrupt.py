@@ -1,0 +1,47 @@
+"""Ctrl-C, SIGTERM and a closed terminal end a command in one way, and cut no tidying short."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Heard:
+    """Whether something is under way that is to come to its end, and who asked meanwhile."""
+
+    holds = 0
+    asked = False
+
+
+def listen() -> None:
+    """From now on each of them raises KeyboardInterrupt. What is ignored (nohup) stays so."""
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _hear)
+
+
+def _hear(_number: int, _frame: FrameType | None) -> None:
+    if _Heard.holds:
+        _Heard.asked = True
+    else:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """What is begun here comes to its end; whoever asks meanwhile is heard when it is over.
+
+    Of the main thread, and only for what is sure to end soon. Raises KeyboardInterrupt on leaving.
+    """
+    _Heard.holds += 1
+    try:
+        yield
+    finally:
+        _Heard.holds -= 1
+        if _Heard.asked and not _Heard.holds:
+            _Heard.asked = False
+            raise KeyboardInterrupt

@@ -1,0 +1,135 @@
+"""What CI keeps: a key that changes with what is built and with nothing else, before any set-up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import store
+
+SPARED = shutil.ignore_patterns(".git", ".venv", "runs", "tests", "__pycache__", ".*")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    copy = tmp_path_factory.mktemp("checkout") / "lab"
+    shutil.copytree(store.ROOT, copy, ignore=SPARED)
+    return copy
+
+
+def asked(checkout: Path, word: str, *words: str, **env: str) -> str:
+    """`python -S -m lab cache-...`: without any installed package."""
+    argv = [sys.executable, "-S", "-m", "lab", word, *words]
+    own = {**os.environ, "LAB_CACHE": "/kept", "PYTHONPATH": str(checkout), **env}
+    done = subprocess.run(argv, cwd=checkout, env=own, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+INPUTS = [  # what is changed, for which of the two the key is another one then
+    ("clusters/stacks/1.31/go.sum", {"embedded", "kind"}),
+    ("clusters/stacks/1.31/grpcbin/main.go", {"embedded", "kind"}),
+    ("clusters/stacks/1.31-kind/capture/main.go", {"kind"}),
+    ("clusters/stacks/containerd/go.mod", {"kind"}),
+    ("clusters/kind/kindnet.sh", {"kind"}),
+    ("lab/workloads/tools/say", {"kind"}),
+    ("requirements.lock", {"kind"}),
+    ("README.md", set()),
+    ("lab/failures/tcp_mtls.py", set()),
+    ("clusters/embedded/host.py", set()),
+]
+
+
+@pytest.mark.parametrize(("path", "concerned"), INPUTS)
+def test_the_key_changes_exactly_when_what_is_built_changes(
+    path: str, concerned: set[str], checkout: Path
+) -> None:
+    def keys() -> dict[str, str]:
+        return {
+            kind: asked(checkout, "cache-key", "--cluster", kind, LAB_IMAGES="built")
+            for kind in ("embedded", "kind")
+        }
+
+    before, file = keys(), checkout / path
+    content = file.read_text()
+    file.write_text(content + "\n")
+    try:
+        after = keys()
+    finally:
+        file.write_text(content)
+    assert {kind for kind in before if before[kind] != after[kind]} == concerned
+    assert keys() == before
+
+
+def test_what_building_costs_is_no_part_of_the_key_and_a_program_is(checkout: Path) -> None:
+    spec = checkout / "clusters/stacks/1.31/stack.toml"
+    text, before = spec.read_text(), asked(checkout, "cache-key")
+    try:
+        spec.write_text(text.replace("minutes = 7 ", "minutes = 8 "))
+        assert spec.read_text() != text
+        assert asked(checkout, "cache-key") == before
+        spec.write_text(text.replace('"istio.io/istio/pkg/version.buildVersion" = "1.31"', ""))
+        assert asked(checkout, "cache-key") != before
+    finally:
+        spec.write_text(text)
+
+
+def test_the_key_is_of_the_cluster_and_of_where_its_programs_come_from(checkout: Path) -> None:
+    asks = [{}, {"LAB_CLUSTER": "kind"}, {"LAB_BINARIES": "official"}]
+    asks += [{**asks[2], "LAB_ISTIO": "1.30.3"}, {**asks[1], "LAB_IMAGES": "official"}]
+    keys = [asked(checkout, "cache-key", **{"LAB_IMAGES": "built", **env}) for env in asks]
+    assert len({*keys}) == len(keys)
+    elsewhere = asked(checkout, "cache-key", LAB_IMAGES="built", LAB_CACHE="/elsewhere")
+    assert elsewhere == keys[0], "where it is kept is the machine's matter"
+
+
+def test_the_paths_are_those_that_a_start_looks_in(checkout: Path) -> None:
+    from clusters.kind.images import Built, Programs
+    from clusters.stacks import binaries
+
+    def named(*folders: Path) -> list[str]:
+        return [f"/kept/{folder.name}" for folder in folders]
+
+    mesh = binaries.source("1.31").target
+    assert asked(checkout, "cache-path").split() == named(mesh)
+    kind = asked(checkout, "cache-path", "--cluster", "embedded,kind", LAB_IMAGES="built").split()
+    programs = Programs.of("1.31")
+    folder = Built(programs, lambda _line: None).folder
+    assert kind == named(mesh, programs.kind, programs.runtime, folder)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "told"),
+    [("recorded", "nothing is built"), ("context:x", "nothing is built"), ("moon", "embedded")],
+)
+def test_a_cluster_that_nothing_is_built_for_has_no_key(cluster: str, told: str) -> None:
+    argv = [sys.executable, "-m", "lab", "cache-key", "--cluster", cluster]
+    done = subprocess.run(argv, cwd=store.ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (254, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("cluster", "minutes", "gigabytes", "said"),
+    [("embedded", 7, 0.8, 0), ("kind", 22, 4.7, 1), ("embedded,kind", 22, 4.7, 1)],
+)
+def test_preview_tells_the_cost_of_this_kind_of_cluster(
+    cluster: str, minutes: int, gigabytes: float, said: int, checkout: Path
+) -> None:
+    told = asked(checkout, "preview", "--cluster", cluster, LAB_IMAGES="")
+    # Sets of programs, one after the other; for kind three of them, and images: 7 + 10 + 3 + 2.5.
+    assert f"about {minutes} minutes on two cores" in told
+    assert f"{gigabytes} GB kept in /kept" in told
+    assert told.count("official images are fetched instead") == said
+
+
+def test_what_is_fetched_or_recorded_costs_nothing_to_build(checkout: Path) -> None:
+    assert not asked(checkout, "preview", "--cluster", "kind", LAB_IMAGES="official")
+    assert not asked(checkout, "preview", "--cluster", "embedded", LAB_BINARIES="official")
+    assert not asked(checkout, "preview", "--cluster", "recorded")
