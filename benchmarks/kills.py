@@ -31,6 +31,7 @@ from pathlib import Path
 
 from victims import VICTIMS, ended_by, find, host_listing, started_in
 
+from clusters.embedded import host
 from lab import interrupt, store
 from lab.errors import TimedOut
 from lab.wait import until
@@ -150,6 +151,14 @@ class Place:
             stdout=subprocess.DEVNULL,
         )
 
+    def stands(self) -> None:
+        """Have the standing cluster up. Raises TimedOut."""
+        until(lambda: self.run("up")[0] == 0, "a standing cluster", timeout=PATIENCE)
+
+    def up(self) -> bool:
+        """Whether the standing cluster is there."""
+        return host.alive(self.top / "t" / f"istio-failure-lab-{os.getuid()}" / "kills")
+
     def files(self) -> list[str]:
         """Everything in the home and the temporary folder."""
         parts = (self.top / "t", self.top / "home")
@@ -248,8 +257,7 @@ def kill(
     command, phase, victim, number = planned
     done = Kill(command.name, phase, victim, number.name)
     if command.standing:
-        code, said = place.run("up")
-        assert code == 0, said
+        place.stands()
     before, files = host_listing(), place.files()
     running = Running(place, command.argv)
     try:
@@ -303,7 +311,7 @@ def _look(
         done.findings.append("a traceback on the terminal")
     _look_at_run(place, command, done)
     top = str(place.top)
-    stays = place.run("status")[0] == 0
+    stays = place.up()
     try:
         until(lambda: stays or not started_in(top), "processes", timeout=SOON)
     except TimedOut:

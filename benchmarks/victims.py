@@ -76,7 +76,7 @@ VICTIMS = {
     "runner": Victim(_holds("-m lab "), "notebooks start"),
     "make": Victim(_program("make"), "notebooks start", only="make"),
     "notebook": Victim(_holds("-m lab.notebook"), "notebooks start", until="judging", not_of="up"),
-    "kernel": Victim(_holds("ipykernel"), "up", until="judging", not_of="up"),
+    "kernel": Victim(_holds("-m lab.kernel"), "up", until="judging", not_of="up"),
     "first process": Victim(_program("unshare"), "API comes up", ends_all=True),
     "node": Victim(_holds("clusters.embedded.node"), "API comes up", (HARD, SOFT), ends_all=True),
     "etcd": Victim(_program("etcd"), "API comes up", ends_all=True),

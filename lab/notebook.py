@@ -22,6 +22,13 @@ from lab.errors import BadArguments, BadEvidence
 from lab.nearest import meant
 
 NOTEBOOKS = store.ROOT / "notebooks"
+KERNEL = "python3"
+_KERNEL = {
+    "argv": [sys.executable, "-m", "lab.kernel", "-f", "{connection_file}"],
+    "display_name": "Python 3 (ipykernel)",
+    "language": "python",
+}
+"""A kernel that ends with its notebook, in place of the one of the same name."""
 
 
 _DAMAGED: tuple[type[Exception], ...] = (
@@ -127,6 +134,8 @@ def execute(name: str, folder: Path, private: Path, values: dict[str, Any]) -> N
     from papermill.iorw import papermill_io
     from traitlets.config import Config
 
+    os.environ["JUPYTER_PATH"] = str(private)
+    store.write_json(private / "kernels" / KERNEL / "kernel.json", _KERNEL)
     connection = private / f"{os.getpid()}.json"  # a socket's path is short
     papermill_io.register("lab://", _Atomic())
     papermill.execute_notebook(
@@ -134,7 +143,7 @@ def execute(name: str, folder: Path, private: Path, values: dict[str, Any]) -> N
         f"lab://{folder / 'notebook.ipynb'}",
         parameters=values,
         cwd=str(folder),
-        kernel_name="python3",
+        kernel_name=KERNEL,
         progress_bar=False,
         request_save_on_cell_execute=False,
         execution_timeout=600,
@@ -153,7 +162,7 @@ def main(argv: list[str]) -> int:
     """`python -m lab.notebook NAME FOLDER PRIVATE JSON`: one notebook, in a process of its own.
 
     It ends when its standard input does: however the runner ends, nothing goes on behind it.
-    (The kernel watches this process in the same way, by itself.)
+    The kernel ends with this process (lab/kernel.py).
     """
     name, folder, private, values = argv
     threading.Thread(target=_end_with_caller, daemon=True).start()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lab import store
+from lab.__main__ import main
 from lab.errors import BadArguments
 
 
@@ -45,3 +47,16 @@ def test_a_file_whose_writing_fails_is_as_before_and_leaves_nothing(own_runs: Pa
         store.write_bytes(path, "not bytes")  # type: ignore[arg-type]
     assert path.read_text() == "before"
     assert list(own_runs.iterdir()) == [path]
+
+
+def test_a_run_that_was_killed_is_found_by_its_evidence_and_is_inconclusive(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = store.new_run()
+    (run / "tcp_mtls").mkdir()
+    recorded = store.RECORDED / "tcp_mtls" / "evidence.json"
+    shutil.copy(recorded, run / "tcp_mtls" / "evidence.json")
+    assert main(["judge", run.name]) == 3
+    assert (
+        "tcp_mtls: inconclusive: its notebook ended before its verdict" in capsys.readouterr().out
+    )

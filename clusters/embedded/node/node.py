@@ -65,6 +65,7 @@ class Node:
         self.tell(step="istiod, controllers, Services, DNS")
         flavour = self._settings.flavour
         mesh.start_istiod(self._processes, config, INSIDE / "istiod", flavour)
+        plane.wait_healthy(kube)
         plane.start_rest(self._processes, keys, config, INSIDE)
         if flavour == "stock":
             AlpnStandIn(kube, mesh.NAMESPACE).start()

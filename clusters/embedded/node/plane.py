@@ -79,6 +79,18 @@ def wait_for_api(kube: Kube) -> None:
     until(look, "the API server", timeout=60, hint="its log is logs/kube-apiserver.log")
 
 
+def wait_healthy(kube: Kube) -> None:
+    """Until the API server has made its first roles: controllers wait 10 s for that, and end."""
+
+    def look() -> bool:
+        try:
+            return bool(kube.request("GET", "/healthz"))
+        except LabError:
+            return False
+
+    until(look, "the API server to be healthy", timeout=60)
+
+
 def kubeconfig(pki: Pki, server: str) -> Obj:
     """For kubectl and for the control plane: server, trust, administrator's token."""
     ca = Path(pki.path("ca.crt")).read_bytes()
