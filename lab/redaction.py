@@ -12,35 +12,39 @@ REDACTED = "[redacted]"
 _NEWLINE = r"(?:\s|\\+[nrt]|%0[AD9]|%20)"
 """Between a PEM block's lines: as it is, escaped as in JSON, or percent-encoded as Envoy has it."""
 _LABEL = r"[A-Z0-9](?:[A-Z0-9 +]|%20){0,60}"
-_BASE64 = r"(?:[\w+/=-]|%2[BF]|%3D)"
+_BASE64 = r"(?:[A-Za-z0-9+/=]|%2[BF]|%3D)"
 _PEM = re.compile(
     rf"-----BEGIN(?:[ +]|%20){_LABEL}-----"
-    # Headers of encrypted keys (RFC 1421), then base64; each may be the last that is there.
-    rf"(?:{_NEWLINE}*+(?:(?:Proc-Type|DEK-Info): ?[\w,-]++|(?!-----){_BASE64}++))*+{_NEWLINE}*+"
-    rf"(?:-----END(?:[ +]|%20){_LABEL}-----)?"
+    # Headers of encrypted keys (RFC 1421) and lines of base64, as many as there are ...
+    rf"(?:{_NEWLINE}*+(?:(?:Proc-Type|DEK-Info): ?[\w,-]++|{_BASE64}{{16,}}+))*+"
+    # ... with the last and short one, where it was not cut off.
+    rf"(?:(?:{_NEWLINE}*+{_BASE64}{{1,15}}+)?{_NEWLINE}*+-----END(?:[ +]|%20){_LABEL}-----)?"
 )
 _PEM_IN_BASE64 = re.compile(r"LS0tLS1CRUdJTi[\w+/=-]*+")
 """base64 of `-----BEGIN `: a kubeconfig's *-data, a Secret's data, Envoy's inline_bytes."""
-_JWT = re.compile(r"eyJ[\w-]{8,}+(?:\.[\w-]*+){1,4}")
-_BEARER = re.compile(r"(?i)\b(bearer(?:\s|%20)++)[\w.~+/-]{16,}+=*+")
+_JWT = re.compile(r"eyJ[\w-]{8,}+((?:\.[\w-]*+){1,4})?")
+"""What has no dots is no token; it is passed over at once, or long words would take for ever."""
+_BEARER = re.compile(r"(?i)(bearer(?:\s|%20)++)[\w.~+/-]{16,}+=*+")
 _URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@:\"'\\]{0,200}+:[^\s/@\"'\\]{1,200}+@")
-_IS = r"(?:\\*[\"'])?\s{0,9}[:=]\s{0,9}\[?\s{0,99}(?:\\*[\"'])?"
+_NOT_YET = r"(?!\[redacted)"
+_IS = rf"(?:\\*[\"'])?\s{{0,9}}+[:=]\s{{0,9}}+{_NOT_YET}\[?\s{{0,99}}+(?:\\*[\"'])?{_NOT_YET}"
 """From a name to its value, in an HTTP header, YAML, a shell's environment or JSON."""
 _HEADERS = re.compile(
-    rf"(?i)\b((?:proxy-authorization|authorization|set-cookie|cookie){_IS})(?![\"'\\\[])[^\"'\\\r\n]++"
+    rf"(?i)((?:proxy-authorization|authorization|set-cookie|cookie){_IS})(?![\"'\\\[])[^\"'\\\r\n]++"
 )
 _NAMED = re.compile(
     r"(?i)((?:passw(?:or)?d|client[_-]?secret|(?:access|id|refresh|auth|api|session)[_-]?token"
     r"|client-key-data|client-certificate-data|inline_(?:string|bytes)"
-    rf"|(?:api|secret|private|secret[_-]access|account)[_-]?key|(?<![\w.-])token){_IS})"
+    rf"|(?:api|secret|private|secret[_-]access|account)[_-]?key|(?:(?<![\w.-])|(?<=\\[nt]))token){_IS})"
     r"(?![\"'\\\[{])[^\s\"'\\,;&}]++"
 )
 
 
 def redact(text: str) -> str:
     """The text without private keys, certificates, tokens, cookies and passwords."""
-    for secret in (_PEM, _PEM_IN_BASE64, _JWT):
+    for secret in (_PEM, _PEM_IN_BASE64):
         text = secret.sub(REDACTED, text)
+    text = _JWT.sub(lambda found: REDACTED if found[1] else found[0], text)
     for named in (_BEARER, _HEADERS, _NAMED):
         text = named.sub(rf"\1{REDACTED}", text)
     return _URL.sub(rf"\1{REDACTED}@", text)

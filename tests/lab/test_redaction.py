@@ -1,0 +1,96 @@
+"""What is taken out of text before it is kept, and that all else stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fuzz.damage import effort
+from hypothesis import given
+from hypothesis import strategies as st
+from planted import planted
+
+from lab import store
+from lab.redaction import REDACTED, redact
+
+NAMES = sorted(planted())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_secret_is_taken_out_wherever_it_stands(name: str) -> None:
+    secret = planted()[name]
+    for text in (
+        secret.text,
+        f"before {secret.text}\r\nafter",
+        f"before\n{secret.text}\nafter",
+        f"a\\n{secret.text}",
+        json.dumps(["before", secret.text, "after"]),
+        json.dumps({"said": json.dumps(secret.text)}),
+    ):
+        found = redact(text)
+        assert REDACTED in found
+        assert secret.found_in(found) == []
+        assert redact(found) == found
+        for word in ("before", "after"):
+            assert found.count(word) == text.count(word)
+
+
+SHAPES = st.recursive(
+    st.sampled_from(NAMES), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["received", "error", "why"]), inner
+    ), max_leaves=8,
+)  # fmt: skip
+
+
+@given(SHAPES, st.text(max_size=10), st.text(max_size=10))
+@effort(60)
+def test_json_stays_json_of_the_same_shape(shape: Any, before: str, after: str) -> None:
+    def fill(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: fill(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [fill(one) for one in value]
+        return before + planted()[value].text + after
+
+    def outline(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: outline(one) for key, one in value.items()}
+        return [outline(one) for one in value] if isinstance(value, list) else "text"
+
+    text = redact(json.dumps(fill(shape)))
+    assert outline(json.loads(text)) == outline(fill(shape))
+
+
+@given(st.text(), st.integers(1, 3))
+@effort(60)
+def test_any_text_is_redacted_once_and_for_all(text: str, times: int) -> None:
+    found = redact(text * times)
+    assert redact(found) == found
+
+
+@pytest.mark.parametrize("length", [100_000, 1_000_000])
+@pytest.mark.parametrize("unit", ["a", "eyJ", "-----BEGIN ", "token", "authorization: ", "a://b:"])
+@pytest.mark.timeout(60)
+def test_no_text_takes_long(unit: str, length: int) -> None:
+    assert redact(unit * (length // len(unit)))
+
+
+def kept() -> list[Path]:
+    folders = (store.RECORDED, store.TURNED, store.ROOT / "notebooks")
+    wanted = {".json", ".jsonl", ".ipynb", ".svg"}
+    return [path for folder in folders for path in folder.rglob("*") if path.suffix in wanted]
+
+
+def test_nothing_else_is_taken_out_of_what_runs_record() -> None:
+    assert len(kept()) > 100
+    assert [str(path) for path in kept() if redact(path.read_text()) != path.read_text()] == []
+
+
+def test_what_is_written_as_text_is_redacted(tmp_path: Path) -> None:
+    for name in NAMES:
+        store.write_json(tmp_path / "value.json", {"said": planted()[name].text})
+        store.write_text(tmp_path / "text", planted()[name].text)
+        for path in tmp_path.iterdir():
+            assert planted()[name].found_in(path.read_text()) == [], path
