@@ -20,6 +20,7 @@ from typing import Any
 from lab import reading, store
 from lab.errors import BadArguments, BadEvidence
 from lab.nearest import meant
+from lab.redaction import redact
 
 NOTEBOOKS = store.ROOT / "notebooks"
 KERNEL = "python3"
@@ -109,6 +110,26 @@ def _refuse(name: str, text: str, kind: type) -> Any:
     raise BadArguments(f"{name}={text!r} is no {kind.__name__}")
 
 
+def _redacted(text: str) -> str:
+    """A notebook without secrets. In its file each line is a string: joined, keys show as such."""
+    import nbformat
+
+    reads: Any = nbformat.reads  # untyped, as those below
+    writes: Any = nbformat.writes
+    from_dict: Any = nbformat.from_dict
+    return str(writes(from_dict(_each_text(reads(text, as_version=4)))))
+
+
+def _each_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [_each_text(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _each_text(one) for key, one in value.items()}
+    return value
+
+
 class _Atomic:
     """papermill's way to files, written beside and renamed."""
 
@@ -116,7 +137,7 @@ class _Atomic:
         return Path(path.removeprefix("lab://")).read_text()
 
     def write(self, text: str, path: str) -> None:
-        store.write_text(Path(path.removeprefix("lab://")), text)
+        store.write_text(Path(path.removeprefix("lab://")), _redacted(text))
 
     def listdir(self, path: str) -> list[str]:
         return [str(entry) for entry in Path(path.removeprefix("lab://")).iterdir()]
