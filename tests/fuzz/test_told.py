@@ -47,6 +47,13 @@ def test_any_bytes_are_lines_of_a_log_or_passed_over(data: bytes) -> None:
     assert log.find([], request_id="", address="") is None
 
 
+@given(GARBAGE | st.from_regex(r"[0-9.]{0,8}:\d{0,7}.?", fullmatch=True))
+@effort(100)
+def test_a_port_is_a_number_of_five_digits_or_none(address: Any) -> None:
+    port = log.port_of(address)
+    assert port is None or 0 <= port < 10**5
+
+
 @given(st.sampled_from(LINES), st.data())
 @effort(60)
 def test_garbage_in_a_line_never_makes_it_mutual(line: log.Line, data: st.DataObject) -> None:

@@ -19,7 +19,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from lab import notebook, reading, store
+from lab import failures, notebook, reading, runner, store, why
 from lab.__main__ import main
 
 FAILURE = "rest_mtls"
@@ -169,12 +169,12 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
 def test_evidence_that_cannot_be_read_is_inconclusive_and_says_why(
     command: str, damage: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harm, why = UNREADABLE[damage]
+    harm, wanted = UNREADABLE[damage]
     harm(run / FAILURE)
     code, said = told(capsys, command, RUN)
     assert code == 3
     assert f"{FAILURE}: inconclusive: " in said
-    assert why in said
+    assert wanted in said
     assert said.count("inconclusive") == 1
     assert len(said) < 1200
 
@@ -237,10 +237,10 @@ def test_damage_to_what_lies_beside_the_evidence_makes_it_inconclusive(
     damage: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert told(capsys, "judge", RUN)[0] == 0
-    harm, why = UNSURE[damage]
+    harm, wanted = UNSURE[damage]
     harm(run / FAILURE)
     assert told(capsys, "judge", RUN)[0] == 3
-    assert why in told(capsys, "why", RUN)[1]
+    assert wanted in told(capsys, "why", RUN)[1]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, link, Path.mkdir])
@@ -260,6 +260,16 @@ def test_a_stored_verdict_is_never_believed(
     (run / FAILURE / "verdict.json").write_text(content)
     assert told(capsys, "judge", RUN)[0] == 0
     assert told(capsys, "why", RUN) == before
+
+
+@pytest.mark.parametrize("content", ["", '{"claims": 7}', '{"claims": [7]}', "[7]"])
+def test_an_older_run_whose_verdict_is_damaged_is_passed_over(content: str, run: Path) -> None:
+    """The verdict is of a later run than the only one that is stored."""
+    verdict = runner.judge_all([failures.load(FAILURE)], run)[0][0]
+    assert verdict.run > run.name
+    assert run.name in why._last_agreed(verdict, "C0")
+    (run / FAILURE / "verdict.json").write_text(content)
+    assert why._last_agreed(verdict, "C0") == ""
 
 
 def test_without_a_verdict_the_end_of_the_notebooks_log_is_told_unless_it_is_no_file(
@@ -329,7 +339,7 @@ def test_a_recording_that_is_damaged_is_refused_in_one_sentence(
 def test_a_notebook_shows_one_sentence_and_no_traceback(
     damage: str, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harm, why = UNREADABLE[damage]
+    harm, wanted = UNREADABLE[damage]
     harm(recorded)
     quiet = Config({"HistoryManager": {"enabled": False}})
     shell = InteractiveShell.instance(config=quiet)
@@ -339,7 +349,7 @@ def test_a_notebook_shows_one_sentence_and_no_traceback(
         InteractiveShell.clear_instance()
     out, err = capsys.readouterr()
     assert re.fullmatch(r"lab: [^\n]+\n", out + err), out + err
-    assert why in out
+    assert wanted in out
 
 
 def test_a_link_in_a_recording_is_not_copied_into_a_run(

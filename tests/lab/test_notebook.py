@@ -47,9 +47,9 @@ def test_values_take_the_type_that_the_notebook_declares(tmp_path: Path) -> None
     assert [type(v) for v in notebook.convert(path, given).values()] == [str, int, bool, float]
 
 
-@pytest.mark.parametrize(("name", "value"), [("count", "many"), ("deep", "perhaps")])
+@pytest.mark.parametrize(("name", "value"), [("count", "many"), ("deep", "perhaps"), ("all", "a")])
 def test_a_value_of_another_type_is_refused(name: str, value: str, tmp_path: Path) -> None:
-    path = written(tmp_path, parameters="count = 3\ndeep = False")
+    path = written(tmp_path, parameters="count = 3\ndeep = False\nall = []")
     with pytest.raises(BadArguments, match=value):
         notebook.convert(path, {name: value})
 
