@@ -72,6 +72,6 @@ def test_the_executed_copy_is_there_even_when_a_cell_fails(
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(papermill.PapermillExecutionError, match="ZeroDivisionError"):
-        notebook.execute("one", out, out, {})
+        notebook.execute("one", out, tmp_path, {})
     assert "so far" in (out / "notebook.ipynb").read_text()
     assert [path.name for path in out.iterdir()] == ["notebook.ipynb"]

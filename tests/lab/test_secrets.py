@@ -199,6 +199,6 @@ def test_an_executed_notebook_keeps_no_secret_of_its_outputs(
     monkeypatch.setattr(notebook, "NOTEBOOKS", tmp_path)
     (tmp_path / "out").mkdir()
     with pytest.raises(papermill.PapermillExecutionError):
-        notebook.execute("one", tmp_path / "out", {})
+        notebook.execute("one", tmp_path / "out", tmp_path, {})
     assert "[redacted]" in (tmp_path / "out" / "notebook.ipynb").read_text()
     assert found(tmp_path / "out") == []
