@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from clusters.embedded import host
 from lab import store
 
 sys.path.append(str(store.ROOT / "tests"))
+from listing import argv, family, started_in
 from listing import listing as host_listing
-from listing import started_in
 
 __all__ = ["VICTIMS", "ended_by", "find", "host_listing", "started_in"]
 
@@ -94,50 +94,22 @@ VICTIMS = {
 }
 
 
-def _argv(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
-    except OSError:
-        return []
-
-
-def _below(roots: Sequence[int]) -> list[int]:
-    """These processes and all that descend from them, pid namespaces or not."""
-    found: list[int] = []
-    waiting = list(roots)
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        for task in _tasks(pid):
-            with contextlib.suppress(OSError):
-                waiting += [int(one) for one in (task / "children").read_text().split()]
-    return found
-
-
-def _tasks(pid: int) -> list[Path]:
-    try:
-        return list(Path(f"/proc/{pid}/task").iterdir())
-    except OSError:
-        return []
-
-
 def find(victim: str, command: int, temporary: Path) -> list[tuple[int, str]]:
     """(pid, what it is) of each process of this kind that was started by the harness."""
     states = temporary / f"istio-failure-lab-{os.getuid()}"
     firsts = [host.first_pid(state.parent) for state in states.glob("*/first.json")]
     if victim == "terminal":
         return [(command, "the command's process group")]
-    pids = _below([command, *(pid for pid in firsts if pid)])
+    pids = family(command, *(pid for pid in firsts if pid))
     if victim == "workload":
         pids = [pid for pid in pids if _descends_from(pid, "bwrap")]
-    told = {pid: _argv(pid) for pid in dict.fromkeys(pids)}
+    told = {pid: argv(pid) for pid in pids}
     is_it = VICTIMS[victim].is_it
-    return [(pid, " ".join(argv)[:160]) for pid, argv in told.items() if argv and is_it(argv)]
+    return [(pid, " ".join(words)[:160]) for pid, words in told.items() if words and is_it(words)]
 
 
 def _descends_from(pid: int, program: str) -> bool:
-    parents = _parents(pid)
-    return any((_argv(one) or [""])[0].endswith(program) for one in parents)
+    return any((argv(one) or [""])[0].endswith(program) for one in _parents(pid))
 
 
 def _parents(pid: int) -> list[int]:

@@ -93,7 +93,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     """Run a command; a foreseeable problem is a sentence, never a traceback."""
-    interrupt.listen()
     try:
         return _answer(argv)
     except LabError as problem:
@@ -202,8 +201,10 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    with interrupt.held():
-        _open(options).down()
+    from lab import scratch
+
+    _open(options).down()
+    scratch.sweep()
     print("down; nothing of yours is left")
     return 0
 
@@ -243,7 +244,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         code = runner.run(plans[0])[1] if len(plans) == 1 else side_by_side.run(plans, _width())
     finally:
-        with interrupt.held():
+        with interrupt.held(last=True):
             ownership.give_back()
     return _warned(code) if options.on_inconclusive == "warn" else code
 
@@ -377,4 +378,5 @@ _COMMANDS = {
 }
 
 if __name__ == "__main__":
+    interrupt.listen()
     sys.exit(main(sys.argv[1:]))

@@ -32,10 +32,11 @@ def _hear(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def held(*, last: bool = False) -> Iterator[None]:
     """What is begun here comes to its end; whoever asks meanwhile is heard when it is over.
 
-    Of the main thread, and only for what is sure to end soon. Raises KeyboardInterrupt on leaving.
+    Only for what is sure to end soon. last: nothing follows, so that they have what they want;
+    else KeyboardInterrupt is raised on leaving.
     """
     _Heard.holds += 1
     try:
@@ -44,4 +45,5 @@ def held() -> Iterator[None]:
         _Heard.holds -= 1
         if _Heard.asked and not _Heard.holds:
             _Heard.asked = False
-            raise KeyboardInterrupt
+            if not last:
+                raise KeyboardInterrupt

@@ -10,18 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clusters import open_cluster
+from clusters.base import OwnCluster
 from lab import store
-from lab.errors import NeedsUnmet
+from lab.errors import ClusterGone, NeedsUnmet
 from lab.failure import Failure
 from lab.redaction import redact
 from lab.run import LiveRun
 from lab.wait import until
 
+UP = "up"
+
 
 def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
     """Worlds deployed and ready. Under the runner (LAB_RUN) folder and end are the runner's.
 
-    Raises NeedsUnmet when the cluster lacks what the failure needs.
+    Raises NeedsUnmet when the cluster lacks what the failure needs, and ClusterGone when it
+    ended before this began.
     """
     under_runner = os.environ.get("LAB_RUN")
     run = Path(under_runner) if under_runner else store.new_run()
@@ -30,7 +34,7 @@ def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
     tell = _teller(folder / "progress.log", to_terminal=not under_runner)
     cluster = open_cluster(kind)
     if under_runner:
-        until(cluster.running, "the cluster", timeout=500, every=0.1)
+        _await(cluster)
     else:
         cluster.up(tell, owned=True)
     missing = failure.needs - cluster.offers()
@@ -42,6 +46,17 @@ def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
         atexit.register(live.close)
     live.open()
     return live
+
+
+def _await(cluster: OwnCluster) -> None:
+    """Until the cluster that the runner brings up is there."""
+
+    def look() -> str:
+        return UP if cluster.running() else cluster.trouble()
+
+    told = until(look, "the cluster", timeout=500, every=0.1)
+    if told != UP:
+        raise ClusterGone(told)
 
 
 def _teller(path: Path, *, to_terminal: bool) -> Callable[[str], None]:

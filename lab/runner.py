@@ -96,7 +96,7 @@ def run(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, int]:
         stopped = why
         raise
     finally:
-        with interrupt.held():
+        with interrupt.held(last=True):
             code = finish(wanted, folder, time.monotonic() - began, stopped)
     return folder, code
 

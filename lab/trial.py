@@ -40,14 +40,15 @@ class Trial:
     def apply(self) -> dict[str, str]:
         """Make every change; returns remedy -> why it cannot be relied on."""
         for remedy in self._remedies:
-            self._cluster.kube.apply(self._changes(remedy), self._live.namespace)
+            self._cluster.kube.apply(self.changes(remedy, self._live), self._live.namespace)
         return self._wait("active", self._changed)
 
-    def _changes(self, remedy: Remedy) -> list[Obj]:
+    @staticmethod
+    def changes(remedy: Remedy, live: LiveWorld) -> list[Obj]:
         """What it applies. What is not in a namespace of the run's carries its label itself."""
-        changes = list(documents(self._text(remedy.change.after)))
+        changes = list(documents(fill(remedy.change.after, {"namespace": live.namespace})))
         for obj in changes if remedy.scope == "mesh" else []:
-            obj["metadata"]["labels"] = {RUN_LABEL: self._live.run}
+            obj["metadata"]["labels"] = {RUN_LABEL: live.run}
         return changes
 
     def withdraw(self) -> dict[str, str]:

@@ -8,6 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from clusters.embedded import host
+from clusters.embedded.cluster import Embedded
 from clusters.kind import engine as engines
 
 
@@ -69,3 +71,33 @@ def started_in(folder: str) -> list[str]:
             if any(wanted in one for one in seen):
                 found.append(f"{entry.name} {command.decode()}")
     return found
+
+
+def process_of(cluster: Embedded, *words: str) -> int:
+    """The process inside of a cluster whose command line holds these words, seen from the host."""
+    first = host.first_pid(cluster.state)
+    assert first, "the cluster does not run"
+    found = [pid for pid in family(first) if all(word in " ".join(argv(pid)) for word in words)]
+    assert found, f"no process of {cluster.name} is {' '.join(words)}"
+    return found[0]
+
+
+def argv(pid: int) -> list[str]:
+    """A process's command line; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def family(*roots: int) -> list[int]:
+    """These processes and all that descend from them, whatever pid namespace they are in."""
+    found: dict[int, None] = {}
+    waiting = list(roots)
+    while waiting:
+        pid = waiting.pop()
+        found[pid] = None
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):  # of each of its threads
+            with contextlib.suppress(OSError):
+                waiting += [int(one) for one in children.read_text().split()]
+    return list(found)

@@ -13,13 +13,13 @@ from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
 from clusters.embedded import host
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
-from clusters.kube import Kube
+from clusters.kube import ApiError, Kube
 from clusters.stacks import binaries, cache, official
 from lab import doctor
 from lab.errors import ClusterGone, LabError, TimedOut
 from lab.wait import until
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds for the API server to answer: a machine with too much to do is no trouble yet."""
 STANDING = "lab"
 """The cluster that `make up` starts and others find."""
@@ -100,21 +100,24 @@ class Embedded:
         def tells() -> bool:
             return died.exists() or not host.alive(self.state) or self._api_answers()
 
-        if not self.kubeconfig.exists():
-            return ""  # none has come up
         try:
-            until(tells, "the API server", timeout=PATIENCE, every=0.1)
+            if self.kubeconfig.exists():  # else none has come up
+                until(tells, "the API server", timeout=PATIENCE, every=0.1)
         except TimedOut:
             return "kube-apiserver runs and does not answer any more"
         if died.exists():
             return died.read_text().strip()
-        return "" if host.alive(self.state) else "the cluster's first process was ended"
+        ended = self.kubeconfig.exists() and not host.alive(self.state)
+        return "the cluster's first process was ended" if ended else ""
 
     def _api_answers(self) -> bool:
         try:
-            return bool(self.kube.request("GET", "/readyz", timeout=PATIENCE))
+            self.kube.request("GET", "/livez", timeout=PATIENCE)
+        except ApiError:
+            return True
         except LabError:
             return False
+        return True
 
     def sweep(self) -> None:
         host.sweep()

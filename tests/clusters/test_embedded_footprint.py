@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from listing import listing, started_in
+from listing import listing, process_of, started_in
 
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
-from lab import store
+from lab import failures, live, store
 from lab.errors import ClusterGone, LabError
 from lab.wait import until
 
@@ -101,6 +101,7 @@ def test_killing_the_first_process_ends_all_of_it(own: Embedded) -> None:
     until(lambda: gone(own), "all processes to end", timeout=15)
     assert listing() == before
     assert not own.status().running
+    assert own.trouble() == "the cluster's first process was ended"
     own.down()
     assert not own.state.exists()
 
@@ -128,37 +129,54 @@ def test_killing_the_process_that_owns_it_ends_all_of_it(own: Embedded) -> None:
     assert not own.state.with_name(f"{own.name}.lock").exists()
 
 
-def test_a_control_plane_process_that_dies_ends_the_cluster_and_is_named(own: Embedded) -> None:
+@pytest.mark.parametrize("owned", [True, False])
+def test_killing_the_process_that_brings_it_up_ends_it_before_it_is_up(
+    owned: bool, own: Embedded
+) -> None:
+    script = (
+        "import sys\n"
+        "from clusters.embedded.cluster import Embedded\n"
+        "tell = lambda step: print(step, flush=True)\n"
+        "Embedded(sys.argv[1]).up(tell, owned=sys.argv[2] == 'True')\n"
+    )
+    argv = [sys.executable, "-c", script, own.name, str(owned)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as starting:
+        assert starting.stdout is not None
+        assert starting.stdout.readline() == "Kubernetes API\n"
+        starting.kill()
+    until(lambda: gone(own), "the cluster to end with who was starting it", timeout=5)
+    assert not own.running()
+
+
+def test_a_control_plane_process_that_dies_ends_the_cluster_and_is_named(
+    own: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own.up(lambda _step: None)
-    first = host.first_pid(own.state)
-    victims = [
-        int(entry.name)
-        for entry in Path("/proc").glob("[0-9]*")
-        if _is(entry, b"pilot-discovery") and _descends(int(entry.name), first or 0)
-    ]
-    os.kill(victims[0], signal.SIGKILL)
+    os.kill(process_of(own, "pilot-discovery"), signal.SIGKILL)
     until(lambda: gone(own), "the cluster to end", timeout=15)
-    assert "pilot-discovery ended" in own.status().text
+    why = "istiod was ended by SIGKILL, and with it the whole cluster"
+    assert own.trouble() == why
+    assert why in own.status().text
     with pytest.raises(ClusterGone):
         own.exec(_nobody(), ["true"])
+    monkeypatch.setenv("LAB_RUN", str(tmp_path))
+    monkeypatch.setenv("LAB_CLUSTER_NAME", own.name)
+    with pytest.raises(ClusterGone, match=why):  # and does not wait for it to come up
+        live.begin(failures.load("tcp_mtls"), "embedded", {})
 
 
-def _is(entry: Path, program: bytes) -> bool:
+def test_an_api_server_that_hangs_is_told_from_a_healthy_one(
+    standing: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert standing.trouble() == ""
+    monkeypatch.setattr("clusters.embedded.cluster.PATIENCE", 2.0)
+    api = process_of(standing, "kube-apiserver")
+    os.kill(api, signal.SIGSTOP)
     try:
-        return program in (entry / "cmdline").read_bytes().split(b"\0")[0]
-    except OSError:
-        return False
-
-
-def _descends(pid: int, ancestor: int) -> bool:
-    while pid > 1:
-        if pid == ancestor:
-            return True
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return False
-    return False
+        assert standing.trouble() == "kube-apiserver runs and does not answer any more"
+    finally:
+        os.kill(api, signal.SIGCONT)
+    until(lambda: not standing.trouble(), "it to answer again", timeout=30)
 
 
 def _nobody() -> object:
