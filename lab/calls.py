@@ -12,7 +12,7 @@ from typing import Any
 
 from clusters.base import Cluster, Completed
 from clusters.kube import ApiError
-from lab import proxy
+from lab import clock, proxy
 from lab.errors import LabError
 from lab.evidence import CallRecord
 from lab.failure import Call, fill
@@ -59,7 +59,12 @@ def make(
         step=call.step,
         target=there.targets.get(str(port), 0) if there else 0,
         since=since,
+        clock=clock.ahead(),
     )
+    return _with(_made(call, cluster, live, blank), clock_after=clock.ahead())
+
+
+def _made(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
     if call.source == "api":
         return _apply(call, cluster, live, blank)
     try:

@@ -33,7 +33,11 @@ def each(*names: str, look: Look) -> Check:
         told: dict[Finding, list[str]] = {}
         for name in names:
             seen = case.see(name)
-            finding = look(seen) if seen else Finding(None, "the call has no record")
+            finding = (
+                look(seen)
+                if seen
+                else Finding(None, case.unseen(name) or "its last hop is not known")
+            )
             told.setdefault(finding, []).append(name)
         return _together(
             [Finding(f.holds, f"{', '.join(calls)}: {_plainly(f)}") for f, calls in told.items()]

@@ -120,6 +120,10 @@ class CallRecord:
     """What only this kind of call tells: alert, issuer shown, ..."""
     counters: dict[str, int] = field(default_factory=dict)
     """How much the answering proxy's TLS counters rose during the call."""
+    clock: float = 0.0
+    clock_after: float = 0.0
+    """What the wall clock was ahead of the monotonic one before the call and after it, seconds
+    (lab/clock.py); 0: not recorded."""
 
 
 @dataclass(frozen=True)

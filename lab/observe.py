@@ -93,6 +93,25 @@ class Case:
                 raise BadEvidence(f"call {name} cannot be seen: there is no {missing}") from None
         return self._seen[name]
 
+    def unseen(self, name: str) -> str:
+        """Why nothing can be said of a call, however it went; or nothing."""
+        record = self.evidence.call(name.removesuffix(FINAL_HOP))
+        if record is None:
+            return "the call has no record"
+        return f"its answer was lost: {record.lost}" if record.lost else self._clock_was_set(record)
+
+    def _clock_was_set(self, record: CallRecord) -> str:
+        """While the call's packets were recorded: its stamps and theirs are then of two clocks."""
+        act = (record.world, record.act)
+        together = [one for one in self.evidence.calls if (one.world, one.act) == act]
+        if any(one.ended < one.started for one in together):
+            return f"a call of {record.world} ended before it began: the clock was set meanwhile"
+        ahead = [at for one in together for at in (one.clock, one.clock_after) if at]
+        by = max(ahead) - min(ahead) if ahead else 0.0
+        if by <= CLOCK_SLACK:
+            return ""
+        return f"the clock was set by {by:.3f} s while packets of {record.world} were recorded"
+
     @cached_property
     def calls(self) -> dict[str, Call]:
         return self.failure.all_calls
@@ -101,7 +120,7 @@ class Case:
         wanted = name.removesuffix(FINAL_HOP)
         record, call = self.evidence.call(wanted), self.calls[wanted]
         world = self.world(call.world)
-        if record is None or record.lost or world is None:
+        if record is None or world is None or self.unseen(name):
             return None
         if call.source == "api":
             return _to_the_api(call, record)

@@ -312,7 +312,7 @@ class LiveRun:
             parameters=self.parameters,
             started={name: float(at) for name, at in self._status.details.items()},
             worlds={name: self._world_record(live) for name, live in self._worlds.items()},
-            calls=tuple(sorted(self._calls, key=lambda call: call.started)),
+            calls=tuple(sorted(self._calls, key=lambda call: call.started - call.clock)),
             problems=tuple(self._problems),
             untried=dict(self._untried),
             trouble=self._trouble,

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,6 +64,9 @@ def test_all_failures_are_as_pinned_and_only_evidence_is_left(
         began = min(call.started for call in recorded.calls)
         for at in found["started"][failure].values():
             assert istiod < at < began + CLOCK_SLACK, "this run's own proxies"
+        ahead = [at for call in recorded.calls for at in (call.clock, call.clock_after)]
+        now = time.time() - time.monotonic()
+        assert all(at == pytest.approx(now, abs=CLOCK_SLACK) for at in ahead), "nobody set it"
         for name in ("notebook.ipynb", "graph.svg", "verdict.json", "captures", "config", "logs"):
             assert (folder / failure / name).exists()
     gone = ["get", "namespaces"]
