@@ -10,7 +10,9 @@
 #   ALLOW_EXEC_PLUGIN=1   let that context's kubeconfig run a program for its credentials
 #   IMAGES=official       kind: of a registry; built: made here; else by whether a registry answers
 #   BINARIES=official     embedded: programs out of a registry's images, not built here
+#   ISTIO=1.30            of the programs built here; 1.30,1.31 compares the two
 #   ISTIO=1.30.3          which release, where images are official
+#   ENVOY=1.40.0          another Envoy on CLUSTER=embedded; a,b compares the two
 #   REGISTRY=HOST:PORT    a mirror that has them all
 
 SHELL := /bin/bash
@@ -33,6 +35,8 @@ REGISTRY ?= $(LAB_REGISTRY)
 export LAB_IMAGES := $(IMAGES)
 export LAB_BINARIES := $(BINARIES)
 export LAB_ISTIO := $(ISTIO)
+ENVOY ?= $(LAB_ENVOY)
+export LAB_ENVOY := $(ENVOY)
 export LAB_REGISTRY := $(REGISTRY)
 space := $(subst ,, )
 comma := ,
@@ -48,7 +52,7 @@ STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | 
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
-	@echo "  with FAILURE= CLUSTER= PARAMS= KEEP=1 and more; see the Makefile's head"
+	@echo "  with FAILURE= CLUSTER= ISTIO= ENVOY= PARAMS= KEEP=1 and more; see the Makefile's head"
 
 reproduce: preview env ## reproduce every failure on a real mesh, and show the verdicts
 	@$(NEEDS_OF_KIND)

@@ -15,6 +15,29 @@ CONTEXT = "context:"
 """Begins the name of a cluster that the lab did not create: `context:NAME`."""
 
 
+def check_stack(kind: str) -> None:
+    """Refuse, before anything is begun, a stack that a kind of cluster cannot be made of.
+
+    ISTIO=, ENVOY=, BINARIES= and IMAGES= name it. Raises BadArguments with those that there are,
+    NeedsUnmet for one that kind has of a registry only.
+    """
+    from clusters.stacks import assembly, official
+    from lab.errors import BadArguments
+
+    named = " ".join(f"{name[4:]}={value}" for name, value in assembly.asked().items())
+    if kind == "embedded":
+        if not official.chosen():
+            assembly.chosen()
+    elif kind == "kind":
+        if "LAB_ENVOY" in assembly.asked():
+            raise BadArguments(f"{named}: an Envoy can be chosen for the embedded cluster only")
+        from clusters.kind import official as images
+
+        images.check(assembly.DEFAULT)
+    elif named:
+        raise BadArguments(f"{named}: the stack of {kind} is what it is; nothing is made there")
+
+
 def open_cluster(kind: str = "auto", name: str | None = None) -> OwnCluster:
     """The cluster of this kind and name, running or not.
 

@@ -40,6 +40,10 @@ class Stack:
     origin: str
     """Where the binaries came from, in a phrase."""
 
+    def __str__(self) -> str:
+        named = {"Istio": self.istio, "Envoy": self.envoy, "Kubernetes": self.kubernetes}
+        return ", ".join(f"{name} {version}" for name, version in named.items() if version)
+
 
 @dataclass(frozen=True)
 class PodRef:
@@ -171,7 +175,7 @@ class OwnCluster(Cluster, Protocol):
         """Whether it is up and answers."""
 
     def fits(self) -> bool:
-        """Whether what is up is what was asked for: as many nodes."""
+        """Whether what is up is what was asked for: the stack, as many nodes."""
 
     def sweep(self) -> None:
         """End what was to end with a process that is dead now; nothing else of anybody's."""

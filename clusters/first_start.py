@@ -13,10 +13,11 @@ from typing import Any
 from clusters import CONTEXT, KINDS, RECORDED
 from clusters.kind import images
 from clusters.kind import official as on_kind
-from clusters.stacks import binaries, cache, official
+from clusters.stacks import assembly, cache, official
 from lab.errors import BadArguments, NeedsUnmet
 
-STACK = "1.31"
+STACK = assembly.DEFAULT
+"""Of kind's images, and of what has no official one."""
 IMAGES = {"minutes": 2.5, "gigabytes_needed": 4.0, "gigabytes_kept": 3.4}
 """Of kind's built images, as archives and in the engine; measured, see benchmarks/."""
 
@@ -65,7 +66,10 @@ def kinds(cluster: str) -> list[str]:
 
 
 def _of_embedded() -> list[Path]:
-    return [official.target(STACK) if official.chosen() else binaries.source(STACK).target]
+    if official.chosen():
+        return [official.target(STACK)]
+    every = assembly.all_chosen()
+    return [folder for stack in every for folder in (*stack.parts, stack.folder)]
 
 
 def _of_kind() -> list[Path]:
@@ -87,7 +91,8 @@ def _fetched() -> on_kind.Official:
 def _missing(kind: str) -> dict[Path, Mapping[str, Any]]:
     """Where something is still to be built, and what it costs. What is fetched costs little."""
     if kind == "embedded" and os.environ.get("LAB_BINARIES") != "official":
-        sources = [binaries.source(STACK)]
+        wanted = [stack for stack in assembly.all_chosen() if not stack.built]
+        sources = [one for stack in wanted for one in stack.sets]
     elif kind == "kind" and not _images_are_fetched():
         sources = images.sources(STACK)
     else:

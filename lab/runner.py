@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +43,25 @@ class Plan:
     cluster: str
     keep: bool
     command: str
+    stack: Mapping[str, str] = field(default_factory=dict)
+    """ISTIO= and ENVOY= as far as they were given, by their variables."""
+
+    @property
+    def title(self) -> str:
+        """Which cluster: `embedded`, and of which stack where one was asked for."""
+        names = {"LAB_ISTIO": "Istio", "LAB_ENVOY": "Envoy"}
+        return ", ".join([self.cluster, *(f"{names[n]} {v}" for n, v in self.stack.items())])
 
 
-def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) -> Plan:
+def plan(
+    names: Sequence[str],
+    given: dict[str, str],
+    cluster: str,
+    keep: bool,
+    stack: Mapping[str, str] | None = None,
+) -> Plan:
     """Everything refused that does not exist, before anything is started."""
-    from clusters import open_cluster
+    from clusters import check_stack, open_cluster
     from lab.story import choose
 
     wanted = tuple(failures.load(name) for name in (names or failures.names()))
@@ -59,15 +73,23 @@ def plan(names: Sequence[str], given: dict[str, str], cluster: str, keep: bool) 
         if cluster == "auto" and not os.environ.get("LAB_CLUSTER")
         else choose(cluster)[0]
     )
-    if kind != "recorded":
-        open_cluster(kind)
-    words = ["make reproduce"]
+    stack = stack or {}
+    with _own_environment(stack):
+        check_stack(kind)
+        if kind != "recorded":
+            open_cluster(kind)
+        words = ["make reproduce", *_variables()]
     words += [f"FAILURE={','.join(names)}"] if names else []
     words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
     words += [f"CLUSTER={kind}"] if cluster != "auto" else []
-    nodes = os.environ.get("LAB_NODES")
-    words += [f"NODES={nodes}"] if nodes else []
-    return Plan(wanted, given, kind, keep, " ".join(words))
+    return Plan(wanted, given, kind, keep, " ".join(words), stack)
+
+
+def _variables() -> list[str]:
+    """What make was told beside, as it is typed."""
+    names = ("ISTIO", "ENVOY", "BINARIES", "IMAGES", "REGISTRY", "NODES")
+    told = {name: os.environ.get(f"LAB_{name}") for name in names}
+    return [f"{name}={value}" for name, value in told.items() if value]
 
 
 Afterwards = Callable[["OwnCluster", Path], None]
@@ -83,10 +105,10 @@ def run(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, int]:
     _check(wanted)
     folder = store.new_run()
     say = _Log(folder / "run.log", began)
-    say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.cluster}")
+    say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.title}")
     stopped: BaseException | None = None
     try:
-        with _own_environment(), _cluster(wanted, folder, say) as cluster:
+        with _own_environment(wanted.stack), _cluster(wanted, folder, say) as cluster:
             with _namespaces(wanted, folder, cluster, say):
                 _notebooks(wanted, folder, cluster, say)
             if cluster and afterwards:
@@ -102,9 +124,10 @@ def run(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, int]:
 
 
 @contextmanager
-def _own_environment() -> Iterator[None]:
-    """What notebooks are told by variables is of this run alone."""
+def _own_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """What is told by variables, to notebooks too, is of this run alone."""
     before = dict(os.environ)
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -153,11 +176,13 @@ def _cluster(wanted: Plan, folder: Path, say: _Log) -> Iterator[OwnCluster | Non
         if wanted.keep:
             standing.down()  # one of the same name takes its place
     elif standing.kind == "existing" or (standing.running() and standing.fits()):
-        say(f"using the cluster that is up ({standing.name})")
+        say(f"using the cluster that is up ({standing.name}: {standing.stack})")
         os.environ["LAB_CLUSTER_NAME"] = standing.name
         with lock.marked(standing.lock, _label(folder), lambda run: world.remove(standing, run)):
             yield standing
         return
+    elif standing.running():
+        say(f"the cluster that is up is not what is asked for ({standing.name}: {standing.stack})")
     own = standing if wanted.keep else open_cluster(wanted.cluster, f"run-{os.getpid()}")
     os.environ["LAB_CLUSTER_NAME"] = own.name
     try:

@@ -1,4 +1,4 @@
-"""The same failures on several clusters, and the comparison of what they say."""
+"""The same failures on several clusters or stacks, and the comparison of what they say."""
 
 from __future__ import annotations
 
@@ -19,27 +19,34 @@ if TYPE_CHECKING:
 def run(plans: Sequence[Plan], width: int) -> int:
     """Run one plan after the other, then compare each with the first.
 
-    Returns the worst code: of the runs, of the comparison of their verdicts, and of that of the
-    sidecars that the clusters made. Raises BadArguments for a cluster that is named twice, and
-    for one that is not the lab's: it cannot be looked at from its nodes.
+    Returns the worst code: of the runs, and, on another kind of cluster, of the comparison of
+    verdicts and of that of sidecars. What another stack does otherwise is shown, and is for its
+    pins to judge. Raises BadArguments for a cluster of one stack that is named twice, and for one
+    that is not the lab's: it cannot be looked at from its nodes.
     """
-    names = [plan.cluster for plan in plans]
-    own = [name for name in names if name in KINDS]
-    if len(set(own)) < len(names):
+    names = [plan.title for plan in plans]
+    if len(set(names)) < len(names) or any(plan.cluster not in KINDS for plan in plans):
         raise BadArguments(
-            f"{', '.join(names)}: several of {', '.join(KINDS)}, each named once, can be compared",
+            f"{'; '.join(names)}: several of {', '.join(KINDS)}, each named once, can be compared",
             hint="python -m lab compare latest recorded, or another stored run",
         )
-    done = [runner.run(plan, record) for plan in plans]
+    several_kinds = len({plan.cluster for plan in plans}) > 1
+    done = [runner.run(plan, record if several_kinds else None) for plan in plans]
     codes = [code for _, code in done]
-    first = done[0][0]
-    for name, (other, _) in list(zip(names, done, strict=True))[1:]:
-        print(f"\n{names[0]} (left) and {name} (right)\n")
-        codes.append(compare_runs(first, other, other, width))
-        codes.append(sidecars(first, other, (names[0], name), width))
+    for plan, (other, _) in list(zip(plans, done, strict=True))[1:]:
+        codes += _beside(plans[0], done[0][0], plan, other, width)
     code = runner.worst(codes)
     print(f"\nExit code {code}")
     return code
+
+
+def _beside(one: Plan, left: Path, other: Plan, right: Path, width: int) -> list[int]:
+    """Show two runs side by side; returns the codes of what has to be alike in both."""
+    print(f"\n{one.title} (left) and {other.title} (right)\n")
+    code = compare_runs(left, right, right, width)
+    if one.stack != other.stack:
+        return []
+    return [code, sidecars(left, right, (one.cluster, other.cluster), width)]
 
 
 def record(cluster: OwnCluster, folder: Path) -> None:

@@ -420,8 +420,8 @@ def choose(cluster: str) -> tuple[str, str]:
     named: Any = os.environ.get("LAB_CLUSTER")
     if named and named != "auto":
         return named, f"LAB_CLUSTER={named}"
-    from clusters.stacks import binaries
+    from clusters import first_start
 
-    if binaries.source("1.31").built:
+    if not first_start.cost("embedded"):
         return "embedded", "its binaries are built on this machine"
     return "recorded", "the embedded cluster's binaries are not built here yet: `make up` does it"

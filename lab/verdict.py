@@ -246,7 +246,8 @@ def _pin(case: Case, of: str) -> Pin | None:
     defaults = {name: p.default for name, p in case.failure.parameters.items()}
     if evidence.parameters != defaults:
         return None  # another experiment: nothing is known of it
-    return case.failure.pin(of, evidence.stack.get("istio", ""), evidence.cluster)
+    istio, envoy = (evidence.stack.get(name, "") for name in ("istio", "envoy"))
+    return case.failure.pin(of, istio, envoy, evidence.cluster)
 
 
 def _agrees(pin: Pin | None, *words: str) -> Agreement:

@@ -14,7 +14,7 @@ from clusters.embedded import host
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import ApiError, Kube
-from clusters.stacks import binaries, cache, official
+from clusters.stacks import assembly, binaries, cache, official
 from lab import doctor
 from lab.errors import ClusterGone, LabError, TimedOut
 from lab.wait import until
@@ -30,10 +30,8 @@ class Embedded:
 
     kind = "embedded"
 
-    def __init__(
-        self, name: str = STANDING, *, stack: str = "1.31", token_renew_at: float = TOKEN_RENEW_AT
-    ) -> None:
-        self.name, self._stack_name, self._renew_at = name, stack, token_renew_at
+    def __init__(self, name: str = STANDING, *, token_renew_at: float = TOKEN_RENEW_AT) -> None:
+        self.name, self._renew_at = name, token_renew_at
         self.state = host.states() / name
         self._channel = Channel(self.state / host.CONTROL)
         self._launched: host.Launched | None = None
@@ -90,8 +88,10 @@ class Embedded:
             return False
 
     def fits(self) -> bool:
-        """Always: it has one node, and no other number can be asked for."""
-        return True
+        """Whether its stack is the one that ISTIO=, ENVOY= and BINARIES= name, if they do."""
+        if official.chosen():
+            return official.made(self.stack)
+        return not assembly.asked() or self.stack == assembly.chosen().stack
 
     def trouble(self) -> str:
         """Which of its processes ended, and with it all; that its API is silent; or nothing."""
@@ -132,7 +132,7 @@ class Embedded:
         except LabError as error:
             return Status(False, f"embedded cluster {self.name!r} comes up or hangs: {error}")
         details = {name: str(started) for name, started in answer["processes"].items()}
-        return Status(True, f"embedded cluster {self.name!r} is up", details)
+        return Status(True, f"embedded cluster {self.name!r} is up: {self.stack}", details)
 
     def prepare(self, progress: Progress) -> None:
         self._built(progress)
@@ -140,15 +140,14 @@ class Embedded:
     def _built(self, progress: Progress) -> binaries.Binaries:
         doctor.require(kernel=not self._is_built)  # before it is all built in vain
         if official.chosen():
-            return official.ensure(self._stack_name, progress)
-        return binaries.ensure(self._stack_name, progress)
+            return official.ensure(assembly.DEFAULT, progress)
+        return assembly.chosen().ensure(progress)
 
     def up(self, progress: Progress, *, owned: bool = False) -> None:
         """Bring it up, or find it up. owned: it ends with the calling process."""
         state = self.state
         with host.locked(state):
-            if self.running():
-                progress("already up")
+            if self._found(progress):
                 return
             built = self._built(progress)
             host.end(state)
@@ -166,9 +165,20 @@ class Embedded:
 
     @property
     def _is_built(self) -> bool:
-        name = self._stack_name
-        target = official.target(name) if official.chosen() else binaries.source(name).target
-        return (target / cache.MANIFEST).exists()
+        if official.chosen():
+            return (official.target(assembly.DEFAULT) / cache.MANIFEST).exists()
+        return assembly.chosen().built
+
+    def _found(self, progress: Progress) -> bool:
+        if not self.running():
+            return False
+        if not self.fits():
+            raise LabError(
+                f"embedded cluster {self.name!r} is up with {self.stack}; another is asked for",
+                hint="make down, then again",
+            )
+        progress("already up")
+        return True
 
     def _launch(self, built: binaries.Binaries, progress: Progress, owned: bool) -> host.Launched:
         api = socket.create_server(("127.0.0.1", 0), backlog=128)

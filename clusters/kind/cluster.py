@@ -26,6 +26,7 @@ from clusters.kind.images import HUB
 from clusters.kind.nodes import counted, nodes
 from clusters.kind.preload import NodeImage
 from clusters.kube import Obj
+from clusters.stacks.assembly import DEFAULT
 from lab import shell
 from lab.errors import ClusterGone, LabError
 from lab.wait import until
@@ -52,7 +53,7 @@ class Kind(ApiCluster):
 
     kind = "kind"
 
-    def __init__(self, name: str = STANDING, *, stack: str = "1.31", nodes: int = 0) -> None:
+    def __init__(self, name: str = STANDING, *, stack: str = DEFAULT, nodes: int = 0) -> None:
         """nodes: how many it is to have; 0: as many as it has, or one when it is made."""
         self.name, self._stack_name, self._nodes = name, stack, nodes
         self._owner = -1
@@ -113,8 +114,9 @@ class Kind(ApiCluster):
             return False
 
     def fits(self) -> bool:
-        """Whether it has as many nodes as were asked for."""
-        return self._nodes in (0, self._count)
+        """Whether it has the Istio and as many nodes as were asked for."""
+        istio = os.environ.get("LAB_ISTIO") or self.stack.istio
+        return self._nodes in (0, self._count) and istio == self.stack.istio
 
     def trouble(self) -> str:
         """A node, its disk, or istiod, where one of them fails; or nothing."""
@@ -131,7 +133,8 @@ class Kind(ApiCluster):
         if told:
             return Status(False, f"kind cluster {self.name!r} is of no use: {told}")
         if self.running():
-            return Status(True, f"kind cluster {self.name!r} is up, {counted(self._count)}")
+            told = f"{counted(self._count)}, {self.stack}"
+            return Status(True, f"kind cluster {self.name!r} is up: {told}")
         return Status(False, f"kind cluster {self.name!r} is not up")
 
     def prepare(self, progress: Progress) -> None:
@@ -174,9 +177,11 @@ class Kind(ApiCluster):
         if told or not self.running():
             return False
         if not self.fits():
-            there, wanted = counted(self._count), counted(self._nodes)
+            there, wanted = counted(self._count), counted(self._nodes or self._count)
+            istio = os.environ.get("LAB_ISTIO") or self.stack.istio
             raise LabError(
-                f"kind cluster {self.name!r} is up with {there}; {wanted} are asked for",
+                f"kind cluster {self.name!r} is up with {there}, Istio {self.stack.istio}; "
+                f"{wanted}, Istio {istio} are asked for",
                 hint="make down CLUSTER=kind, then again",
             )
         progress("already up")

@@ -18,7 +18,7 @@ from clusters.base import Progress, Stack
 from clusters.kind import debian
 from clusters.kind.archive import Image, Layer, layer, save
 from clusters.kind.preload import NodeImage
-from clusters.stacks import binaries, cache
+from clusters.stacks import assembly, binaries, cache
 from lab import shell
 from lab.workloads.catalogue import CATALOGUE
 
@@ -71,8 +71,9 @@ class Programs:
     @classmethod
     def of(cls, stack: str) -> Programs:
         """Where they are, or would be."""
-        mesh, *extra = sources(stack)
-        return cls(binaries.Binaries(mesh.target, mesh.stack), *(source.target for source in extra))
+        mesh = assembly.wanted(stack)
+        programs = binaries.Binaries(mesh.folder, mesh.stack)
+        return cls(programs, *(source.target for source in sources(stack)[1:]))
 
     @classmethod
     def ensure(cls, stack: str, progress: Progress) -> Programs:

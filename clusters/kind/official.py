@@ -61,16 +61,31 @@ def choose(stack: str, progress: Progress) -> NodeImage:
     progress(f"images: {wanted}{why}")
     if wanted == "official":
         return theirs
-    if os.environ.get("LAB_ISTIO"):
-        raise NeedsUnmet(
-            f"ISTIO={official.istio()} is had from a registry, and images are built here",
-            hint="leave ISTIO= out, or put a registry in reach: LAB_REGISTRY=HOST:PORT",
-        )
+    _refuse_other_istio(stack)
     return Built(Programs.ensure(stack, progress), progress)
+
+
+def check(stack: str) -> None:
+    """Refuse, before anything is begun, what is certain to be refused by `choose`."""
+    istio, images = official.istio(), os.environ.get("LAB_IMAGES")
+    if images == "built" or (not images and istio in binaries.names()):
+        _refuse_other_istio(stack)
+
+
+def _refuse_other_istio(stack: str) -> None:
+    if os.environ.get("LAB_ISTIO") not in (None, "", stack):
+        raise NeedsUnmet(
+            f"kind's images are built here of Istio {stack}, not of ISTIO={official.istio()}",
+            hint="official images have any release: IMAGES=official ISTIO=1.30.3, from a registry "
+            "in reach or REGISTRY=HOST:PORT. The embedded cluster has "
+            + ", ".join(binaries.names()),
+        )
 
 
 def _automatic(theirs: Official) -> tuple[str, str]:
     """What is chosen where nobody chose, and why."""
+    if official.istio() in binaries.names():
+        return "built", f", since ISTIO={official.istio()} names what is built and no release"
     if theirs.folder.exists():
         return "official", ", since they were fetched before"
     if shutil.which("skopeo") is None:

@@ -69,16 +69,6 @@ class Source:
     def built(self) -> bool:
         return (self.target / cache.MANIFEST).exists()
 
-    @property
-    def stack(self) -> Stack:
-        return Stack(
-            kubernetes=self.spec["kubernetes"],
-            istio=self.spec["istio"],
-            envoy=self.spec["envoy"]["version"],
-            flavour="stock",
-            origin="Go modules pinned by go.sum; Envoy's wheel pinned by sha256",
-        )
-
 
 def source(name: str) -> Source:
     """A stack by its name. Raises BadArguments with those there are."""
@@ -91,14 +81,9 @@ def source(name: str) -> Source:
 
 
 def names() -> list[str]:
-    """The stacks that a cluster can be made of: 1.31."""
-    return sorted(path.parent.name for path in STACKS.glob("[0-9]*/stack.toml"))
-
-
-def ensure(name: str, progress: Progress) -> Binaries:
-    """Have a stack's binaries, built now if they are not there yet."""
-    wanted = source(name)
-    return Binaries(build(wanted, progress), wanted.stack)
+    """The stacks that a cluster can be made of, by their Istio: 1.30, 1.31."""
+    folders = (path.parent.name for path in STACKS.glob("*/stack.toml"))
+    return sorted(name for name in folders if re.fullmatch(r"\d+\.\d+", name))
 
 
 def few(name: str, wanted: Collection[str]) -> Source:

@@ -41,6 +41,7 @@ ISTIO = {  # image: what is taken out of it
 }
 BUILT = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl")
 """Programs of pods, from the Go modules of the stack."""
+ORIGIN = "programs of official images"
 OWN = Path(__file__).read_bytes()
 """How it is all done: what was done otherwise is done anew."""
 
@@ -59,9 +60,14 @@ def chosen() -> bool:
     if wanted not in CHOICES:
         near = meant(wanted, CHOICES)
         raise BadArguments(f"no BINARIES={wanted}: {near}there is {', '.join(CHOICES)}")
-    if wanted == "built" and os.environ.get("LAB_ISTIO"):
-        raise BadArguments(f"ISTIO={istio()} is had from its images only: BINARIES=official")
+    if wanted == "official" and os.environ.get("LAB_ENVOY"):
+        raise BadArguments(f"ENVOY={os.environ['LAB_ENVOY']}: an official image has its own Envoy")
     return wanted == "official"
+
+
+def made(stack: Stack) -> bool:
+    """Whether a stack is of official images' programs, and of the release that is wanted."""
+    return stack.origin.startswith(ORIGIN) and stack.istio == istio()
 
 
 def ensure(name: str, progress: Progress) -> binaries.Binaries:
@@ -77,7 +83,7 @@ def ensure(name: str, progress: Progress) -> binaries.Binaries:
             shutil.copy2(built / "bin" / program, folder / "bin")
         fetched = _take_out(images(kubernetes), folder, progress)
         charts(folder / "bin" / "istioctl", folder / "share", folder / "work")
-        origin = f"programs of official images: {', '.join(fetched)}"
+        origin = f"{ORIGIN}: {', '.join(fetched)}"
         write_facts(folder, kubernetes, folder / "bin" / "envoy", origin)
         shutil.rmtree(folder / "work")
 

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import pytest
 
 from clusters.embedded.cluster import Embedded
-from clusters.stacks import binaries, cache, toolchain
+from clusters.stacks import assembly, binaries, cache, toolchain
 from clusters.stacks.binaries import Source
 from lab.errors import BadArguments, CommandFailed, LabError, NeedsUnmet
 
@@ -229,7 +229,7 @@ def test_a_cluster_does_not_come_up_from_an_altered_binary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of the set is linked, one small file of it copied and altered."""
-    wanted = binaries.ensure("1.31", lambda _line: None).folder
+    wanted = assembly.wanted("1.31").ensure(lambda _line: None).folder
     monkeypatch.setenv("LAB_CACHE", str(tmp_path))
     mine = binaries.source("1.31").target
     shutil.copytree(wanted, mine, copy_function=lambda a, b: Path(b).hardlink_to(a))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from person import Person
 
-from clusters.stacks import binaries
+from clusters.stacks import assembly
 from lab.wait import until
 
 pytestmark = pytest.mark.cluster
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cluster
 def test_an_ordinary_user_reproduces_a_failure_or_is_told_why_that_cannot_be(
     person: Person,
 ) -> None:
-    binaries.ensure("1.31", lambda _line: None)
+    assembly.wanted("1.31").ensure(lambda _line: None)
     _, told = person.lab("doctor")
     if "MISSING  user namespace" in told:
         assert "AppArmor's kernel.apparmor_restrict_unprivileged_userns is 1" in told

@@ -26,7 +26,7 @@ from clusters.kind import official as on_kind
 from clusters.kind.archive import Image, layer, save
 from clusters.kind.cluster import Kind
 from clusters.kind.images import Built, Programs
-from clusters.stacks import binaries, cache, official, proxy
+from clusters.stacks import assembly, binaries, cache, official, proxy
 from lab.errors import BadArguments, NeedsUnmet
 
 RELEASE = "1.31.7"
@@ -47,7 +47,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry
 
 
 def test_the_filter_that_tells_envoys_apart_is_the_one_that_istiod_asks_for() -> None:
-    bin_of = binaries.ensure("1.31", lambda _step: None).bin
+    bin_of = assembly.wanted("1.31").ensure(lambda _step: None).bin
     assert proxy.OWN_FILTER in (bin_of / "pilot-discovery").read_bytes()
     assert proxy.flavour(bin_of / "envoy") == "stock"
     assert re.fullmatch(r"\d+\.\d+\.\d+", proxy.version(bin_of / "envoy"))
@@ -113,7 +113,7 @@ def test_images_are_built_where_no_registry_answers(
 
 def test_charts_are_as_the_module_has_them(tmp_path: Path) -> None:
     """What istioctl renders for BINARIES=official is what BINARIES=built copies, labels aside."""
-    share = binaries.ensure("1.31", lambda _step: None).share
+    share = assembly.wanted("1.31").ensure(lambda _step: None).share
     folder = binaries.build(binaries.source("1.31-kind"), lambda _step: None)
     official.charts(folder / "bin" / "istioctl", tmp_path, tmp_path)
 
@@ -185,7 +185,7 @@ def test_a_failure_is_as_pinned_on_kind_with_a_registrys_images(
 def test_a_failure_is_as_pinned_with_programs_out_of_a_registrys_images(
     served: Registry, tmp_path: Path
 ) -> None:
-    built = binaries.ensure("1.31", lambda _step: None)
+    built = assembly.wanted("1.31").ensure(lambda _step: None)
     kind = binaries.build(binaries.source("1.31-kind"), lambda _step: None)
     places = {path.name: path for path in (*built.bin.iterdir(), kind / "bin" / "istioctl")}
     places["envoy_bootstrap_tmpl.json"] = built.share / "envoy_bootstrap.json"

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from listing import listing, started_in
 
-from clusters.stacks import binaries, cache
+from clusters.stacks import assembly, binaries, cache
 from lab import store
 from lab.wait import until
 
@@ -205,7 +205,7 @@ ALTERED = {
 @pytest.mark.cluster
 @pytest.mark.timeout(400)
 def test_a_run_of_an_altered_program_is_refused_by_its_name(name: str, place: Place) -> None:
-    binaries.ensure("1.31", lambda _line: None)
+    assembly.wanted("1.31").ensure(lambda _line: None)
     victim = copied(place.cache, name, ALTERED[name])
     code, said = place.lab("run", "tcp_mtls", LAB_CACHE=str(place.cache))
     assert code == 255
@@ -221,7 +221,7 @@ def test_runs_that_fill_up_on_the_way_end_with_what_was_recorded_and_the_next_on
     place: Place,
 ) -> None:
     """The disk of the run's own is filled to its end as soon as the first calls are made."""
-    binaries.ensure("1.31", lambda _line: None)
+    assembly.wanted("1.31").ensure(lambda _line: None)
     with place.start("run", "tcp_mtls", before=place.small(place.runs, "24m")) as process:
         said: list[str] = []
         assert process.stdout is not None
@@ -259,7 +259,7 @@ def fill(path: Path) -> int:
 @pytest.mark.cluster
 @pytest.mark.timeout(400)
 def test_of_two_that_bring_up_one_cluster_one_is_told_that_the_other_does(place: Place) -> None:
-    binaries.ensure("1.31", lambda _line: None)
+    assembly.wanted("1.31").ensure(lambda _line: None)
     name = {"LAB_CLUSTER_NAME": "one"}
     with place.start("up", **name) as first, place.start("up", **name) as second:
         said = [process.communicate()[0] for process in (first, second)]
@@ -278,7 +278,7 @@ def test_of_two_that_bring_up_one_cluster_one_is_told_that_the_other_does(place:
 @pytest.mark.cluster
 @pytest.mark.timeout(600)
 def test_two_checkouts_run_at_the_same_time_and_each_keeps_its_own(place: Place) -> None:
-    binaries.ensure("1.31", lambda _line: None)
+    assembly.wanted("1.31").ensure(lambda _line: None)
     clones = [place.top / "one", place.top / "two"]
     for clone in clones:
         subprocess.run(["git", "clone", "-q", str(store.ROOT), str(clone)], check=True)

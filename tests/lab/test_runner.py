@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from lab import failures, runner, store
+from lab import failures, runner, side_by_side, store
 from lab.errors import BadArguments
 from lab.failure import Pin
 
@@ -72,13 +73,37 @@ def test_a_verdict_that_differs_weighs_more_than_one_that_is_missing(own_runs: P
 
 
 def test_what_does_not_exist_is_refused_before_anything_starts(own_runs: Path) -> None:
-    for names, given, cluster, said in (
-        (["tcp_mlts"], {}, "recorded", "tcp_mtls"),
-        (["tcp_mtls"], {"mode": "STRICT"}, "recorded", "mtls"),
-        (["tcp_mtls"], {"mtls": "OFF"}, "recorded", "DISABLE"),
+    for names, given, stack, said in (
+        (["tcp_mlts"], {}, {}, "tcp_mtls"),
+        (["tcp_mtls"], {"mode": "STRICT"}, {}, "mtls"),
+        (["tcp_mtls"], {"mtls": "OFF"}, {}, "DISABLE"),
+        (["tcp_mtls"], {}, {"LAB_ISTIO": "1.30"}, "what it is"),
     ):
         with pytest.raises(BadArguments, match=said):
-            runner.plan(names, given, cluster, False)
+            runner.plan(names, given, "recorded", False, stack)
+    assert not own_runs.exists()
+
+
+def test_the_command_that_repeats_a_run_names_all_that_make_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAB_BINARIES", "built")
+    stack = {"LAB_ISTIO": "1.30", "LAB_ENVOY": "1.40.0"}
+    wanted = runner.plan(["tcp_mtls"], {"mtls": "DISABLE"}, "embedded", False, stack)
+    told = "make reproduce ISTIO=1.30 ENVOY=1.40.0 BINARIES=built FAILURE=tcp_mtls"
+    assert wanted.command == f"{told} PARAMS='mtls=DISABLE' CLUSTER=embedded"
+    assert wanted.title == "embedded, Istio 1.30, Envoy 1.40.0"
+    assert "LAB_ISTIO" not in os.environ
+
+
+def test_only_clusters_that_differ_and_are_the_labs_own_are_put_side_by_side(
+    own_runs: Path,
+) -> None:
+    one = runner.plan(["tcp_mtls"], {}, "embedded", False, {"LAB_ISTIO": "1.30"})
+    recorded = runner.plan(["tcp_mtls"], {}, "recorded", False)
+    for plans in ([one, one], [one, recorded]):
+        with pytest.raises(BadArguments, match=r"embedded, Istio 1\.30; .*each named once"):
+            side_by_side.run(plans, 100)
     assert not own_runs.exists()
 
 

@@ -266,10 +266,27 @@ def test_a_capture_that_was_altered_is_noticed(tmp_path: Path) -> None:
     assert "sha256 differs" in verdict.claims[0].today.why
 
 
-def test_an_istio_that_no_pin_speaks_of_is_new_and_not_green() -> None:
-    failure, found, folder = recorded("tcp_mtls")
-    verdict = judge(
-        failure, dataclasses.replace(found, stack={**found.stack, "istio": "1.99"}), folder
-    )
-    assert verdict.claims[0].agreement == "new"
-    assert verdict.exit_code == 3
+@pytest.mark.parametrize(
+    ("cluster", "part", "version", "agreement"),
+    [
+        ("embedded", "istio", "1.29.9", "new"),
+        ("embedded", "istio", "1.30", "as pinned"),
+        ("kind", "istio", "1.30.3", "new"),
+        ("kind", "istio", "1.31.7", "as pinned"),
+        ("embedded", "istio", "1.32.0", "new"),
+        ("embedded", "envoy", "1.35.9", "new"),
+        ("embedded", "envoy", "1.36.2.post1", "as pinned"),
+        ("embedded", "envoy", "1.40.0", "as pinned"),
+        ("embedded", "envoy", "1.41.0", "new"),
+        ("embedded", "envoy", "", "new"),
+    ],
+)
+@pytest.mark.parametrize("name", failures.names())
+def test_a_stack_that_no_pin_speaks_of_is_new_and_not_green(
+    name: str, cluster: str, part: str, version: str, agreement: str
+) -> None:
+    failure, found, folder = recorded(name)
+    stack = {**found.stack, part: version}
+    verdict = judge(failure, dataclasses.replace(found, cluster=cluster, stack=stack), folder)
+    assert {one.agreement for one in verdict.said} == {agreement}
+    assert verdict.exit_code == (3 if agreement == "new" else 0)
