@@ -264,23 +264,23 @@ def _warned(code: int) -> int:
 
 
 def _judge(options: argparse.Namespace) -> int:
-    from lab import report, runner
+    from lab import judging, report
 
     runs = [store.find(name) for name in options.runs] or store.stored()
     codes = []
     for run in runs:
-        verdicts, missing = runner.judge_all(_in(run, None), run)
-        codes.append(runner.exit_code(verdicts, missing))
+        verdicts, missing = judging.judge_all(_in(run, None), run)
+        codes.append(judging.exit_code(verdicts, missing))
         print(printable(report.claims_table(verdicts, run.name).text(_width())) + "\n")
         for name, why in missing.items():
             print(printable(f"{name}: inconclusive: {why}\n"))
     if not runs:
         print("no run is stored yet: make reproduce")
-    return runner.worst(codes) if codes else 0
+    return judging.worst(codes) if codes else 0
 
 
 def _why(options: argparse.Namespace) -> int:
-    from lab import runner, why
+    from lab import judging, why
     from lab.tell import recorded_run
 
     if options.run == "recorded":
@@ -289,7 +289,7 @@ def _why(options: argparse.Namespace) -> int:
             print(printable("\n".join([*why.lines(run.judge(), run.folder), ""])))
         return 0
     folder = store.find(options.run)
-    verdicts, missing = runner.judge_all(_in(folder, options.failure), folder)
+    verdicts, missing = judging.judge_all(_in(folder, options.failure), folder)
     for verdict in verdicts:
         print(printable("\n".join([*why.lines(verdict, folder / verdict.failure), ""])))
     for name, reason in missing.items():

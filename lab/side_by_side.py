@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters import KINDS
-from lab import compare, compare_figure, failures, fidelity, runner, store
+from lab import compare, compare_figure, failures, fidelity, judging, runner, store
 from lab.display import printable
 from lab.errors import BadArguments, BadEvidence, LabError
 from lab.runner import Plan
@@ -35,7 +35,7 @@ def run(plans: Sequence[Plan], width: int) -> int:
     codes = [code for _, code in done]
     for plan, (other, _) in list(zip(plans, done, strict=True))[1:]:
         codes += _beside(plans[0], done[0][0], plan, other, width)
-    code = runner.worst(codes)
+    code = judging.worst(codes)
     print(f"\nExit code {code}")
     return code
 
@@ -88,7 +88,7 @@ def compare_runs(left: Path, right: Path, beside: Path, width: int) -> int:
 def _judged(place: Path) -> compare.Run:
     """A run as today's judge sees it."""
     there = [failures.load(name) for name in failures.names() if (place / name).is_dir()]
-    verdicts, missing = runner.judge_all(there, place)
+    verdicts, missing = judging.judge_all(there, place)
     name = "recorded" if place == store.RECORDED else place.name
     return compare.Run(name, tuple(verdicts), missing)
 

@@ -14,7 +14,7 @@ from fuzz.damage import GARBAGE, damaged, effort, mangled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import evidence, failures, report, runner, store, why
+from lab import evidence, failures, judging, report, store, why
 from lab.errors import BadEvidence
 from lab.verdict import Verdict
 
@@ -36,9 +36,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def judged(run: Path, name: str) -> Verdict | None:
     """What is said of one failure; everything that shows it is made as well."""
-    verdicts, missing = runner.judge_all([failures.load(name)], run)
+    verdicts, missing = judging.judge_all([failures.load(name)], run)
     assert len(verdicts) + len(missing) == 1
-    assert runner.exit_code(verdicts, missing) in (0, 1, 3)
+    assert judging.exit_code(verdicts, missing) in (0, 1, 3)
     ElementTree.fromstring(report.junit(verdicts, missing, 1.0).encode(errors="backslashreplace"))
     report.terminal(verdicts, 100)
     for verdict in verdicts:

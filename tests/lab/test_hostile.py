@@ -19,7 +19,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from lab import failures, notebook, reading, runner, store, why
+from lab import failures, judging, notebook, reading, store, why
 from lab.__main__ import main
 
 FAILURE = "rest_mtls"
@@ -265,7 +265,7 @@ def test_a_stored_verdict_is_never_believed(
 @pytest.mark.parametrize("content", ["", '{"claims": 7}', '{"claims": [7]}', "[7]"])
 def test_an_older_run_whose_verdict_is_damaged_is_passed_over(content: str, run: Path) -> None:
     """The verdict is of a later run than the only one that is stored."""
-    verdict = runner.judge_all([failures.load(FAILURE)], run)[0][0]
+    verdict = judging.judge_all([failures.load(FAILURE)], run)[0][0]
     assert verdict.run > run.name
     assert run.name in why._last_agreed(verdict, "C0")
     (run / FAILURE / "verdict.json").write_text(content)

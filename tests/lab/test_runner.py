@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab import failures, runner, side_by_side, store
+from lab import failures, runner, side_by_side, store, summary
 from lab.errors import BadArguments
 from lab.failure import Pin
 
@@ -37,7 +37,7 @@ def summary(run: Path) -> dict:
 def test_all_as_pinned_ends_with_0_and_the_summary_says_all(own_runs: Path) -> None:
     run = stored(own_runs, *failures.names())
     wanted = runner.plan([], {}, "recorded", False)
-    assert runner.finish(wanted, run, 1.0) == 0
+    assert summary.finish(wanted, run, 1.0) == 0
     found = summary(run)
     assert found["verdicts"]["tcp_mtls"]["C2"]["as_posted"] == "not reproduced"
     assert found["stack"]["istio"].startswith("1.31")
@@ -55,7 +55,7 @@ def test_a_run_without_verdict_or_evidence_is_inconclusive(gone: str, own_runs: 
     run = stored(own_runs, "rest_mtls", "tcp_mtls")
     (run / "tcp_mtls" / gone).unlink()
     (run / "tcp_mtls" / "notebook.log").write_text("SystemExit: 0\n")
-    assert runner.finish(runner.plan([], {}, "recorded", False), run, 1.0) == 3
+    assert summary.finish(runner.plan([], {}, "recorded", False), run, 1.0) == 3
     assert "tcp_mtls" in summary(run)["missing"]
 
 
@@ -67,7 +67,7 @@ def test_a_verdict_that_differs_weighs_more_than_one_that_is_missing(own_runs: P
         dataclasses.replace(failure, pins=pins) if failure.name == "tcp_mtls" else failure
         for failure in wanted.failures
     )
-    assert runner.finish(dataclasses.replace(wanted, failures=changed), run, 1.0) == 1
+    assert summary.finish(dataclasses.replace(wanted, failures=changed), run, 1.0) == 1
     assert summary(run)["verdicts"]["tcp_mtls"]["C2"]["agreement"] == "differs"
     assert summary(run)["missing"]
 

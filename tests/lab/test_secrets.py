@@ -13,7 +13,7 @@ import pytest
 from planted import Secret, planted
 
 from clusters.embedded.cluster import Embedded
-from lab import live, notebook, proxy, report, runner, store, why, world
+from lab import judging, live, notebook, proxy, report, runner, store, summary, why, world
 from lab.checks import answered
 from lab.failure import Answer, Call, Claim, Control, Failure, Port, Service, World
 from lab.fidelity.record import _keep
@@ -127,13 +127,13 @@ def test_nothing_that_a_run_keeps_holds_a_secret_that_it_met(
     run.judge()
     log = runner._Log(folder / "run.log", 0.0)
     log(f"$ {sent.typed}")
-    runner.finish(runner.Plan((FAILURE,), {}, "embedded", False, "make"), folder, 1.0)
+    summary.finish(runner.Plan((FAILURE,), {}, "embedded", False, "make"), folder, 1.0)
     for name in ("logs/plain-httpbin.jsonl", "evidence.json", "verdict.json"):
         assert "[redacted]" in (run.folder / name).read_text(), name
     for name in ("summary.md", "junit.xml", "run.log", "planted/progress.log"):
         assert "[redacted]" in (folder / name).read_text(), name
     assert found(folder) == []
-    verdicts, missing = runner.judge_all([FAILURE], folder)
+    verdicts, missing = judging.judge_all([FAILURE], folder)
     shown = [
         *why.lines(verdicts[0], run.folder),
         report.terminal(verdicts, 100),

@@ -1,0 +1,58 @@
+"""Stored runs, judged again from their files alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import evidence, reading, store
+from lab.errors import BadEvidence, LabError
+from lab.failure import Failure
+from lab.parameters import parameters_of, with_parameters
+from lab.verdict import Verdict, judge
+
+
+def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], dict[str, str]]:
+    """Verdicts from a run's files; and, of failures without a verdict file, why."""
+    verdicts, missing = [], dict[str, str]()
+    for failure in wanted:
+        place = folder / failure.name
+        try:
+            if not (place / "verdict.json").exists():
+                raise LabError(f"its notebook ended before its verdict: {_last_words(place)}")
+            reading.require_inside(place, folder)
+            recorded = evidence.load(place)
+            if recorded.failure != failure.name:
+                raise BadEvidence(f"{place} holds evidence of {recorded.failure!r}")
+            values = parameters_of(failure, recorded.parameters)
+            turned = with_parameters(failure, values)
+            verdicts.append(judge(turned, recorded, place))
+        except LabError as problem:
+            missing[failure.name] = str(problem)
+    return verdicts, missing
+
+
+def _last_words(place: Path) -> str:
+    """The error that its log ends with, without what is above and below it."""
+    if place.exists() and store.is_full(place):
+        return f"no room is left in {place}"
+    log = place / "notebook.log"
+    try:
+        lines = reading.read_text(log, place).strip().splitlines()
+    except BadEvidence as problem:
+        return str(problem) if reading.is_there(log) else "no output"
+    if not lines:
+        return "no output"
+    error = next((line for line in reversed(lines) if re.match(r"[\w.]+: ", line)), lines[-1])
+    return f"{error} ({log})"
+
+
+def exit_code(verdicts: Sequence[Verdict], missing: dict[str, str]) -> int:
+    """The worst of all: a verdict that differs, else one that is missing or unsure."""
+    return worst([verdict.exit_code for verdict in verdicts] + [3 for _ in missing])
+
+
+def worst(codes: Sequence[int]) -> int:
+    """1 before all others: that something differs is certain, what is unsure may be so too."""
+    return 1 if 1 in codes else max(codes, default=3)
