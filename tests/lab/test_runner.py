@@ -29,7 +29,7 @@ def stored(own_runs: Path, *names: str) -> Path:
     return run
 
 
-def summary(run: Path) -> dict:
+def summary_of(run: Path) -> dict:
     found: dict = json.loads((run / "summary.json").read_text())
     return found
 
@@ -38,7 +38,7 @@ def test_all_as_pinned_ends_with_0_and_the_summary_says_all(own_runs: Path) -> N
     run = stored(own_runs, *failures.names())
     wanted = runner.plan([], {}, "recorded", False)
     assert summary.finish(wanted, run, 1.0) == 0
-    found = summary(run)
+    found = summary_of(run)
     assert found["verdicts"]["tcp_mtls"]["C2"]["as_posted"] == "not reproduced"
     assert found["stack"]["istio"].startswith("1.31")
     assert found["started"]["istiod"] > 1.7e9
@@ -56,7 +56,7 @@ def test_a_run_without_verdict_or_evidence_is_inconclusive(gone: str, own_runs: 
     (run / "tcp_mtls" / gone).unlink()
     (run / "tcp_mtls" / "notebook.log").write_text("SystemExit: 0\n")
     assert summary.finish(runner.plan([], {}, "recorded", False), run, 1.0) == 3
-    assert "tcp_mtls" in summary(run)["missing"]
+    assert "tcp_mtls" in summary_of(run)["missing"]
 
 
 def test_a_verdict_that_differs_weighs_more_than_one_that_is_missing(own_runs: Path) -> None:
@@ -68,8 +68,8 @@ def test_a_verdict_that_differs_weighs_more_than_one_that_is_missing(own_runs: P
         for failure in wanted.failures
     )
     assert summary.finish(dataclasses.replace(wanted, failures=changed), run, 1.0) == 1
-    assert summary(run)["verdicts"]["tcp_mtls"]["C2"]["agreement"] == "differs"
-    assert summary(run)["missing"]
+    assert summary_of(run)["verdicts"]["tcp_mtls"]["C2"]["agreement"] == "differs"
+    assert summary_of(run)["missing"]
 
 
 def test_what_does_not_exist_is_refused_before_anything_starts(own_runs: Path) -> None:
