@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Kubectl
 
+from clusters.base import PodRef
 from clusters.embedded.cluster import Embedded
 from lab import evidence, store
 from lab.errors import LabError
@@ -43,8 +44,8 @@ def versions(cluster: Embedded) -> tuple[str, str]:
     kubectl("label", "namespace", "asked", "istio-injection=enabled")
     kubectl("run", "client", "--image=lab/client", "-n", "asked")
     kubectl("wait", "--for=condition=Ready", "pod/client", "-n", "asked", "--timeout=60s")
-    asked = ["pilot-agent", "request", "GET", "server_info"]
-    said = json.loads(kubectl("exec", "client", "-n", "asked", "-c", "istio-proxy", "--", *asked))
+    argv = ["curl", "-s", "http://127.0.0.1:15000/server_info"]
+    said = json.loads(cluster.exec(PodRef("asked", "client", "", ()), argv).stdout)
     kubectl("delete", "namespace", "asked", "--wait=false")
     return said["node"]["metadata"]["ISTIO_VERSION"], said["version"].split("/")[1]
 
