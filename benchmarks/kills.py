@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from victims import VICTIMS, ended_by, find, host_listing, started_in
+from victims import VICTIMS, end, find, host_listing, started_in
 
 from clusters.embedded import host
 from lab import interrupt, store
@@ -286,12 +286,11 @@ def _end_one(
         return (0, "") if running.process.poll() is not None else None
 
     try:
-        pid, done.ended = until(look, done.victim, timeout=SOON, every=0.005)
+        pid, what = until(look, done.victim, timeout=SOON, every=0.005)
     except TimedOut:
         return
-    if pid:
-        done.at = round(time.monotonic() - running.began, 2)
-        ended_by(done.victim, pid, number)
+    if pid and end(done.victim, pid, number):
+        done.ended, done.at = what, round(time.monotonic() - running.began, 2)
 
 
 def _look(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ sys.path.append(str(store.ROOT / "tests"))
 from listing import argv, family, started_in
 from listing import listing as host_listing
 
-__all__ = ["VICTIMS", "ended_by", "find", "host_listing", "started_in"]
+__all__ = ["VICTIMS", "end", "find", "host_listing", "started_in"]
 
 HARD, SOFT, CTRL_C = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 COMING_UP = ("API comes up", "objects are made", "istiod comes up")
@@ -123,10 +122,16 @@ def _parents(pid: int) -> list[int]:
     return found
 
 
-def ended_by(victim: str, pid: int, number: signal.Signals) -> None:
-    """Send the signal; Ctrl-C on a terminal goes to the whole process group."""
-    with contextlib.suppress(ProcessLookupError):
+def end(victim: str, pid: int, number: signal.Signals) -> bool:
+    """Send the signal; Ctrl-C on a terminal goes to the whole process group.
+
+    False: it had ended by itself meanwhile.
+    """
+    try:
         if victim == "terminal":
             os.killpg(pid, number)
         else:
             os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True

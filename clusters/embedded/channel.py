@@ -143,7 +143,7 @@ class TcpdumpCapture:
 
         Raises LabError for one that had ended by itself: what it missed, nobody knows.
         """
-        with self._link:
+        with self._said, self._link:
             early = self._ended()
             self._link.shutdown(socket.SHUT_WR)
             self._link.settimeout(10)
@@ -151,10 +151,9 @@ class TcpdumpCapture:
                 code = _answer(self._link)["code"]
             except TimeoutError:
                 raise TimedOut("tcpdump did not end within 10 s") from None
+            text = self._output().decode(errors="replace")
         if early:
             raise LabError(f"tcpdump {how_it_ended(code)} before it was to")
-        text = self._output().decode(errors="replace")
-        self._said.close()
         return CaptureStats(count(text, "captured"), count(text, "dropped by kernel"))
 
     def _ended(self) -> bool:

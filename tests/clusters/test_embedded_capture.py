@@ -25,7 +25,8 @@ from lab.world import LiveWorld
 @pytest.fixture
 def pod(kubectl: Kubectl, namespace: str) -> PodRef:
     """A pod that does nothing."""
-    kubectl("run", "idle", f"-n={namespace}", "--image=lab/client", "--", "sleep", "1000")
+    idle = ["--image=lab/client", "--command", "--", "sleep", "1000"]
+    kubectl("run", "idle", f"-n={namespace}", *idle)
     kubectl("wait", "--for=condition=Ready", "pod/idle", f"-n={namespace}")
     return PodRef(namespace, "idle", "", ("idle",))
 

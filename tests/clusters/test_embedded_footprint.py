@@ -186,7 +186,7 @@ def _nobody() -> object:
 
 
 def test_whoever_started_it_ends_it_even_when_its_folder_is_gone() -> None:
-    started = host.Launched(subprocess.Popen(["sleep", "20"]), owner=-1)
+    started = host.Launched(subprocess.Popen(["sleep", "20"]), os.open(os.devnull, os.O_WRONLY))
     started.release()
     assert started.process.returncode == -signal.SIGKILL
 
