@@ -141,7 +141,8 @@ def _show(
     for name, why in missing.items():
         print(f"\n{name}: inconclusive: {why}")
     print("\nTry next:", *_next(wanted, verdicts), sep="\n  ")
-    print(f"\nReport: {_relative(folder / 'summary.md')}  ({seconds:.1f} s)")
+    if (folder / "summary.md").exists():
+        print(f"\nReport: {_relative(folder / 'summary.md')}  ({seconds:.1f} s)")
     print(f"Exit code {code}: {report.EXPLAINED[code]}")
 
 

@@ -117,6 +117,9 @@ class Built(NodeImage):
         return cache.root() / f"images-{cache.key(*parts)}"
 
     def _make(self, folder: Path) -> None:
+        """Raises LabError that names a program which is not what was built."""
+        for programs in (self._programs.mesh.folder, self._programs.kind, self._programs.runtime):
+            cache.verify(programs)
         self._progress("building images from Debian packages, PyPI and Go modules")
         work = folder / "work"
         work.mkdir()

@@ -7,14 +7,17 @@ import re
 import subprocess
 import sys
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from clusters.base import Stack
 from clusters.kind.archive import Image, Layer, layer, save
 from clusters.kind.engine import RUNTIME
+from clusters.kind.images import Built, Programs
 from clusters.remote import STAMPED, _code
-from clusters.stacks import binaries
+from clusters.stacks import binaries, cache
 from lab.errors import ClusterGone, LabError
 
 
@@ -103,6 +106,25 @@ def test_an_exit_code_is_read_out_of_the_apis_status() -> None:
         _code(b'{"status": "Failure", "message": "no such program"}', ["nonesuch"])
     with pytest.raises(ClusterGone):
         _code(b"", ["curl"])
+
+
+@pytest.mark.parametrize("altered", ["mesh", "kind", "runtime"])
+def test_no_image_is_made_of_an_altered_program(altered: str, tmp_path: Path) -> None:
+    sets: dict[str, Path] = {}
+    for name in ("mesh", "kind", "runtime"):
+        sets[name] = tmp_path / name
+        make = partial(_one_program, f"of {name}")
+        cache.obtain(sets[name], make, lambda _line: None)
+    program = sets[altered] / "program"
+    program.write_text("another")
+    mesh = binaries.Binaries(sets["mesh"], Stack("", "", "", "", ""))
+    built = Built(Programs(mesh, sets["kind"], sets["runtime"]), lambda _line: None)
+    with pytest.raises(LabError, match=f"{program} is not what was built"):
+        built._make(tmp_path)
+
+
+def _one_program(content: str, folder: Path) -> None:
+    (folder / "program").write_text(content)
 
 
 def test_both_kinds_of_cluster_are_built_of_the_same_versions() -> None:

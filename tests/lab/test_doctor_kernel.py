@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from person import Person
 
+from clusters.stacks import assembly
 from lab import doctor, doctor_kernel, store
 from lab.doctor_kernel import Finding
 
@@ -48,6 +49,23 @@ def test_a_user_without_subordinate_ids_is_told_the_command_that_gives_them(pers
     assert int(given[2]) - int(given[1]) == 65535
     assert "embedded      no: subordinate ids" in told
     assert "recorded      yes" in told
+
+
+@NEEDS_ROOT
+@pytest.mark.cluster
+@pytest.mark.parametrize("words", [["up"], ["run", "tcp_mtls"]])
+def test_what_the_doctor_finds_is_what_a_start_that_failed_says(
+    words: list[str], person: Person
+) -> None:
+    assembly.wanted("1.31").ensure(lambda _line: None)
+    code, told = person.lab(*words, before=["umount /etc/subuid"])
+    assert code == 255
+    assert "Traceback" not in told
+    said = told[told.index("lab: ") :].splitlines()
+    assert said[0].startswith("lab: the embedded cluster cannot run here: subordinate ids: ")
+    assert "usermod --add-subuids" in said[-1]
+    assert not person.processes()
+    assert [path.name for path in person.tmp.rglob("*")] == [f"istio-failure-lab-{person.uid}"]
 
 
 @NEEDS_ROOT

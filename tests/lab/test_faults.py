@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -180,6 +181,40 @@ def test_a_program_that_is_missing_is_named_with_the_command_that_installs_it(
         "lab: the embedded cluster cannot run here: bwrap: not found",
         "  -> apt-get install -y --no-install-recommends bubblewrap",
     ]
+
+
+OVER_ROOT = """set -e
+mount -t tmpfs tmpfs {top}
+mkdir {top}/upper {top}/work {top}/root
+mount -t overlay -o lowerdir=/,upperdir={top}/upper,workdir={top}/work overlay {top}/root
+for place in /dev /proc /sys {needed}; do
+  mkdir -p {top}/root$place
+  mount --rbind $place {top}/root$place
+done
+chroot {top}/root dpkg --remove --force-depends bubblewrap >/dev/null
+cd {checkout}
+exec chroot {top}/root sh -c 'cd {checkout} && ! command -v bwrap && exec {lab}'
+"""
+"""This machine's own system with a package less, in memory: nothing of it is the machine's."""
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or shutil.which("apt-get") is None, reason="only root on Debian is given any"
+)
+@pytest.mark.timeout(400)
+def test_root_on_debian_is_given_what_is_missing(place: Place) -> None:
+    lab = shlex.join([sys.executable, "-m", "lab", "doctor", "--fix", "--quiet"])
+    needed = shlex.join(map(str, [store.ROOT, sys.prefix, sys.base_prefix]))
+    script = OVER_ROOT.format(top=place.cache, checkout=store.ROOT, needed=needed, lab=lab)
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\+ apt-get .* install -y .* bubblewrap\n", done.stdout)
+    assert "MISSING" not in done.stdout
 
 
 def copied(into: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
