@@ -14,6 +14,8 @@ from clusters.kind.engine import Engine
 from clusters.stacks import cache
 from lab.wait import until
 
+REPOSITORY = "istio-failure-lab/node"
+
 
 class NodeImage(ABC):
     """What a kind cluster is made of, whoever made it."""
@@ -47,7 +49,7 @@ class NodeImage(ABC):
     @property
     def node(self) -> str:
         """The node image's name in the engine's store."""
-        return f"istio-failure-lab/node:{self.folder.name.partition('-')[2]}"
+        return f"{REPOSITORY}:{self.folder.name.partition('-')[2]}"
 
     def ensure(self, engine: Engine) -> str:
         """The node image, in the engine's store; returns its name."""
@@ -55,6 +57,8 @@ class NodeImage(ABC):
         if not engine.has(self.node):
             self._progress("putting the images into the node image")
             self._preload(engine)
+            if engine.own:
+                _drop_forgotten(engine)
         return self.node
 
     def _preload(self, engine: Engine) -> None:
@@ -83,3 +87,12 @@ class NodeImage(ABC):
             engine.docker("commit", f"--change={entry}", made, self.node)
         finally:
             engine.docker("rm", "--force", "--volumes", made)
+
+
+def _drop_forgotten(engine: Engine) -> None:
+    """Node images whose archives are no longer in the cache: nobody asks for them any more."""
+    form = "{{.Repository}}:{{.Tag}} {{.Tag}}"
+    for line in engine.docker("images", "--format", form, REPOSITORY).splitlines():
+        name, tag = line.split()
+        if not list(cache.root().glob(f"*-{tag.removesuffix('-base')}")):
+            engine.run("rmi", name)

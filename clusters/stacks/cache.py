@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 from lab.errors import LabError
 
 MANIFEST = "manifest.json"
+UNUSED = 30 * 86400
+"""Seconds after which what nobody has asked for goes, once something new is made."""
 
 
 def root() -> Path:
@@ -37,9 +40,12 @@ def key(*parts: bytes) -> str:
 def obtain(folder: Path, make: Callable[[Path], None], progress: Callable[[str], None]) -> None:
     """Have `folder`: as it is, or made by `make` in a place beside it and then moved.
 
-    One process makes it; others wait for that one. What a dead one left is removed.
+    One process makes it; others wait for that one. What a dead one left is removed, and so is
+    what was last asked for a month ago: a new release of anything makes new folders.
     """
     if (folder / MANIFEST).exists():
+        with contextlib.suppress(OSError):  # somebody else's, to read only
+            os.utime(folder / MANIFEST)
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(folder, progress):
@@ -54,8 +60,15 @@ def obtain(folder: Path, make: Callable[[Path], None], progress: Callable[[str],
             (beside / MANIFEST).write_text(json.dumps(hashes, indent=1, sort_keys=True))
             remove(folder)
             beside.rename(folder)
+            _drop_unused(folder.parent)
         finally:
             remove(beside)
+
+
+def _drop_unused(root: Path) -> None:
+    for manifest in root.glob(f"*/{MANIFEST}"):
+        if time.time() - manifest.stat().st_mtime > UNUSED:
+            remove(manifest.parent)
 
 
 @contextlib.contextmanager

@@ -100,3 +100,16 @@ def test_the_cache_is_where_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) ->
     assert cache.root() == Path("/one")
     monkeypatch.delenv("LAB_CACHE")
     assert cache.root() == Path("/two/istio-failure-lab")
+
+
+def test_what_nobody_asked_for_in_a_month_goes_when_something_new_is_made(tmp_path: Path) -> None:
+    def make(folder: Path) -> None:
+        (folder / "file").write_text("x")
+
+    for name in ("forgotten", "asked-for"):
+        cache.obtain(tmp_path / name, make, quiet)
+        os.utime(tmp_path / name / cache.MANIFEST, (1, 1))
+    cache.obtain(tmp_path / "asked-for", make, quiet)
+    cache.obtain(tmp_path / "new", make, quiet)
+    there = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert there == {"asked-for", "new"}
