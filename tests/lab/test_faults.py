@@ -84,6 +84,8 @@ def place() -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         made = Place(Path(folder))
         yield made
+        for up in made.tmp.glob("*/*/settings.json"):  # of a test that failed
+            made.lab("down", LAB_CLUSTER_NAME=up.parent.name)
         until(lambda: not started_in(folder), "what was started to end", timeout=15)
         left = [path.name for path in made.tmp.rglob("*") if path.is_file()]
         assert not left
