@@ -55,6 +55,8 @@ def fetch_wheel(spec: dict[str, str], folder: Path) -> None:
 
 def _why(said: str) -> str:
     """The system's own word in what pip said, `[Errno 28] No space left on device`; or its last."""
+    if "DO NOT MATCH THE HASHES" in said:
+        return "what is offered has another sha256 than the one that is pinned"
     causes = re.findall(r"\[Errno -?\d+\] ([^'\n:]+)", said)
     return causes[-1] if causes else said.strip().splitlines()[-1]
 

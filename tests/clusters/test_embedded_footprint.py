@@ -172,7 +172,9 @@ def test_an_api_server_that_hangs_is_told_from_a_healthy_one(
     monkeypatch.setattr("clusters.embedded.cluster.PATIENCE", 2.0)
     api = process_of(standing, "kube-apiserver")
     os.kill(api, signal.SIGSTOP)
+    stat = Path(f"/proc/{api}/stat")
     try:
+        until(lambda: ") T " in stat.read_text(), "it to be stopped", timeout=10)
         assert standing.trouble() == "kube-apiserver runs and does not answer any more"
     finally:
         os.kill(api, signal.SIGCONT)
