@@ -19,6 +19,7 @@ import pytest
 from loopback import Registry
 from loopback import registry as loopback
 
+from clusters import check_stack
 from clusters.embedded.cluster import Embedded
 from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
@@ -94,7 +95,7 @@ def test_a_choice_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_a_release_that_would_be_passed_over_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_ISTIO", "1.30.3")
     with pytest.raises(BadArguments, match="BINARIES=official"):
-        official.chosen()
+        check_stack("embedded")
     monkeypatch.setenv("LAB_IMAGES", "built")
     with pytest.raises(NeedsUnmet, match=r"ISTIO=1\.30\.3"):
         on_kind.choose("1.31", lambda _step: None)
