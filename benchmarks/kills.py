@@ -261,7 +261,12 @@ def kill(
     before, files = host_listing(), place.files()
     running = Running(place, command.argv)
     try:
-        if running.reached(phase):
+        try:
+            reached = running.reached(phase)
+        except TimedOut:
+            running.give_up()
+            return _not_reached(place, done)
+        if reached:
             _end_one(place, running, done, number, draw)
         began = time.monotonic()
         done.code = running.end()
@@ -271,6 +276,13 @@ def kill(
         running.give_up()
     done.said = "".join(running.lines)[-6000:]
     _look(place, command, done, before, files)
+    return done
+
+
+def _not_reached(place: Place, done: Kill) -> Kill:
+    """On a machine with too much to do: nothing was ended, and nothing is found out."""
+    place.run("run", "rest_mtls", "--cluster", "recorded")
+    place.run("down")
     return done
 
 
@@ -343,12 +355,13 @@ def _look_at_run(place: Place, command: Command, done: Kill) -> None:
     if "Traceback" in (folder / "run.log").read_text():
         done.findings.append("a traceback in run.log")
     code, said = place.run("judge", folder.name)
-    if "Traceback" in said or code not in (0, 3):
+    allowed = (0, 3) if list(folder.glob("*/evidence.json")) else (3, 254)
+    if "Traceback" in said or code not in allowed:
         done.findings.append(f"judge ended with {code}: {said[-600:]}")
     half = [str(path.relative_to(folder)) for path in folder.rglob(".*.*")]
     if half and done.signal != "SIGKILL":
         done.findings.append(f"half-written files: {half[:5]}")
-    if code != done.code and done.code in (0, 1, 3):
+    if code not in (done.code, 254) and done.code in (0, 1, 3):
         done.findings.append(f"the run ended with {done.code}, judge with {code}")
 
 

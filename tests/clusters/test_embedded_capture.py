@@ -66,7 +66,7 @@ def test_a_cluster_that_ends_while_it_is_asked_is_gone_and_no_broken_pipe(tmp_pa
             for _ in range(8):
                 listener.accept()[0].close()
 
-        thread = threading.Thread(target=close_all)
+        thread = threading.Thread(target=close_all, daemon=True)
         thread.start()
         for _ in range(8):
             with pytest.raises(ClusterGone):
