@@ -22,6 +22,12 @@ MAKE = ["make", "-o", "env", "reproduce", "FAILURE=tcp_mtls", "CLUSTER=recorded"
 MAKE += [f"BIN={Path(sys.executable).parent}", f"PYTHON={sys.executable}"]
 
 
+def _as_in_a_terminal() -> None:
+    """Who runs the tests may ignore signals, as nohup does; what it starts inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Started:
     """A command with a temporary folder and a runs/ of its own; all its processes are known."""
 
@@ -37,7 +43,7 @@ class Started:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509  (no thread runs yet)
+            preexec_fn=_as_in_a_terminal,  # noqa: PLW1509  (no thread runs yet)
         )
 
     def pid_of(self, module: str) -> int:
