@@ -16,6 +16,8 @@ from lab.shell import how_it_ended
 from lab.wait import until
 
 ENDED = "the embedded cluster ended while it was asked"
+PATIENCE = 10.0
+"""Seconds for an answer that takes no command."""
 LIMIT = 1 << 20
 """Longest answer, bytes."""
 
@@ -27,10 +29,15 @@ class Channel:
         self._path = path
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """A request without a command."""
+        """A request without a command. Raises TimedOut."""
         with self._connect() as link:
-            _send(link, request, [])
-            return _answer(link)
+            link.settimeout(PATIENCE)
+            try:
+                _send(link, request, [])
+                return _answer(link)
+            except TimeoutError:
+                told = f"the embedded cluster did not answer within {PATIENCE:.0f} s"
+                raise TimedOut(told) from None
 
     def run(
         self,

@@ -19,6 +19,7 @@ from pathlib import Path
 from clusters import locks
 from clusters.base import Progress
 from clusters.embedded.settings import STANDS, Settings, private_path
+from lab import interrupt
 from lab.errors import LabError, NeedsUnmet, TimedOut
 from lab.wait import until
 
@@ -95,17 +96,33 @@ def launch(
     It ends when this process does, however it ends: owned for good, else until it is ready.
     Raises LabError with the end of the log when it does not come up; nothing is left then.
     """
+    launched = None
+    try:
+        with interrupt.held():  # else a Ctrl-C could come before anybody knows what was started
+            launched, told = _begin(state, settings, api)
+        _follow(told, state, progress)
+        if not owned:
+            os.write(launched.owner, STANDS)
+    except BaseException:
+        if launched:
+            launched.release()
+        raise
+    return launched
+
+
+def _begin(state: Path, settings: Settings, api: socket.socket) -> tuple[Launched, int]:
+    """Start its first process, note which that is, and return it with what it tells us through."""
     settings.save(state / "settings.json")
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    control.bind(str(state / CONTROL))
-    control.listen(128)
     told, tell = os.pipe()
     owner_read, owner_write = os.pipe()
-    fds = [api.fileno(), control.fileno(), tell, owner_read]
-    node = [sys.executable, "-m", "clusters.embedded.node"]
-    with (state / "node.log").open("ab") as log:
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with api, control, (state / "node.log").open("ab") as log:
+        control.bind(str(state / CONTROL))
+        control.listen(128)
+        fds = [api.fileno(), control.fileno(), tell, owner_read]
+        node = [sys.executable, "-m", "clusters.embedded.node", str(state / "settings.json")]
         process = subprocess.Popen(
-            [*_unshare(), *node, str(state / "settings.json"), *map(str, fds)],
+            [*_unshare(), *node, *map(str, fds)],
             env=_clean_environment(),
             cwd=Path(__file__).parents[2],
             stdin=subprocess.DEVNULL,
@@ -114,20 +131,10 @@ def launch(
             pass_fds=fds,
             start_new_session=True,
         )
-    for end in (control, api):
-        end.close()
     for fd in (tell, owner_read):
         os.close(fd)
     (state / "first.json").write_text(json.dumps([process.pid, _start_ticks(process.pid)]))
-    launched = Launched(process, owner_write)
-    try:
-        _follow(told, state, progress)
-        if not owned:
-            os.write(owner_write, STANDS)
-    except BaseException:
-        launched.release()
-        raise
-    return launched
+    return Launched(process, owner_write), told
 
 
 def _follow(told: int, state: Path, progress: Progress) -> None:

@@ -16,7 +16,7 @@ from clusters.base import PodRef
 from clusters.embedded.channel import Channel
 from clusters.embedded.cluster import Embedded
 from lab import world
-from lab.errors import ClusterGone, LabError
+from lab.errors import ClusterGone, LabError, TimedOut
 from lab.failure import World
 from lab.wait import until
 from lab.world import LiveWorld
@@ -54,6 +54,18 @@ def test_a_container_that_was_started_again_is_told_once_and_with_its_code(
     told = until(lambda: world.restarted(cluster, live), "it to be told", timeout=20)
     assert told == ["idle of idle ended with code 137, and what it did is lost"]
     assert world.restarted(cluster, live) == []
+
+
+def test_a_cluster_that_never_answers_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusters.embedded.channel.PATIENCE", 0.2)
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen(8)
+        with pytest.raises(TimedOut, match="did not answer"):
+            Channel(path).ask({"op": "status"})
 
 
 def test_a_cluster_that_ends_while_it_is_asked_is_gone_and_no_broken_pipe(tmp_path: Path) -> None:

@@ -148,6 +148,31 @@ def test_killing_the_process_that_brings_it_up_ends_it_before_it_is_up(
     assert not own.running()
 
 
+def test_a_ctrl_c_just_as_its_first_process_starts_leaves_nothing(own: Embedded) -> None:
+    script = (
+        "import os, signal, subprocess, sys\n"
+        "from clusters.embedded.cluster import Embedded\n"
+        "from lab import interrupt\n"
+        "start = subprocess.Popen.__init__\n"
+        "def interrupted(popen, argv, *rest, **options):\n"
+        "    start(popen, argv, *rest, **options)\n"
+        "    if 'clusters.embedded.node' in argv:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "interrupt.listen()\n"
+        "subprocess.Popen.__init__ = interrupted\n"
+        "try:\n"
+        "    Embedded(sys.argv[1]).up(print, owned=True)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('ended')\n"
+    )
+    argv = [sys.executable, "-c", script, own.name]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert done.stdout.endswith("ended\n"), done.stderr
+    assert gone(own)
+    assert not own.state.exists()
+
+
 def test_a_control_plane_process_that_dies_ends_the_cluster_and_is_named(
     own: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
