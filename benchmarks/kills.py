@@ -4,7 +4,7 @@
 
 Each time something is started as a user starts it, a phase is waited for that its own progress
 names, and one process is ended. Only processes that descend from what was started here are.
-Writes benchmarks/kills.json with the seed and each kill, and prints a table. Ends with 1 if
+Writes benchmarks/kills.json with each kill and its seed, and prints a table. Ends with 1 if
 anything was left, hung, crashed, or ended with a code that it should not.
 """
 
@@ -108,6 +108,7 @@ def commands() -> list[Command]:
 class Kill:
     """One kill: what was planned, what was done, what came of it."""
 
+    seed: int
     command: str
     phase: str
     victim: str
@@ -120,7 +121,13 @@ class Kill:
     seconds: float = 0.0
     """From the kill to the command's end."""
     said: str = ""
+    next_run: int | None = None
+    """The code of a whole run after it, where one was made."""
     findings: list[str] = field(default_factory=list)
+
+
+Cell = tuple[Command, str, str, signal.Signals]
+"""Command, phase, victim and signal of a kill."""
 
 
 class Place:
@@ -225,10 +232,16 @@ class Running:
         self.process.wait()
 
 
-def plan(seed: int, kills: int) -> list[tuple[Command, str, str, signal.Signals]]:
-    """Kills in a random order in which the rarest victim, phase and signal always come next."""
+def plan(seed: int, kills: int, known: list[Kill]) -> list[Cell]:
+    """Kills in a random order in which the rarest victim, phase and signal always come next.
+
+    known: those that were done before, which count.
+    """
     draw = random.Random(seed)
     seen: Counter[object] = Counter()
+    for one in (kill for kill in known if kill.ended):
+        number = signal.Signals[one.signal]
+        seen.update(_told(one.command, one.phase, one.victim, number))
     cells = [
         (command, phase, name, number)
         for command in commands()
@@ -246,16 +259,19 @@ def plan(seed: int, kills: int) -> list[tuple[Command, str, str, signal.Signals]
             key=lambda c: (seen[c[1:]], seen[c[2]] + seen[c[1]], seen[c[2:]], seen[c[0].name]),
         )
         planned.append(chosen)
-        seen.update([chosen[1:], chosen[2], chosen[1], chosen[2:], chosen[0].name])
+        seen.update(_told(chosen[0].name, *chosen[1:]))
     return planned
 
 
-def kill(
-    place: Place, planned: tuple[Command, str, str, signal.Signals], draw: random.Random
-) -> Kill:
+def _told(command: str, phase: str, victim: str, number: signal.Signals) -> list[object]:
+    """What one kill adds to: its place in the table, and each of its parts."""
+    return [(phase, victim, number), victim, phase, (victim, number), command]
+
+
+def kill(place: Place, planned: Cell, seed: int, draw: random.Random) -> Kill:
     """Do one of them, and look at everything that came of it."""
     command, phase, victim, number = planned
-    done = Kill(command.name, phase, victim, number.name)
+    done = Kill(seed, command.name, phase, victim, number.name)
     if command.standing:
         place.stands()
     before, files = host_listing(), place.files()
@@ -379,21 +395,20 @@ def table(kills: list[Kill]) -> str:
     return "\n".join([*rows, f"{len(done)} kills, {bad} with findings"])
 
 
-def _write(path: Path, seed: int, kills: list[Kill]) -> None:
+def _write(path: Path, kills: list[Kill]) -> None:
     """What was done and seen, without what the terminal said where all was well."""
     told = [
         {k: v for k, v in dataclasses.asdict(one).items() if k != "said" or one.findings}
         for one in kills
     ]
     folders = re.compile(r"(?<![\w.])(/[\w.+-]+)+/")  # of this machine
-    text = folders.sub("", json.dumps({"seed": seed, "kills": told}, indent=1))
+    text = folders.sub("", json.dumps(told, indent=1))
     path.write_text(text + "\n")
 
 
-def _known(path: Path, seed: int) -> list[Kill]:
-    """What a file holds of the same seed."""
-    found = json.loads(path.read_text()) if path.exists() else {}
-    return [Kill(**one) for one in found["kills"]] if found.get("seed") == seed else []
+def _known(path: Path) -> list[Kill]:
+    """What a file holds."""
+    return [Kill(**one) for one in json.loads(path.read_text())] if path.exists() else []
 
 
 @contextlib.contextmanager
@@ -410,31 +425,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--skip", type=int, default=0, help="of the plan, what was done before")
+    parser.add_argument("--more", action="store_true", help="go on where the file ends")
     parser.add_argument("--only", default="", help="victims, phases or commands with this in them")
     parser.add_argument("--next", type=int, default=10, help="how often a whole run follows")
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or what is started ignores it too
     interrupt.listen()
-    planned = plan(options.seed, options.kills)[options.skip :]
+    known = _known(options.result) if options.more else []
+    planned = plan(options.seed, options.kills, known)
     planned = [one for one in planned if options.only in f"{one[0].name} {one[1]} {one[2]}"]
     draw = random.Random(options.seed)
-    known = _known(options.result, options.seed)[: options.skip]
     done: list[Kill] = []
     with _place() as place:
         place.begin()
         for number, one in enumerate(planned, 1):
-            done.append(kill(place, one, draw))
+            last = kill(place, one, options.seed, draw)
+            done.append(last)
             if number % options.next == 0:
-                code, said = place.run("run", "tcp_mtls")
-                if code:
-                    done[-1].findings.append(f"the next run ended with {code}: {said[-800:]}")
-            last = done[-1]
+                last.next_run, said = place.run("run", "tcp_mtls")
+                if last.next_run:
+                    last.findings.append(f"the next run ended with {last.next_run}: {said[-800:]}")
             print(f"{number:>3} {table([last]).splitlines()[1]}", flush=True)
             if last.findings:
                 print(last.said[-3000:], flush=True)
-            _write(options.result, options.seed, known + done)
+            _write(options.result, known + done)
     print("\n" + table(known + done))
     return int(any(one.findings for one in known + done))
 

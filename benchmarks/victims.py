@@ -32,7 +32,7 @@ class Victim:
     since: str
     """The first phase in which there is one."""
     signals: tuple[signal.Signals, ...] = (HARD, SOFT, CTRL_C)
-    until: str = "going down"
+    until: str = "removing"
     only: str = ""
     """Only of commands whose name begins so."""
     not_of: str = ""
@@ -71,12 +71,12 @@ def _workload(argv: list[str]) -> bool:
 
 
 VICTIMS = {
-    "terminal": Victim(bool, "notebooks start", (CTRL_C,)),
-    "runner": Victim(_holds("-m lab "), "notebooks start"),
-    "make": Victim(_program("make"), "notebooks start", only="make"),
+    "terminal": Victim(bool, "notebooks start", (CTRL_C,), until="going down"),
+    "runner": Victim(_holds("-m lab "), "notebooks start", until="going down"),
+    "make": Victim(_program("make"), "notebooks start", only="make", until="going down"),
     "notebook": Victim(_holds("-m lab.notebook"), "notebooks start", until="judging", not_of="up"),
     "kernel": Victim(_holds("-m lab.kernel"), "up", until="judging", not_of="up"),
-    "first process": Victim(_program("unshare"), "API comes up", ends_all=True),
+    "first process": Victim(_program("unshare"), "API comes up", ends_all=True, until="going down"),
     "node": Victim(_holds("clusters.embedded.node"), "API comes up", (HARD, SOFT), ends_all=True),
     "etcd": Victim(_program("etcd"), "API comes up", ends_all=True),
     "kube-apiserver": Victim(_program("kube-apiserver"), "API comes up", ends_all=True),
@@ -85,10 +85,10 @@ VICTIMS = {
     "scheduler": Victim(_program("kube-scheduler"), "istiod comes up", ends_all=True),
     "kube-proxy": Victim(_program("kube-proxy"), "istiod comes up", ends_all=True),
     "coredns": Victim(_program("coredns"), "istiod comes up", ends_all=True),
-    "envoy": Victim(_program("envoy"), "deployed", until="removing"),
-    "pilot-agent": Victim(_holds("pilot-agent proxy sidecar"), "deployed", until="removing"),
-    "workload": Victim(_workload, "deployed", until="removing"),
-    "bwrap": Victim(_program("bwrap"), "deployed", until="removing"),
+    "envoy": Victim(_program("envoy"), "deployed"),
+    "pilot-agent": Victim(_holds("pilot-agent proxy sidecar"), "deployed"),
+    "workload": Victim(_workload, "deployed"),
+    "bwrap": Victim(_program("bwrap"), "deployed"),
     "tcpdump": Victim(_program("tcpdump"), "before", until="a trial of the mesh"),
 }
 
