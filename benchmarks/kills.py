@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from victims import VICTIMS, end, find, host_listing, started_in
+from victims import COMING_UP, LATE, VICTIMS, end, find, host_listing, started_in
 
 from clusters.embedded import host
 from lab import interrupt, store
@@ -48,7 +48,7 @@ PHASES = {
     "API comes up": r"Kubernetes API",
     "objects are made": r"Istio's objects",
     "istiod comes up": r"istiod, controllers",
-    "up": r"  ready$",
+    "up": r"[: ] ready$",
     "deploying": r"  deploying: ",
     "deployed": r"  \S+: \S+ is ready$",
     "before": r"  before: ",
@@ -64,8 +64,6 @@ PHASES = {
     "going down": r"ending the cluster",
 }
 """Phase -> the line that announces it."""
-LATE = ("judging", "removing", "going down")
-COMING_UP = ("API comes up", "objects are made", "istiod comes up")
 
 
 @dataclass(frozen=True)

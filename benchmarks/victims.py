@@ -16,11 +16,12 @@ sys.path.append(str(store.ROOT / "tests"))
 from listing import argv, family, started_in
 from listing import listing as host_listing
 
-__all__ = ["VICTIMS", "end", "find", "host_listing", "started_in"]
+__all__ = ["COMING_UP", "LATE", "VICTIMS", "end", "find", "host_listing", "started_in"]
 
 HARD, SOFT, CTRL_C = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 COMING_UP = ("API comes up", "objects are made", "istiod comes up")
-DOWN = ("removing", "going down")
+LATE = ("judging", "removing", "going down")
+"""Everything has been recorded by then."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class Victim:
             return {-signal.SIGKILL, 2}
         # 0: it was no longer needed, minds no such signal, or was there again in time.
         # 255: there never was a cluster to run on. 2 is make's word for each of these.
-        return {0, 2, 3, 255} if phase in ("notebooks start", *COMING_UP) else {0, 2, 3}
+        if phase in ("notebooks start", *COMING_UP):
+            return {0, 2, 3, 255}
+        gone = self.ends_all and number == "SIGKILL" and phase not in LATE
+        return {2, 3} if gone else {0, 2, 3}
 
 
 def _program(name: str) -> Callable[[list[str]], bool]:
