@@ -21,6 +21,7 @@ from clusters.embedded import host
 from clusters.ephemeral import EphemeralCapture
 from clusters.kube import ApiError
 from lab.errors import LabError, NeedsUnmet
+from lab.store import write_text
 from lab.wait import until
 from lab.workloads.catalogue import reference
 
@@ -46,7 +47,7 @@ class Existing(ApiCluster):
         """
         chosen = host.states() / f"{self._file}.yaml"
         config = {"apiVersion": "v1", "kind": "Config", "current-context": self.name}
-        chosen.write_text(yaml.safe_dump(config))
+        write_text(chosen, yaml.safe_dump(config))  # whole: notebooks read it side by side
         return Path(os.pathsep.join(map(str, [chosen, *kubeconfig.files()])))
 
     @property

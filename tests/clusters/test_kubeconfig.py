@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,19 @@ def test_plain_kubectl_is_given_the_named_context_and_no_copy_of_credentials(
     assert second == str(theirs)
     chosen = yaml.safe_load(Path(first).read_text())
     assert chosen == {"apiVersion": "v1", "kind": "Config", "current-context": "production"}
+
+
+def test_the_file_that_chooses_a_context_is_whole_whoever_else_asks_for_it(
+    theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(theirs.parent))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    chosen = str(open_cluster("context:production").kubeconfig).split(os.pathsep)[0]
+
+    def ask(_number: int) -> str:
+        assert open_cluster("context:production").kubeconfig
+        return Path(chosen).read_text()
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = set(pool.map(ask, range(400)))
+    assert len(seen) == 1
