@@ -100,7 +100,7 @@ def _namespace_of(entry: Path, wanted: Path) -> bool:
     """In the cluster's pid namespace, or in a container's inside it."""
     try:
         status = (entry / "status").read_text()
-        inside = len(re.findall(r"\d+", re.search(r"NSpid:(.*)", status)[1])) > 1  # type: ignore[index]
+        inside = len(re.findall(r"\d+", re.search(r"NSpid:(.*)", status)[1])) > 1
         return inside or (entry / "ns/pid").readlink() == wanted
     except (OSError, TypeError):
         return False
@@ -108,7 +108,7 @@ def _namespace_of(entry: Path, wanted: Path) -> bool:
 
 def _pss(entry: Path) -> int:
     text = (entry / "smaps_rollup").read_text()
-    return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024  # type: ignore[index]
+    return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
 
 
 def reproduce() -> dict[str, object]:
@@ -188,7 +188,7 @@ def _timed(argv: list[str]) -> float:
 
 def machine() -> str:
     """Cores, memory and kernel, without names."""
-    kilobytes = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])  # type: ignore[index]
+    kilobytes = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])
     kernel = os.uname().release.split("-")[0]
     return f"{os.cpu_count()} cores, {kilobytes / 2**20:.0f} GiB, Linux {kernel}"
 
@@ -206,7 +206,7 @@ def readme(results: dict[str, dict[str, object]]) -> str:
 
 def _said(found: dict[str, object]) -> str:
     if "milliseconds" in found:
-        ways: dict[str, float] = found["milliseconds"]  # type: ignore[assignment]
+        ways: dict[str, float] = found["milliseconds"]
         ordered = sorted(ways.items(), key=lambda way: way[1])
         told = ", ".join(f"{way} {ms} ms ({ms / ways['none']:.1f}x)" for way, ms in ordered)
         return f"{told}; {found['machine']}, {found['date']}"

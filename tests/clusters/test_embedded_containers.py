@@ -182,7 +182,7 @@ def test_a_token_is_renewed_after_four_fifths_of_its_life_as_by_a_kubelet(
     source = {"name": "own", "projected": {"sources": [{"serviceAccountToken": token}]}}
     meta = {"name": "one", "namespace": "own", "uid": "1"}
     obj = {"metadata": meta, "spec": {"volumes": [source]}}
-    own = volumes.Volumes(Tokens(), obj, tmp_path, share)  # type: ignore[arg-type]
+    own = volumes.Volumes(Tokens(), obj, tmp_path, share)
     begin = 5000.0
     for age, wanted in ((0, "token 1"), (790, "token 1"), (810, "token 2"), (1590, "token 2")):
         monkeypatch.setattr(volumes, "time", SimpleNamespace(time=lambda age=age: begin + age))

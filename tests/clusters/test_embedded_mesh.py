@@ -32,7 +32,7 @@ def workload(name: str, image: str, args: list[str] | None = None, **pod: object
         "spec": {
             "selector": {"matchLabels": {"app": name}},
             "template": {
-                "metadata": {"labels": {"app": name}, **pod.pop("metadata", {})},  # type: ignore[dict-item]
+                "metadata": {"labels": {"app": name}, **pod.pop("metadata", {})},
                 "spec": {"containers": [container], "terminationGracePeriodSeconds": 1, **pod},
             },
         },
@@ -168,7 +168,7 @@ def test_every_protocol_works_on_every_port_name_as_with_istios_own_envoy(
                 return wanted in in_pod(meshed, client, *argv)
 
             try:
-                until(look, "an answer", timeout=30 if works else 1, every=0.2)
+                until(look, "an answer", timeout=8 if works else 1, every=0.2)
                 answered = True
             except Exception:
                 answered = False

@@ -50,7 +50,7 @@ def lease(cluster: Embedded, renewals: set[str]) -> Callable[[], set[str]]:
 
 def deployment(name: str, image: str = "lab/httpbin", replicas: int = 1, **pod: object) -> str:
     container: dict[str, object] = {"name": name, "image": image}
-    container |= pod.pop("container", {})  # type: ignore[arg-type]
+    container |= pod.pop("container", {})
     return json.dumps(
         {
             "apiVersion": "apps/v1",
@@ -237,7 +237,7 @@ def test_logs_are_followed_while_a_container_writes(
             def followed(word: str = word) -> bool:
                 nonlocal seen
                 in_pod(namespace, pod, "curl", "-s", f"http://localhost:8080/anything/{word}")
-                seen += follow.stdout.read() or b""  # type: ignore[union-attr]
+                seen += follow.stdout.read() or b""
                 return f"/anything/{word}".encode() in seen
 
             until(followed, word, timeout=15, every=0.2)

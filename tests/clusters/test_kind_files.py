@@ -51,8 +51,8 @@ def test_an_archive_names_each_image_and_holds_a_shared_layer_once(tmp_path: Pat
     save(images, tmp_path / "all.tar")
     with tarfile.open(tmp_path / "all.tar") as archive:
         names = archive.getnames()
-        listed = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
-        config = json.load(archive.extractfile(listed[1]["Config"]))  # type: ignore[arg-type]
+        listed = json.load(archive.extractfile("manifest.json"))
+        config = json.load(archive.extractfile(listed[1]["Config"]))
     assert len(names) == len(set(names))
     assert [one["RepoTags"] for one in listed] == [["lab/a:1"], ["lab/b:1"]]
     assert listed[0]["Layers"] == listed[1]["Layers"][:1]

@@ -135,7 +135,7 @@ def test_nothing_of_an_image_is_written_but_what_is_wanted(tmp_path: Path) -> No
     """Neither a path that leads out of its folder nor a link in the place of a file."""
     inside = tmp_path / "inside"
     inside.mkdir()
-    path = archive([{"/../../evil": b"out", "/opt/word": "/etc/passwd"}], inside)  # type: ignore[dict-item]
+    path = archive([{"/../../evil": b"out", "/opt/word": "/etc/passwd"}], inside)
     with pytest.raises(LabError, match="holds no opt/word"):
         registry.take(path, {"opt/word": inside / "word"})
     registry.take(path, {"evil": inside / "evil"})

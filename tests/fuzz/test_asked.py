@@ -123,7 +123,7 @@ def test_a_damaged_kubeconfig_is_read_or_refused(content: bytes) -> None:
 @given(
     damaged(CONFIG["users"][1])
     | GARBAGE.map(lambda program: {"name": "e", "user": {"exec": program}})
-)  # type: ignore[index]
+)
 @effort(60)
 def test_a_program_is_never_run_unasked_however_its_entry_is_damaged(entry: Any) -> None:
     user = entry.get("user") if isinstance(entry, dict) else None

@@ -191,7 +191,7 @@ def test_bytes_are_joined_whatever_the_order_and_however_often_they_came(
     found = joined([*made[:2], *rest, *again])
     for side, by_client in (("client", True), ("server", False)):
         wanted = b"".join(one.data for one in talk if one.by_client == by_client)
-        assert found.sent(side) == wanted  # type: ignore[arg-type]
+        assert found.sent(side) == wanted
     assert found.whole
     assert (found.client, found.server) == (CLIENT, SERVER)
 
@@ -219,7 +219,7 @@ HELLOS = [
     for name in ("tls13", "tls12")
     for side in ("client", "server")
     for _, body in tls.handshakes(
-        tls.records(joined(packets.read(CAPTURES / f"{name}.pcap")).sent(side))  # type: ignore[arg-type]
+        tls.records(joined(packets.read(CAPTURES / f"{name}.pcap")).sent(side))
     )
 ]
 

@@ -106,13 +106,18 @@ def test_evidence_of_garbage_is_refused(run: Path, value: Any) -> None:
         evidence.load(place)
 
 
+def whole(which: tuple[str, Path]) -> tuple[str, Path, bytes]:
+    """A failure, one of its recorded files, and what is in it."""
+    name, file = which
+    return name, file, (store.RECORDED / name / file).read_bytes()
+
+
 @given(any_file("captures"), st.data())
 @effort(20)
 def test_an_altered_capture_leaves_nothing_to_be_said(
     run: Path, which: tuple[str, Path], data: st.DataObject
 ) -> None:
-    name, file = which
-    sound = (store.RECORDED / name / file).read_bytes()
+    name, file, sound = whole(which)
     broken = data.draw(mangled(sound).filter(lambda found: found != sound))
     assert set(words(with_file(run, name, file, broken))) <= {"inconclusive", "skipped"}
 
@@ -122,8 +127,7 @@ def test_an_altered_capture_leaves_nothing_to_be_said(
 def test_a_log_or_a_configuration_that_is_cut_off_turns_no_word(
     run: Path, which: tuple[str, Path], data: st.DataObject
 ) -> None:
-    name, file = which
-    sound = (store.RECORDED / name / file).read_bytes()
+    name, file, sound = whole(which)
     cut = sound[: data.draw(st.integers(0, len(sound)))]
     for word, before in zip(words(with_file(run, name, file, cut)), WHOLE[name], strict=True):
         assert word in (before, "inconclusive"), file
@@ -134,8 +138,7 @@ def test_a_log_or_a_configuration_that_is_cut_off_turns_no_word(
 def test_a_damaged_log_or_configuration_is_judged(
     run: Path, which: tuple[str, Path], data: st.DataObject
 ) -> None:
-    name, file = which
-    sound = (store.RECORDED / name / file).read_bytes()
+    name, file, sound = whole(which)
     found = with_file(run, name, file, data.draw(mangled(sound) | st.binary()))
     assert len(words(found)) == len(WHOLE[name])
     assert set(words(found)) <= WORDS

@@ -98,7 +98,7 @@ def _answers(said: object) -> list[tuple[str, tuple[str, str]]]:
     answers = getattr(said, "answers", None)
     if answers:
         return [(name, (one.word, one.why)) for name, one in answers]
-    return [("", (said.word, said.why))]  # type: ignore[attr-defined]
+    return [("", (said.word, said.why))]
 
 
 def test_what_is_below_the_slack_is_no_step() -> None:

@@ -38,7 +38,7 @@ def of_call(name: str, **changes: object) -> Evidence:
     """The recorded evidence of rest_mtls with one call altered."""
 
     def changed(call: CallRecord) -> CallRecord:
-        return dataclasses.replace(call, **changes) if call.name == name else call  # type: ignore[arg-type]
+        return dataclasses.replace(call, **changes) if call.name == name else call
 
     found = evidence.load(store.RECORDED / "rest_mtls")
     assert found.call(name)

@@ -63,7 +63,7 @@ class Place:
 
     def lab(self, *words: str, **how: object) -> tuple[int, str]:
         """Its code, and all that it said."""
-        with self.start(*words, **how) as process:  # type: ignore[arg-type]
+        with self.start(*words, **how) as process:
             said = process.communicate()[0]
         return process.returncode, said
 

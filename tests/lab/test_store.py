@@ -44,7 +44,7 @@ def test_a_file_whose_writing_fails_is_as_before_and_leaves_nothing(own_runs: Pa
     path = own_runs / "file"
     store.write_text(path, "before")
     with pytest.raises(TypeError):
-        store.write_bytes(path, "not bytes")  # type: ignore[arg-type]
+        store.write_bytes(path, "not bytes")
     assert path.read_text() == "before"
     assert list(own_runs.iterdir()) == [path]
 

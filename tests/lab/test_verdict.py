@@ -40,13 +40,13 @@ def recorded(name: str) -> tuple[Failure, Evidence, Path]:
 
 
 def of_world(found: Evidence, name: str, **changes: object) -> Evidence:
-    world = dataclasses.replace(found.worlds[name], **changes)  # type: ignore[arg-type]
+    world = dataclasses.replace(found.worlds[name], **changes)
     return dataclasses.replace(found, worlds={**found.worlds, name: world})
 
 
 def of_call(found: Evidence, name: str, **changes: object) -> Evidence:
     def changed(call: CallRecord) -> CallRecord:
-        return dataclasses.replace(call, **changes) if call.name == name else call  # type: ignore[arg-type]
+        return dataclasses.replace(call, **changes) if call.name == name else call
 
     return dataclasses.replace(found, calls=tuple(changed(call) for call in found.calls))
 
