@@ -75,7 +75,8 @@ INSIDE = (
 
 def examine(path: str) -> list[Finding]:
     """Each step as it went; what rests on one that failed is not tried. path: for programs."""
-    if shutil.which("unshare", path=path) is None:
+    outermost = ["unshare"] if os.getuid() == 0 else ["unshare", "newuidmap", "newgidmap"]
+    if not all(shutil.which(name, path=path) for name in outermost):
         return []  # told as a missing program
     found = []
     for finding in _around(path):

@@ -16,7 +16,8 @@ from lab.wait import until
 pytestmark = pytest.mark.cluster
 
 NAMES = {"http-x": 8001, "grpc-x": 8002, "http2-x": 8003, "": 8004, "foo-x": 8005}
-BACKENDS = {"web": 8080, "rpc": 7070}
+# A port of the container for each: of Services that share one, Istio takes the oldest's protocol.
+BACKENDS = {"web": 80, "rpc": 70}
 OUTBOUND = "-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001"
 INBOUND = "-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006"
 
@@ -55,14 +56,21 @@ def host_of(port_name: str, backend: str) -> str:
 def meshed(cluster: Embedded, kubectl: Kubectl) -> Iterator[str]:
     """A namespace with an echo server behind every port name, and a client."""
     name = "mesh-matrix"
+    targets = {
+        (port_name, backend): 100 * first + at
+        for backend, first in BACKENDS.items()
+        for at, port_name in enumerate(NAMES)
+    }
     kubectl("create", "namespace", name)
     kubectl("label", "namespace", name, "istio-injection=enabled")
-    echo = ["--port=8080", "--grpc=7070", "--tcp=9090"]
+    echo = [
+        f"{'--port' if backend == 'web' else '--grpc'}={target}"
+        for (_, backend), target in targets.items()
+    ]
     objects = [workload("echo", "lab/istio-echo", echo), workload("client", "lab/client")]
     objects += [
-        service(host_of(port_name, backend), port_name, port, target)
-        for port_name, port in NAMES.items()
-        for backend, target in BACKENDS.items()
+        service(host_of(port_name, backend), port_name, NAMES[port_name], target)
+        for (port_name, backend), target in targets.items()
     ]
     cluster.kube.apply(objects, name)
     for app in ("echo", "client"):

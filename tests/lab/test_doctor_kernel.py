@@ -52,6 +52,17 @@ def test_a_user_without_subordinate_ids_is_told_the_command_that_gives_them(pers
 
 
 @NEEDS_ROOT
+def test_a_user_without_newuidmap_is_told_its_package_and_not_that_ids_are_missing(
+    person: Person,
+) -> None:
+    gone = [f"mount --bind /dev/null /usr/bin/{name}" for name in ("newuidmap", "newgidmap")]
+    code, told = person.lab("doctor", before=gone)
+    assert (code, missing(told)) == (1, ["newuidmap", "newgidmap"])
+    assert "sudo apt-get install -y --no-install-recommends uidmap" in told
+    assert "usermod" not in told, "he has the ids"
+
+
+@NEEDS_ROOT
 @pytest.mark.cluster
 @pytest.mark.parametrize("words", [["up"], ["run", "tcp_mtls"]])
 def test_what_the_doctor_finds_is_what_a_start_that_failed_says(
