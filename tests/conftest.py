@@ -19,6 +19,12 @@ from lab.wait import until
 _NUMBERS = itertools.count()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture: what kind takes is minutes of building, in vain where it cannot run."""
+    if item.get_closest_marker("kind") and os.getuid() and engines.find() is None:
+        pytest.skip("no Docker engine answers, and only root can start one")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Embedded]:
     """One embedded cluster for all tests; its tokens are renewed after three seconds."""
@@ -46,8 +52,6 @@ def host_before_kind() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="session")
 def _kind(host_before_kind: dict[str, list[str]]) -> Iterator[Kind]:
-    if os.getuid() and engines.find() is None:
-        pytest.skip("no Docker engine answers, and only root can start one")
     made = Kind(f"test-{os.getpid()}", nodes=2)
     try:
         yield made
