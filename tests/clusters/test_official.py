@@ -112,6 +112,7 @@ def test_images_are_built_where_no_registry_answers(
     assert said[0] == "images: built, since no registry answers"
 
 
+@pytest.mark.timeout(900)  # where kind's programs are not built yet, they are now
 def test_charts_are_as_the_module_has_them(tmp_path: Path) -> None:
     """What istioctl renders for BINARIES=official is what BINARIES=built copies, labels aside."""
     share = assembly.wanted("1.31").ensure(lambda _step: None).share
@@ -153,7 +154,7 @@ def push_images(served: Registry, work: Path) -> dict[str, str]:
     return digests
 
 
-@pytest.mark.cluster
+@pytest.mark.kind
 @pytest.mark.timeout(900)
 def test_a_failure_is_as_pinned_on_kind_with_a_registrys_images(
     served: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
