@@ -30,6 +30,7 @@ from clusters.kind.images import Built, Programs
 from clusters.stacks import assembly, binaries, cache, official, proxy
 from lab.errors import BadArguments, NeedsUnmet
 
+pytestmark = pytest.mark.timeout(900)  # kind's programs are built by the first that takes them
 RELEASE = "1.31.7"
 """Not what the built images are called: nothing built can be taken for what was fetched."""
 AS_IT_IS = "--preserve-digests"
@@ -112,7 +113,6 @@ def test_images_are_built_where_no_registry_answers(
     assert said[0] == "images: built, since no registry answers"
 
 
-@pytest.mark.timeout(900)  # where kind's programs are not built yet, they are now
 def test_charts_are_as_the_module_has_them(tmp_path: Path) -> None:
     """What istioctl renders for BINARIES=official is what BINARIES=built copies, labels aside."""
     share = assembly.wanted("1.31").ensure(lambda _step: None).share
@@ -155,7 +155,6 @@ def push_images(served: Registry, work: Path) -> dict[str, str]:
 
 
 @pytest.mark.kind
-@pytest.mark.timeout(900)
 def test_a_failure_is_as_pinned_on_kind_with_a_registrys_images(
     served: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +182,6 @@ def test_a_failure_is_as_pinned_on_kind_with_a_registrys_images(
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(600)
 def test_a_failure_is_as_pinned_with_programs_out_of_a_registrys_images(
     served: Registry, tmp_path: Path
 ) -> None:
