@@ -12,7 +12,8 @@ from typing import Any
 
 from clusters.base import Cluster, Completed
 from clusters.kube import ApiError
-from lab import clock, proxy
+from lab import clock
+from lab.counters import Counters
 from lab.errors import LabError
 from lab.evidence import CallRecord
 from lab.failure import Call, fill
@@ -21,7 +22,6 @@ from lab.world import LiveWorld
 
 SECONDS = 15.0
 """A call that has no answer by then is recorded as lost."""
-TLS_COUNTERS = "listener.*ssl.(fail_verify_no_cert|fail_verify_error|handshake)$"
 _CURL = {7: "refused", 28: "hang", 35: "not_tls", 52: "closed", 55: "reset", 56: "reset"}
 _CURL[60] = "tls_untrusted_issuer"
 # One refusal has several codes, as curl meets it while it reads or while it writes.
@@ -35,11 +35,17 @@ _CURL_WORDS = {
 
 
 def make(
-    call: Call, cluster: Cluster, live: LiveWorld, act: str = "", since: float = 0.0
+    call: Call,
+    cluster: Cluster,
+    live: LiveWorld,
+    counters: Counters,
+    act: str = "",
+    since: float = 0.0,
 ) -> CallRecord:
     """Make a call once. A lost answer is recorded as lost; nothing is tried again.
 
-    since: when the configuration that it is made under was seen active, Unix seconds.
+    counters: of the world's proxies, as they were before the call. since: when the
+    configuration that it is made under was seen active, Unix seconds.
     """
     _, service, port = call.asked
     there = live.services.get(service)
@@ -61,7 +67,9 @@ def make(
         since=since,
         clock=clock.ahead(),
     )
-    return _with(_made(call, cluster, live, blank), clock_after=clock.ahead())
+    made = _made(call, cluster, live, blank)
+    rose = counters.rose([call.source, call.asked[0], call.to])
+    return _with(made, clock_after=clock.ahead(), counters=rose)
 
 
 def _made(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
@@ -83,11 +91,7 @@ def _in_pod(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) ->
         extra = ["--max-time", "10", "-H", f"x-request-id: {blank.request_id}"]
         argv[1:1] = [*extra, "-w", "%{stderr}%{json}"]
     stdin = foreign_certificate(live.namespace) if "--stdin" in argv else b""
-    before = _counters(call, cluster, live)
     done = cluster.exec(live.pods[call.source], argv, stdin=stdin, timeout=SECONDS)
-    after = _counters(call, cluster, live)
-    rose = {name: after[name] - before.get(name, 0) for name in after}
-    rest = {name: count for name, count in rose.items() if count}
     fields = reads(done)
     request_id = blank.request_id if argv[0] in ("curl", "grpcurl") else ""
     return _with(
@@ -95,17 +99,9 @@ def _in_pod(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) ->
         started=done.started,
         ended=done.ended,
         code=done.code,
-        counters=rest,
         request_id=request_id,
         **fields,
     )
-
-
-def _counters(call: Call, cluster: Cluster, live: LiveWorld) -> dict[str, int]:
-    """The answering proxy's TLS counters; only asked where a refusal is to be counted."""
-    if not call.command.startswith("tls-probe"):
-        return {}
-    return proxy.stats(cluster, live.pods[call.to], TLS_COUNTERS)
 
 
 def _curl(done: Completed) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from lab.failure import Check
 from lab.observe import FINAL_HOP, Case, Observation
+from lab.planes import stats
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,10 @@ def tls_refused(*names: str, outcomes: tuple[str, ...], counter: str) -> Check:
     """Refused in the TLS handshake: this alert at the caller, this counter at the server."""
 
     def look(seen: Observation) -> Finding:
-        rose = sum(n for name, n in seen.record.counters.items() if name.endswith(counter))
+        counted = seen.record.counters.get(seen.call.to)
+        if counted is None:
+            return Finding(None, "the counters of the server's proxy were not recorded")
+        rose = stats.of_listener(counted, stats.INBOUND).get(counter, 0)
         good = seen.record.outcome in outcomes and rose == 1
         told = f"saw {seen.record.outcome}, {counter} +{rose}"
         return Finding(good, f"expected {' or '.join(outcomes)} and {counter} +1, {told}")

@@ -243,12 +243,15 @@ def _said(said: ClaimVerdict | RemedyVerdict | None) -> _Answers:
 
 
 def _planes(left: Proof | None, right: Proof | None) -> tuple[Pair, ...]:
-    """By source, as sources are counted; without any record the packets at least say so."""
+    """By source, as sources are counted; without any record the packets at least say so.
+
+    The first word of a source is its: what it counted, after its log, may be of another call too.
+    """
     ours, theirs = (
-        {said.source: (said.security, said.why) for said in (proof.planes if proof else ())}
+        {said.source: (said.security, said.why) for said in reversed(proof.planes if proof else ())}
         for proof in (left, right)
     )
-    sources = dict.fromkeys((*ours, *theirs)) or (wire.SOURCE,)
+    sources = dict.fromkeys(reversed([*theirs, *ours])) or (wire.SOURCE,)
     return tuple(_pair(source, ours, theirs) for source in sources)
 
 

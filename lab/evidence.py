@@ -16,7 +16,7 @@ from lab import reading, typed
 from lab.errors import BadEvidence
 from lab.store import write_text
 
-SCHEMA = 2
+SCHEMA = 3
 ALL_CAPTURES = 32 << 20
 """Most that the captures of one failure may take together, bytes: all are kept in memory."""
 _STACK = ("kubernetes", "istio", "envoy", "flavour")
@@ -41,6 +41,8 @@ class PodRecord:
     """Empty in evidence from before it was recorded."""
     flavour: str = ""
     """`stock` or `istio`, as `clusters.base.Stack` has it."""
+    node_type: str = ""
+    """Of its proxy: `sidecar`, or `router` of a gateway's."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,9 @@ class CallRecord:
     """Why there is no answer to speak of; a lost call is no evidence."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What only this kind of call tells: alert, issuer shown, ..."""
-    counters: dict[str, int] = field(default_factory=dict)
-    """How much the answering proxy's TLS counters rose during the call."""
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Workload -> how much its proxy's counters of connections and handshakes rose meanwhile;
+    one that has no sidecar is not in it."""
     clock: float = 0.0
     clock_after: float = 0.0
     """What the wall clock was ahead of the monotonic one before the call and after it, seconds

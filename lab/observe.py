@@ -15,11 +15,12 @@ from lab import reading
 from lab.errors import BadEvidence
 from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import Call, Failure
-from lab.planes import Security, Seen, config, log, wire
+from lab.planes import Security, Seen, config, log, stats, wire
 
 CLOCK_SLACK = 0.005
 """Seconds around a call in which its SYN may lie, where its port is not known. Calls and packets
 are stamped by one clock, and the call before may have ended a few milliseconds earlier."""
+NOT_COUNTED = stats.server_says(None)
 FINAL_HOP = "/2"
 """`see("x/2")` is the hop from the gateway to the workload, of a call `x` through a gateway."""
 
@@ -38,6 +39,8 @@ class Observation:
     server_line: log.Line | None
     left_client: bool | None
     """Its bytes were seen on the client's own side; None: cannot be said."""
+    counted: Seen = NOT_COUNTED
+    """What the proxies' own counters say."""
     app_line: Mapping[str, Any] | None = None
     """What the application that was asked wrote into its own log."""
 
@@ -57,7 +60,7 @@ class Observation:
     @property
     def planes(self) -> tuple[Seen, ...]:
         """All answers, the wire's first."""
-        return (self.wire, self.server, self.client, self.config)
+        return (self.wire, self.server, self.counted, self.client, self.config)
 
 
 def _count(value: object) -> int:
@@ -165,6 +168,7 @@ class Case:
             client_line,
             server_line,
             self._left_client(call, record, world),
+            _counted(call, record, world),
             self._app_line(call, record, world),
         )
 
@@ -276,6 +280,15 @@ class Case:
             if not any(marker in str(line.get("request")) for marker in markers):
                 return line
         return None
+
+
+def _counted(call: Call, record: CallRecord, world: WorldRecord) -> Seen:
+    """The answering proxy's counters; the calling one's where the other end has no proxy."""
+    there, target = world.pods[call.to], record.target
+    if not there.sidecar:
+        return stats.client_says(record.counters.get(call.source))
+    listener = target if there.node_type == "router" else stats.INBOUND
+    return stats.server_says(record.counters.get(call.to), listener)
 
 
 def _to_the_api(call: Call, record: CallRecord) -> Observation:

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from clusters.base import Cluster, PodRef
 from lab.errors import CommandFailed
@@ -48,18 +48,29 @@ def _explained(path: str, pod: PodRef) -> Iterator[None]:
         raise CommandFailed(f"{path} of pod {pod.name} is not such as Envoy's: {wrong!r}") from None
 
 
-def info(cluster: Cluster, pod: PodRef) -> tuple[str, float, str]:
-    """Envoy's version, when it started (Unix seconds, from its own uptime), and its flavour.
+class Info(NamedTuple):
+    """What a proxy is."""
 
-    The flavour is `istio` where filters of Istio's own are built in, else `stock`.
-    """
+    version: str
+    started: float
+    """Unix seconds, from its own uptime."""
+    flavour: str
+    """`istio` where filters of Istio's own are built in, else `stock`."""
+    node_type: str
+    """`sidecar` or `router`: what its node id begins with, as istiod reads it."""
+
+
+def info(cluster: Cluster, pod: PodRef) -> Info:
+    """Envoy's version, when it started, and what for."""
     with _explained("server_info", pod):
         told = _told(cluster, pod, "server_info")
         uptime = float(str(told["uptime_current_epoch"]).rstrip("s"))
-        extensions = [str(one.get("name")) for one in told.get("node", {}).get("extensions", [])]
+        node = told.get("node", {})
+        extensions = [str(one.get("name")) for one in node.get("extensions", [])]
         own = any(name.startswith("istio.") for name in extensions)
         version = str(told["version"]).split("/")[1]
-        return version, time.time() - uptime, "istio" if own else "stock"
+        node_type = str(node.get("id", "")).partition("~")[0]
+        return Info(version, time.time() - uptime, "istio" if own else "stock", node_type)
 
 
 def stats(cluster: Cluster, pod: PodRef, pattern: str) -> dict[str, int]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from clusters import mesh
 from lab import calls, evidence, preconditions, store, world
 from lab.capture import Captures
+from lab.counters import Counters
 from lab.errors import ClusterGone, LabError, TimedOut
 from lab.evidence import CallRecord, CaptureRecord, Evidence, PodRecord, WorldRecord
 from lab.failure import Call, Failure, Phase, Remedy, Scope, Step
@@ -170,24 +171,30 @@ class LiveRun:
             return
         ours = [remedy for remedy in tried if remedy.call.world == name]
         trial = Trial(self._cluster, live, ours)
-        with self._recorded(live, act):
-            self._step(live, act, "broken", ours, 0.0)
+        with self._recorded(live, act) as counters:
+            self._step(live, counters, act, "broken", ours, 0.0)
             try:
                 self._untried.update(trial.apply())
                 self._keep_views(live, act, "changed", trial)
-                self._step(live, act, "changed", ours, trial.since)
+                self._step(live, counters, act, "changed", ours, trial.since)
             finally:
                 self._untried.update(trial.withdraw())
             self._keep_views(live, act, "restored", trial)
-            self._step(live, act, "restored", ours, trial.since)
+            self._step(live, counters, act, "restored", ours, trial.since)
         self._look_at_pods(live)
 
     def _step(
-        self, live: LiveWorld, act: str, step: Step, tried: Sequence[Remedy], since: float
+        self,
+        live: LiveWorld,
+        counters: Counters,
+        act: str,
+        step: Step,
+        tried: Sequence[Remedy],
+        since: float,
     ) -> None:
         for remedy in tried:
             if remedy.name not in self._untried:
-                self._call(remedy.call_of(step), live, act, since)
+                self._call(remedy.call_of(step), live, counters, act, since)
 
     def _keep_views(self, live: LiveWorld, act: str, step: Step, trial: Trial) -> None:
         for workload, view in trial.views.items():
@@ -204,26 +211,28 @@ class LiveRun:
         live = self._worlds.get(name)
         if live is None or name not in self._pods:
             return  # it did not come up: `problems` says why, and the verdict will
-        with self._recorded(live):
+        with self._recorded(live) as counters:
             for call in self.failure.calls_in(name):
-                self._call(call, live)
+                self._call(call, live, counters)
         self._secrets[name] = world.secrets(self._cluster, live.namespace)
 
-    def _call(self, call: Call, live: LiveWorld, act: str = "", since: float = 0.0) -> None:
-        record = calls.make(call, self._cluster, live, act, since)
+    def _call(
+        self, call: Call, live: LiveWorld, counters: Counters, act: str = "", since: float = 0.0
+    ) -> None:
+        record = calls.make(call, self._cluster, live, counters, act, since)
         self._calls.append(record)
         step = f" {call.step}" if call.step else ""
         came = f"{record.outcome} {record.status or ''}".strip()
         self._tell(f"{live.world.name}{step}: {record.lost or came}  <-  $ {record.typed}")
 
     @contextmanager
-    def _recorded(self, live: LiveWorld, act: str = "") -> Iterator[None]:
-        """Packets of all interfaces meanwhile; the logs when it is over."""
+    def _recorded(self, live: LiveWorld, act: str = "") -> Iterator[Counters]:
+        """Packets of all interfaces and the proxies' counters meanwhile; the logs afterwards."""
         captures = Captures(self._cluster, live, self.folder / "captures", act)
         captures.start()
         self._keep_refusals(live.world.name, captures.refused)
         try:
-            yield
+            yield Counters(self._cluster, live)
         finally:
             captures.stop()
             self._captures.setdefault(live.world.name, []).extend(captures.records)

@@ -22,14 +22,14 @@ from lab.errors import BadArguments
 from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import STEPS, Failure, fill
 from lab.observe import FINAL_HOP, Case, Observation
-from lab.planes import Seen, agreement
+from lab.planes import Seen, agreement, stats
 from lab.verdict import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-WITNESSES = ("packets", "server's proxy", "client's proxy", "control plane")
+WITNESSES = ("packets", "server's proxy", "what it counted", "client's proxy", "control plane")
 
 
 class Source(Protocol):
@@ -200,7 +200,9 @@ class Story:
             record = seen.record
             alert = record.facts.get("alert")
             told = f"{record.outcome}" + (f" (alert {alert})" if alert else "")
-            rose = ", ".join(f"{k.split('.')[-1]} +{v}" for k, v in record.counters.items()) or "-"
+            counted = stats.of_listener(record.counters.get(seen.call.to, {}), stats.INBOUND)
+            tls = {name.removeprefix("ssl."): by for name, by in counted.items() if "ssl." in name}
+            rose = ", ".join(f"{name} +{by}" for name, by in tls.items()) or "-"
             shown = str(record.facts.get("server_uri") or "-")
             shown += f"\nissued by {record.facts.get('server_issuer')}" if shown != "-" else ""
             rows.append((name, told, rose, shown))
@@ -213,7 +215,7 @@ class Story:
         for name in names:
             seen = self._see(name)
             if seen is None:
-                rows.append((name, *["no record"] * 5))
+                rows.append((name, *["no record"] * (len(WITNESSES) + 1)))
                 continue
             told = [said.security for said in seen.planes]
             rows.append((name, *told, agreement(seen.planes)))

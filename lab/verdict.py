@@ -374,7 +374,9 @@ def _where(seen: Observation) -> list[PlaneSaid]:
     """Each plane's answer with the file and place that it was read from."""
     call, world = seen.call, seen.record.world
     act, step = seen.record.act, seen.record.step
+    counted_at = call.source if seen.counted.source == log.CLIENT else call.to
     places = {
+        "stats": f"evidence.json call {seen.record.name}, counters of {counted_at}",
         "packets": f"captures/{seen.wire.facts.get('file')} frame {seen.wire.facts.get('frame')}",
         log.SERVER: f"logs/{world}-{call.to}.jsonl line {seen.server.facts.get('line')}",
         log.CLIENT: f"logs/{world}-{call.source}.jsonl line {seen.client.facts.get('line')}",
@@ -387,7 +389,7 @@ def _where(seen: Observation) -> list[PlaneSaid]:
             said.source,
             said.security,
             said.why,
-            places[said.source] if said.facts else "",
+            places[said.plane if said.plane == "stats" else said.source] if said.facts else "",
         )
         for said in seen.planes
     ]

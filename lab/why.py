@@ -68,6 +68,9 @@ def _parts(why: str) -> list[str]:
     return [f"    - {part}" for part in why.split("; ")]
 
 
+_VERB = {"wire": "say", "stats": "counted"}
+
+
 def _decided(proof: Proof | None, folder: Path) -> list[str]:
     """Each plane's answer on the call that shows it, and the place where it can be read."""
     if proof is None:
@@ -77,8 +80,7 @@ def _decided(proof: Proof | None, folder: Path) -> list[str]:
         told.append(f"    from node {proof.nodes[0]} to node {proof.nodes[1]}")
     for said in proof.planes:
         told.append(
-            f"    {said.source} say{'' if said.source == 'packets' else 's'} "
-            f"{said.security}: {said.why}"
+            f"    {said.source} {_VERB.get(said.plane, 'says')} {said.security}: {said.why}"
         )
         told += [f"      {place}" for place in _places(said, proof, folder)]
     return told

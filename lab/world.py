@@ -279,19 +279,20 @@ def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
     """What is recorded of a pod; of its sidecar its version, start, identity and refusals."""
     if not pod.has_sidecar:
         return PodRecord(pod.name, pod.ip, sidecar=False, node=pod.node)
-    version, started, flavour = proxy.info(cluster, pod)
+    told = proxy.info(cluster, pod)
     seen = proxy.stats(cluster, pod, "update_rejected|dynamic_unknown_fields")
     return PodRecord(
         pod.name,
         pod.ip,
         sidecar=True,
-        envoy_version=version,
-        envoy_started=started,
+        envoy_version=told.version,
+        envoy_started=told.started,
         certificate=proxy.certificate(cluster, pod),
         rejected=sum(n for name, n in seen.items() if name.endswith("update_rejected")),
         unknown_fields=seen.get("server.dynamic_unknown_fields", -1),
         node=pod.node,
-        flavour=flavour,
+        flavour=told.flavour,
+        node_type=told.node_type,
     )
 
 

@@ -36,7 +36,10 @@ def agreement(planes: Sequence[Seen]) -> str:
     source that cannot say is neither for nor against.
     """
     first, *others = planes
-    voices = {seen.source: seen for seen in others if seen.security != "unknown"}
+    voices: dict[str, Seen] = {}
+    for seen in others:
+        if seen.security != "unknown":
+            voices.setdefault(seen.source, seen)
     speaking = {source: seen for source, seen in voices.items() if source != first.source}
     allowed = _COMPATIBLE.get(first.security, {first.security})
     against = [

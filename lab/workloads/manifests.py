@@ -20,6 +20,7 @@ STATS = [
     ".*no_filter_chain_match",
     ".*downstream_pre_cx.*",
     ".*upstream_cx.*",
+    "listener.*downstream_cx_total",
     ".*update_rejected",
     "server.dynamic_unknown_fields",
 ]

@@ -106,7 +106,7 @@ UNREADABLE: dict[str, tuple[Damage, str]] = {
     "no JSON": (text("evidence: yes"), "is damaged"),
     "no UTF-8": (text(b"\xff\xfe{}"), "is damaged"),
     "a list": (text("[]"), "schema None"),
-    "newer": (rewritten(schema=99), "schema 99, this lab reads 2"),
+    "newer": (rewritten(schema=99), "schema 99, this lab reads 3"),
     "of no format": (rewritten(schema=[[]]), "schema [[]]"),
     "calls that are none": (rewritten(calls=7), "evidence.calls: expected a list, found 7"),
     "a stack of numbers": (rewritten(stack={"istio": 1.31}), "stack.istio: expected text"),
@@ -121,7 +121,7 @@ UNREADABLE: dict[str, tuple[Damage, str]] = {
         "calls[0].status is a number beyond all measure",
     ),
     "a number too long to read": (text('{"schema": ' + "9" * 10**5 + "}"), "is damaged"),
-    "infinity": (text('{"schema": 2, "started": {"istiod": 1e999}}'), "1e999 is no number"),
+    "infinity": (text('{"schema": 3, "started": {"istiod": 1e999}}'), "1e999 is no number"),
     "not a number": (text('{"schema": NaN}'), "NaN is no number"),
     "nested deeply": (text("[" * 10**6), "nested too deeply"),
     "larger than any": (text(b'"' + b"a" * (17 << 20) + b'"'), "larger than 16 MiB"),
@@ -382,7 +382,7 @@ def test_a_damaged_notebook_is_refused_before_anything_is_begun(
 
 BOMBS: dict[str, Damage] = {
     "evidence that is all brackets": text(
-        b'{"schema": 2, "mesh": [' + b"[]," * (5 << 20) + b"[]]}"
+        b'{"schema": 3, "mesh": [' + b"[]," * (5 << 20) + b"[]]}"
     ),
     "a capture of the smallest frames": lambda place: recorded_as(
         place, pcap(*[b"\0" * 12 + b"\x08\0" + SMALLEST] * 210_000)
