@@ -30,7 +30,8 @@ from clusters.kind.images import Built, Programs
 from clusters.stacks import assembly, binaries, cache, official, proxy
 from lab.errors import BadArguments, NeedsUnmet
 
-pytestmark = pytest.mark.timeout(900)  # kind's programs are built by the first that takes them
+pytestmark = pytest.mark.timeout(900)
+# Whatever takes programs of kind's is marked `kind`: they are a quarter of an hour's building.
 RELEASE = "1.31.7"
 """Not what the built images are called: nothing built can be taken for what was fetched."""
 AS_IT_IS = "--preserve-digests"
@@ -102,6 +103,7 @@ def test_a_release_that_would_be_passed_over_is_refused(monkeypatch: pytest.Monk
         on_kind.choose("1.31", lambda _step: None)
 
 
+@pytest.mark.kind
 def test_images_are_built_where_no_registry_answers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -113,6 +115,7 @@ def test_images_are_built_where_no_registry_answers(
     assert said[0] == "images: built, since no registry answers"
 
 
+@pytest.mark.kind
 def test_charts_are_as_the_module_has_them(tmp_path: Path) -> None:
     """What istioctl renders for BINARIES=official is what BINARIES=built copies, labels aside."""
     share = assembly.wanted("1.31").ensure(lambda _step: None).share
@@ -181,7 +184,7 @@ def test_a_failure_is_as_pinned_on_kind_with_a_registrys_images(
         forget(on_kind.Official("1.31", said.append))
 
 
-@pytest.mark.cluster
+@pytest.mark.kind
 def test_a_failure_is_as_pinned_with_programs_out_of_a_registrys_images(
     served: Registry, tmp_path: Path
 ) -> None:
