@@ -1,0 +1,159 @@
+"""What the packets of one connection show, in plain words, each at the packet that shows it.
+
+Only what a passive reader sees: of TLS 1.3 the hellos, and that the rest is encrypted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from lab import tls
+from lab.display import printable
+from lab.packets import FIN, RST, SYN, Connection, Segment, Side
+from lab.planes.wire import HELLO_INSIDE
+
+Kind = Literal["open", "hello", "encrypted", "plaintext", "marker", "alert", "reset", "close"]
+FIRST_LINE = 60
+"""Most characters of a plaintext's first line that are shown."""
+
+
+class Remark(NamedTuple):
+    """One thing that a packet shows."""
+
+    segment: Segment
+    side: Side
+    """Who sent it."""
+    kind: Kind
+    words: str
+
+
+def of(connection: Connection, marker: bytes) -> list[Remark]:
+    """All remarks on a connection in the order of its packets.
+
+    marker: the call's own random bytes.
+    """
+    found = [*_flags(connection)]
+    for side in connection.halves:
+        found += _Half(connection, side, marker).remarks()
+    return sorted(found, key=lambda remark: (remark.segment.time, remark.segment.frame))
+
+
+def client_hello(connection: Connection | None) -> bytes:
+    """The ClientHello that a connection begins with; empty where it begins otherwise."""
+    if connection is None:
+        return b""
+    first = next(tls.messages(tls.records(connection.sent("client"))), None)
+    return first.body if first and first.kind == tls.CLIENT_HELLO else b""
+
+
+def _flags(connection: Connection) -> Iterator[Remark]:
+    """The first SYN, each side's first FIN, and every RST."""
+    seen: set[tuple[Side, int]] = set()
+    for segment in connection.segments:
+        side = connection.side_of(segment)
+        if segment.flags & SYN and side == "client" and (side, SYN) not in seen:
+            seen.add((side, SYN))
+            yield Remark(segment, side, "open", "SYN: opens a connection")
+        if segment.flags & RST:
+            yield Remark(segment, side, "reset", "RST: breaks it off")
+        elif segment.flags & FIN and (side, FIN) not in seen:
+            seen.add((side, FIN))
+            yield Remark(segment, side, "close", "FIN: closes its side")
+
+
+class _Half:
+    """One direction of a connection, read from its first byte to its last."""
+
+    def __init__(self, connection: Connection, side: Side, marker: bytes) -> None:
+        self._side, self._marker = side, marker
+        self._data = connection.sent(side)
+        self._start = connection.halves[side].start or 0
+        sent = (s for s in connection.segments if connection.side_of(s) == side)
+        self._segments = [segment for segment in sent if segment.payload]
+
+    def remarks(self) -> Iterator[Remark]:
+        first = tls.records(self._data)
+        if first.records:
+            yield from self._as_tls(first, 0)
+            begins = len(self._data) - len(first.rest)
+            if first.rest and not first.cut:
+                yield from self._as_plaintext(begins, len(self._data))
+        elif self._data:
+            hello = HELLO_INSIDE.search(self._data)
+            inside = hello.start() if hello else len(self._data)
+            yield from self._as_plaintext(0, inside)
+            yield from self._as_tls(tls.records(self._data[inside:]), inside)
+        yield from self._markers()
+
+    def _as_tls(self, read: tls.Records, begins: int) -> Iterator[Remark]:
+        ends, position = [], begins
+        for record in read.records:
+            position += 5 + len(record.body)
+            ends.append(position)
+        for message in tls.messages(read):
+            if words := _said(message, self._side):
+                yield self._at(ends[message.record] - 1, "hello", words)
+        for alert in tls.alert_messages(read):
+            name = tls.ALERTS.get(alert.kind, "of no known name")
+            yield self._at(ends[alert.record] - 1, "alert", f"TLS alert {alert.kind} {name}")
+        kinds = [record.kind for record in read.records]
+        if tls.APPLICATION_DATA in kinds:
+            number = kinds.index(tls.APPLICATION_DATA)
+            words = "its first encrypted record: cannot be read"
+            yield self._at(ends[number] - 1, "encrypted", words)
+
+    def _as_plaintext(self, begins: int, ends: int) -> Iterator[Remark]:
+        if ends > begins:
+            line = first_line(self._data[begins:ends])
+            words = f"plaintext, {ends - begins} bytes in all: {line}"
+            yield self._at(begins, "plaintext", words)
+
+    def _markers(self) -> Iterator[Remark]:
+        """One for each packet with which a marker is complete."""
+        counts: dict[Segment, int] = {}
+        position = self._data.find(self._marker) if self._marker else -1
+        while position >= 0:
+            segment = self._with(position + len(self._marker) - 1)
+            counts[segment] = counts.get(segment, 0) + 1
+            position = self._data.find(self._marker, position + len(self._marker))
+        for segment, count in counts.items():
+            words = "the call's marker can be read in it" + (f", {count}x" if count > 1 else "")
+            yield Remark(segment, self._side, "marker", words)
+
+    def _at(self, offset: int, kind: Kind, words: str) -> Remark:
+        return Remark(self._with(offset), self._side, kind, words)
+
+    def _with(self, offset: int) -> Segment:
+        """The packet that brought a byte; the first one, where it was sent again."""
+        for segment in self._segments:
+            at = (segment.sequence + bool(segment.flags & SYN) - self._start - 1) & 0xFFFFFFFF
+            if at <= offset < at + len(segment.payload):
+                return segment
+        return self._segments[0]  # only where somebody sent two SYNs that differ
+
+
+def _said(message: tls.Message, side: Side) -> str:
+    """A handshake message in words; empty where it says nothing to a reader."""
+    if message.kind == tls.CLIENT_HELLO and (hello := tls.client_hello(message.body)):
+        alpn = ", ".join(hello.alpn) or "none"
+        words = f"ClientHello: SNI {hello.sni or 'none'}; ALPN offered: {alpn}; "
+        return printable(words + f"versions offered: {', '.join(hello.versions)}")
+    if message.kind == tls.SERVER_HELLO and (answer := tls.server_hello(message.body)):
+        if answer.retry:
+            return "HelloRetryRequest: the client is asked for another hello"
+        hidden = "; all that follows is encrypted" if answer.version == "TLSv1.3" else ""
+        return f"ServerHello: {answer.version} chosen{hidden}"
+    if message.kind == tls.CERTIFICATE_REQUEST:
+        return "a client certificate is asked for, in the clear"
+    if message.kind == tls.CERTIFICATE:
+        given = int.from_bytes(message.body[:3], "big") > 0
+        return f"the {side}'s certificate, in the clear" if given else f"no {side} certificate"
+    return ""
+
+
+def first_line(data: bytes) -> str:
+    """The beginning of a plaintext as one line; what is no ASCII as dots."""
+    line = data.split(b"\n", 1)[0].rstrip(b"\r")
+    text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in line[:FIRST_LINE])
+    return text + ("…" if len(line) > FIRST_LINE else "")
