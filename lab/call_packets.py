@@ -1,13 +1,12 @@
-"""One call's packets as one pcapng: all that its hops' interfaces saw of it, and of nothing else."""
+"""One call's packets as one pcapng: what its hops' interfaces saw of it, and of nothing else."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import hops, packets, pcapng, remarks, store
+from lab import hops, packets, pcapng, reading, remarks, store
 from lab.display import printable
 from lab.errors import BadEvidence
 from lab.hops import Hop
@@ -17,6 +16,7 @@ from lab.planes import wire
 from lab.redaction import redact
 from lab.report import SHOWS
 
+SUFFIX = ".pcapng"
 APPLICATION = "Istio failure lab"
 ABOUT_EACH = "captures/{file}; tcpdump lost {lost} packets; {place}"
 
@@ -31,41 +31,40 @@ class _Recorded:
     """Frame of the call -> what is said of it."""
 
 
-def write(case: Case, name: str, folder: Path) -> tuple[Path, int]:
-    """Write a call's pcapng into a folder; returns the file, and how many packets it holds.
+def write(case: Case, name: str, path: Path) -> int:
+    """Write a call's pcapng; returns how many packets it holds.
 
     Raises BadEvidence where no packet of the call was recorded, and says why.
     """
-    return write_file(case, name, folder / file_name(name))
-
-
-def write_file(case: Case, name: str, path: Path) -> tuple[Path, int]:
-    """The same, into a file of the caller's choice."""
     recorded = _recorded(case, name)
     data = [*_packets(recorded)]
     interfaces = [one.interface for one in recorded]
     store.write_bytes(path, pcapng.file(interfaces, data, _told(case, name), APPLICATION))
-    return path, len(data)
+    return len(data)
 
 
 def file_name(name: str) -> str:
     """A call's name as a file's: `tcp-name:changed` is tcp-name.changed.pcapng."""
-    return re.sub(r"[^\w.-]", ".", name) + ".pcapng"
+    return store.plain(name) + SUFFIX
 
 
 def _recorded(case: Case, name: str) -> list[_Recorded]:
-    """The captures that hold packets of a call, in the call's direction, each once."""
+    """The captures of a call's interfaces in the call's direction, each once.
+
+    One that holds no packet of it shows that nothing passed there.
+    """
     found: dict[Path, _Recorded] = {}
     record = case.evidence.call(name)
     marker = record.marker.encode() if record else b""
     for hop in hops.of(case, name):
         for tap in hop.taps:
-            if tap.connection and tap.capture:
+            if tap.capture and reading.is_there(tap.capture.path):
                 path = tap.capture.path
                 if path not in found:
                     found[path] = _begun(tap, tap.capture, hop)
-                _comment(found[path], tap.connection, tap.capture, hop, marker)
-    if not found:
+                if tap.connection:
+                    _comment(found[path], tap.connection, tap.capture, hop, marker)
+    if not any(one.comments for one in found.values()):
         why = case.unseen(name) or "; ".join(hop.why for hop in hops.of(case, name))
         raise BadEvidence(f"no packet of {name} is to be had: {why or 'it asked the API server'}")
     return [*found.values()]

@@ -77,12 +77,12 @@ def of(case: Case, name: str) -> tuple[Hop, ...]:
     ends = [_sender(seen[0], before), *(End(hop.call.to, "gateway") for hop in seen)]
     if not through or len(seen) > 1:
         ends[-1] = _receiver(seen[-1], after)
-    hops = [_own(tap, "application", "sidecar") for tap in before]
-    hops += [
-        Hop(*ends[number : number + 2], pair, hop.security, hop.wire.why)
-        for number, (hop, pair) in enumerate(zip(seen, pairs, strict=True))
+    crossed = [
+        Hop(sender, receiver, pair, hop.security, hop.wire.why)
+        for sender, receiver, pair, hop in zip(ends, ends[1:], pairs, seen, strict=False)
     ]
-    hops += [_own(tap, "sidecar", "application") for tap in after]
+    leaving = [_own(tap, "application", "sidecar") for tap in before]
+    hops = [*leaving, *crossed, *(_handed_on(tap, ends[-1]) for tap in after)]
     return tuple(replace(hop, note=_note(hops, hop)) for hop in hops)
 
 
@@ -90,6 +90,13 @@ def _own(tap: Tap, sender: Part, receiver: Part) -> Hop:
     """Between an application and its own sidecar."""
     ends = End(tap.pod, sender), End(tap.pod, receiver)
     return Hop(*ends, (tap,), tap.seen.security, tap.seen.why)
+
+
+def _handed_on(tap: Tap, reached: End) -> Hop:
+    hop = _own(tap, "sidecar", "application")
+    if reached == hop.receiver:
+        return replace(hop, why=f"only the application's log has it: past {hop.sender}")
+    return hop
 
 
 def _sender(seen: Observation, before: Sequence[Tap]) -> End:
@@ -121,4 +128,4 @@ def _note(hops: Sequence[Hop], hop: Hop) -> str:
         return "the application's own TLS is inside it" if any(inside) else ""
     if mine in between:
         return "the application's own TLS, passed on as it is"
-    return "the application's own TLS: between the pods it is inside another" if any(between) else ""
+    return "the application's own TLS; between the pods it is inside the sidecars'"

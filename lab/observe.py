@@ -17,6 +17,7 @@ from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import Call, Failure
 from lab.packets import Connection
 from lab.planes import Security, Seen, config, log, wire
+from lab.planes.wire import Edge
 
 CLOCK_SLACK = 0.005
 """Seconds around a call in which its SYN may lie, where its port is not known. Calls and packets
@@ -41,7 +42,7 @@ class Observation:
     """Its bytes were seen on the client's own side; None: cannot be said."""
     app_line: Mapping[str, Any] | None = None
     """What the application that was asked wrote into its own log."""
-    edge: wire.Edge | None = None
+    edge: Edge | None = None
     """Which connection between the pods is meant; None: none can be."""
 
     @property
@@ -186,7 +187,7 @@ class Case:
             edge,
         )
 
-    def _wire(self, call: Call, record: CallRecord, world: WorldRecord, edge: wire.Edge) -> Seen:
+    def _wire(self, call: Call, record: CallRecord, world: WorldRecord, edge: Edge) -> Seen:
         captures = [self._capture(world, pod, "eth0", record.act) for pod in (call.source, call.to)]
         if captures[0] is None or captures[1] is None:
             refused = (world.uncaptured.get(pod) for pod in (call.source, call.to))
@@ -196,12 +197,12 @@ class Case:
 
     def _between(
         self, call: Call, record: CallRecord, world: WorldRecord, port: int | None
-    ) -> wire.Edge:
+    ) -> Edge:
         """By the network-side port where it is known; else by when the call was made."""
         asked = self._asked(call, record, world)
         targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
         window = None if port else _while_made(record)
-        return wire.Edge(world.pods[call.source].ip, targets, port, window, record.since)
+        return Edge(world.pods[call.source].ip, targets, port, window, record.since)
 
     def _asked(self, call: Call, record: CallRecord, world: WorldRecord) -> config.Route:
         name = call.service or call.to
@@ -253,21 +254,21 @@ class Case:
             return Seen("wire", wire.SOURCE, "none" if seen.server_line else "unknown", why)
         return wire.read(edge, capture, None, seen.record.marker.encode())
 
-    def _to_application(self, seen: Observation) -> wire.Edge | None:
+    def _to_application(self, seen: Observation) -> Edge | None:
         address = str((seen.server_line or {}).get("upstream_local_address") or "")
         if not address:
             return None
         world = self.evidence.worlds[seen.record.world]
         target = (world.pods[seen.call.to].ip, self._asked(seen.call, seen.record, world).target)
-        return wire.Edge(address.rpartition(":")[0], (target,), log.port_of(address))
+        return Edge(address.rpartition(":")[0], (target,), log.port_of(address))
 
-    def _from_application(self, seen: Observation) -> wire.Edge:
+    def _from_application(self, seen: Observation) -> Edge:
         """By the port that the caller had, which its own proxy's line names too."""
         record, world = seen.record, self.evidence.worlds[seen.record.world]
         logged = log.port_of((seen.client_line or {}).get("downstream_remote_address"))
         port = record.local_port or logged
         window = None if port else _while_made(record)
-        return wire.Edge(world.pods[seen.call.source].ip, (wire.REDIRECTED,), port, window)
+        return Edge(world.pods[seen.call.source].ip, (wire.REDIRECTED,), port, window)
 
     def way(self, name: str) -> tuple[Tap, ...]:
         """The interfaces that a call passes, in its direction, through a gateway too.
@@ -294,13 +295,16 @@ class Case:
             capture = self._captured(seen, pod, "eth0")
             yield Tap(pod, "eth0", capture, _found(seen.edge, capture), seen.wire)
 
-    def _tap(self, seen: Observation, pod: str, edge: wire.Edge | None) -> Tap:
+    def _tap(self, seen: Observation, pod: str, edge: Edge | None) -> Tap:
         """Between an application and its own sidecar; edge: None where the proxy names none."""
         capture = self._captured(seen, pod, "lo")
         if pod == seen.call.to:
             said = self.handed_on(seen)
         elif edge and capture:
             said = wire.read(edge, capture, None, seen.record.marker.encode())
+            if seen.record.local_port and _is_not_there(edge, capture):
+                why = f"port {edge.client_port} of its application was not redirected to it"
+                said = Seen("wire", wire.SOURCE, "none", why)
         else:
             said = Seen("wire", wire.SOURCE, "unknown", f"the lo of {pod} was not captured")
         return Tap(pod, "lo", capture, _found(edge, capture), said)
@@ -354,11 +358,19 @@ def _while_made(record: CallRecord) -> tuple[float, float]:
     return record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK
 
 
-def _found(edge: wire.Edge | None, capture: wire.CaptureFile | None) -> Connection | None:
+def _found(edge: Edge | None, capture: wire.CaptureFile | None) -> Connection | None:
     try:
         return wire.find(edge, capture, capture.path.name) if edge and capture else None
     except (wire.Unsure, BadEvidence):
         return None
+
+
+def _is_not_there(edge: Edge, capture: wire.CaptureFile) -> bool:
+    """Of a port that the application itself told, a sound capture without it says that much."""
+    try:
+        return wire.find(edge, capture, capture.path.name) is None
+    except (wire.Unsure, BadEvidence):
+        return False
 
 
 def _to_the_api(call: Call, record: CallRecord) -> Observation:

@@ -192,6 +192,11 @@ class Connection:
         """The bytes that one side sent, in order."""
         return self._joined(side)[0]
 
+    def offset(self, segment: Segment) -> int:
+        """Where a segment's payload stands in what its side sent."""
+        start = self.halves[self.side_of(segment)].start or 0
+        return (segment.sequence + bool(segment.flags & SYN) - start - 1) & 0xFFFFFFFF
+
     @property
     def whole(self) -> bool:
         """Nothing is missing between the SYN and the last byte that was acknowledged."""

@@ -47,6 +47,16 @@ def client_hello(connection: Connection | None) -> bytes:
     return first.body if first and first.kind == tls.CLIENT_HELLO else b""
 
 
+def encrypted(data: bytes) -> tuple[int, int]:
+    """Where in what one side sent TLS records begin and end; what is outside can be read."""
+    begins = 0
+    if not tls.records(data).records:
+        hello = HELLO_INSIDE.search(data)
+        begins = hello.start() if hello else len(data)
+    read = tls.records(data[begins:])
+    return begins, len(data) - (0 if read.cut else len(read.rest))
+
+
 def _flags(connection: Connection) -> Iterator[Remark]:
     """The first SYN, each side's first FIN, and every RST."""
     seen: set[tuple[Side, int]] = set()
@@ -66,24 +76,16 @@ class _Half:
     """One direction of a connection, read from its first byte to its last."""
 
     def __init__(self, connection: Connection, side: Side, marker: bytes) -> None:
-        self._side, self._marker = side, marker
+        self._connection, self._side, self._marker = connection, side, marker
         self._data = connection.sent(side)
-        self._start = connection.halves[side].start or 0
         sent = (s for s in connection.segments if connection.side_of(s) == side)
         self._segments = [segment for segment in sent if segment.payload]
 
     def remarks(self) -> Iterator[Remark]:
-        first = tls.records(self._data)
-        if first.records:
-            yield from self._as_tls(first, 0)
-            begins = len(self._data) - len(first.rest)
-            if first.rest and not first.cut:
-                yield from self._as_plaintext(begins, len(self._data))
-        elif self._data:
-            hello = HELLO_INSIDE.search(self._data)
-            inside = hello.start() if hello else len(self._data)
-            yield from self._as_plaintext(0, inside)
-            yield from self._as_tls(tls.records(self._data[inside:]), inside)
+        begins, ends = encrypted(self._data)
+        yield from self._as_plaintext(0, begins)
+        yield from self._as_tls(tls.records(self._data[begins:]), begins)
+        yield from self._as_plaintext(ends, len(self._data))
         yield from self._markers()
 
     def _as_tls(self, read: tls.Records, begins: int) -> Iterator[Remark]:
@@ -127,7 +129,7 @@ class _Half:
     def _with(self, offset: int) -> Segment:
         """The packet that brought a byte; the first one, where it was sent again."""
         for segment in self._segments:
-            at = (segment.sequence + bool(segment.flags & SYN) - self._start - 1) & 0xFFFFFFFF
+            at = self._connection.offset(segment)
             if at <= offset < at + len(segment.payload):
                 return segment
         return self._segments[0]  # only where somebody sent two SYNs that differ
@@ -153,7 +155,10 @@ def _said(message: tls.Message, side: Side) -> str:
 
 
 def first_line(data: bytes) -> str:
-    """The beginning of a plaintext as one line; what is no ASCII as dots."""
+    """The beginning of a plaintext as one line; `(binary)` where little of it is text."""
     line = data.split(b"\n", 1)[0].rstrip(b"\r")
-    text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in line[:FIRST_LINE])
+    shown = line[:FIRST_LINE]
+    text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in shown)
+    if sum(32 <= byte < 127 for byte in shown) * 2 <= len(shown):
+        return "(binary)"
     return text + ("…" if len(line) > FIRST_LINE else "")
