@@ -21,6 +21,15 @@ APPLICATION = "Istio failure lab"
 ABOUT_EACH = "captures/{file}; tcpdump lost {lost} packets; {place}"
 
 
+@dataclass(frozen=True)
+class CallPackets:
+    """All packets of a call by time, where each was recorded, and what call it was."""
+
+    interfaces: tuple[pcapng.Interface, ...]
+    packets: tuple[pcapng.Packet, ...]
+    about: str
+
+
 @dataclass
 class _Recorded:
     """One capture file, and what of it is the call's."""
@@ -32,15 +41,20 @@ class _Recorded:
 
 
 def write(case: Case, name: str, path: Path) -> int:
-    """Write a call's pcapng; returns how many packets it holds.
+    """Write a call's pcapng; returns how many packets it holds. Raises BadEvidence as `of`."""
+    found = of(case, name)
+    store.write_bytes(path, pcapng.file(found.interfaces, found.packets, found.about, APPLICATION))
+    return len(found.packets)
+
+
+def of(case: Case, name: str) -> CallPackets:
+    """What a call's pcapng holds.
 
     Raises BadEvidence where no packet of the call was recorded, and says why.
     """
     recorded = _recorded(case, name)
-    data = [*_packets(recorded)]
-    interfaces = [one.interface for one in recorded]
-    store.write_bytes(path, pcapng.file(interfaces, data, _told(case, name), APPLICATION))
-    return len(data)
+    interfaces = tuple(one.interface for one in recorded)
+    return CallPackets(interfaces, tuple(_packets(recorded)), _told(case, name))
 
 
 def file_name(name: str) -> str:

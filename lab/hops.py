@@ -122,7 +122,9 @@ def _note(hops: Sequence[Hop], hop: Hop) -> str:
     inside = [client_hello(one.tap.connection) for one in hops if not one.between_pods]
     if not mine:
         return ""
-    if hop.between_pods and (hop.sender.part == "application" or mine in inside):
+    if hop.between_pods and hop.sender.part == "application":
+        return "spoken by the application itself"
+    if hop.between_pods and mine in inside:
         return "the application's own TLS, not the mesh's"
     if hop.between_pods:
         return "the application's own TLS is inside it" if any(inside) else ""

@@ -23,7 +23,7 @@ from lab.report import SHOWS
 
 MOST = 40
 """Most arrows of one drawing; of a longer exchange the first and the last are drawn."""
-LOCKS = {"mutual_tls": "[locked] ", "tls": "[locked] ", "plaintext": "[open] ", "mixed": "[open] "}
+LOCKS = {"mutual_tls": "[locked] ", "plaintext": "[open] ", "mixed": "[open] "}
 READABLE = {"plaintext": "can be read", "mixed": "can be read in part"}
 READABLE |= {"tls": "cannot be read", "mutual_tls": "cannot be read"}
 # Inches.
@@ -245,8 +245,14 @@ class _Page:
         since = _since(flight, self._shown[0].flight.time)
         self._text(MARGIN + TIMES - 0.12, y, since, fontsize=7.5, color=QUIET, ha="right")
 
+    def _place(self, hop: Hop) -> tuple[float, float]:
+        """Middle and width of what is told below a hop: past a sidecar it does not reach."""
+        if hop.between_pods:
+            return self._x(self._hops.index(hop)), 1.9 * STEP
+        return (self._x(hop.sender) + self._x(hop.receiver)) / 2, STEP
+
     def _below(self, hop: Hop) -> list[str]:
-        room = int((self._x(hop.receiver) - self._x(hop.sender)) * LETTERS * 0.9)
+        room = int(self._place(hop)[1] * LETTERS * 0.9)
         first = f"{LOCKS.get(hop.security, '')}{SHOWS[hop.security]}"
         return [
             first,
@@ -255,7 +261,7 @@ class _Page:
 
     def _foot(self) -> None:
         for hop in self._hops:
-            middle = (self._x(hop.sender) + self._x(hop.receiver)) / 2
+            middle, _ = self._place(hop)
             for number, line in enumerate(self._below(hop)):
                 style = {"weight": "normal" if number else "bold", "color": STYLES[hop.security][0]}
                 self._text(middle, self._ends + 0.25 + LINE * number, line, **style)
