@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import hops, packets, pcapng, reading, remarks, store
+from lab import hops, packets, pcapng, remarks, store
 from lab.display import printable
 from lab.errors import BadEvidence
 from lab.hops import Hop
@@ -18,7 +18,6 @@ from lab.report import SHOWS
 
 SUFFIX = ".pcapng"
 APPLICATION = "Istio failure lab"
-ABOUT_EACH = "captures/{file}; tcpdump lost {lost} packets; {place}"
 
 
 @dataclass(frozen=True)
@@ -72,24 +71,34 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
     marker = record.marker.encode() if record else b""
     for hop in hops.of(case, name):
         for tap in hop.taps:
-            if tap.capture and reading.is_there(tap.capture.path):
-                path = tap.capture.path
-                if path not in found:
-                    found[path] = _begun(tap, tap.capture, hop)
-                if tap.connection:
-                    _comment(found[path], tap.connection, tap.capture, hop, marker)
+            if tap.capture is None or (whole := _whole(tap.capture)) is None:
+                continue
+            path = tap.capture.path
+            if path not in found:
+                found[path] = _Recorded(whole, _interface(whole, tap, tap.capture, hop))
+            if tap.connection:
+                _comment(found[path], tap.connection, tap.capture, hop, marker)
     if not any(one.comments for one in found.values()):
         why = case.unseen(name) or "; ".join(hop.why for hop in hops.of(case, name))
         raise BadEvidence(f"no packet of {name} is to be had: {why or 'it asked the API server'}")
     return [*found.values()]
 
 
-def _begun(tap: Tap, file: wire.CaptureFile, hop: Hop) -> _Recorded:
-    whole = packets.capture(file.path)
+def _whole(file: wire.CaptureFile) -> packets.Capture | None:
+    """None where the file is missing or damaged: what is told of its hop says so."""
+    try:
+        return packets.capture(file.path)
+    except BadEvidence:
+        return None
+
+
+def _interface(
+    whole: packets.Capture, tap: Tap, file: wire.CaptureFile, hop: Hop
+) -> pcapng.Interface:
     place = "between the pods" if hop.between_pods else f"{hop.sender} to {hop.receiver}"
-    about = ABOUT_EACH.format(file=file.path.name, lost=file.dropped, place=place)
+    about = f"captures/{file.path.name}; tcpdump lost {file.dropped} packets; {place}"
     name = f"{tap.pod} {tap.interface}"
-    return _Recorded(whole, pcapng.Interface(_safe(name), _safe(about), whole.link, whole.places))
+    return pcapng.Interface(_safe(name), _safe(about), whole.link, whole.places)
 
 
 def _comment(
