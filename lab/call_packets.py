@@ -9,8 +9,9 @@ from pathlib import Path
 from lab import hops, packets, pcapng, remarks, store
 from lab.display import printable
 from lab.errors import BadEvidence
+from lab.evidence import CallRecord
 from lab.hops import Hop
-from lab.observe import Case, Tap
+from lab.observe import CLOCK_SLACK, Case, Tap
 from lab.packets import Connection
 from lab.planes import wire
 from lab.redaction import redact
@@ -18,6 +19,7 @@ from lab.report import SHOWS
 
 SUFFIX = ".pcapng"
 APPLICATION = "Istio failure lab"
+SHARED = "the call begins here: what is before it on this connection is of other calls"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
     """
     found: dict[Path, _Recorded] = {}
     record = case.evidence.call(name)
-    marker = record.marker.encode() if record else b""
+    if record is None:
+        raise BadEvidence(f"no packet of {name} is to be had: {case.unseen(name)}")
     for hop in hops.of(case, name):
         for tap in hop.taps:
             if tap.capture is None or (whole := _whole(tap.capture)) is None:
@@ -77,7 +80,7 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
             if path not in found:
                 found[path] = _Recorded(whole, _interface(whole, tap, tap.capture, hop))
             if tap.connection:
-                _comment(found[path], tap.connection, tap.capture, hop, marker)
+                _comment(found[path], tap.connection, tap.capture, hop, record)
     if not any(one.comments for one in found.values()):
         why = case.unseen(name) or "; ".join(hop.why for hop in hops.of(case, name))
         raise BadEvidence(f"no packet of {name} is to be had: {why or 'it asked the API server'}")
@@ -102,12 +105,17 @@ def _interface(
 
 
 def _comment(
-    one: _Recorded, connection: Connection, file: wire.CaptureFile, hop: Hop, marker: bytes
+    one: _Recorded, connection: Connection, file: wire.CaptureFile, hop: Hop, record: CallRecord
 ) -> None:
     """Take a connection's packets, and say at each what it shows."""
     for segment in connection.segments:
         one.comments[segment.frame] = []
-    for remark in remarks.of(connection, marker):
+    first = record.started - CLOCK_SLACK
+    if connection.began < first:
+        frames = (s.frame for s in connection.segments if s.time >= first)
+        if frame := next(frames, None):
+            one.comments[frame].append(SHARED)
+    for remark in remarks.of(connection, record.marker.encode()):
         said = one.comments[remark.segment.frame]
         sender, receiver = hop.way(remark.side)
         said.append(_safe(f"{sender} to {receiver}: {remark.words}"))

@@ -89,6 +89,18 @@ def test_the_applications_tls_inside_the_sidecars_is_recognised() -> None:
     assert ("a lo", inside) in words
 
 
+def test_on_a_connection_of_several_calls_it_is_said_where_this_one_begins() -> None:
+    found = of("rest_mtls", "delete")
+    begins = [packet for packet in found.packets if call_packets.SHARED in packet.comments]
+    names = [found.interfaces[packet.interface].name for packet in begins]
+    assert sorted(names) == ["client eth0", "httpbin eth0", "httpbin lo"]
+    assert call_packets.SHARED not in [words for _, words in told(of("rest_mtls", "get"))]
+    started = next(
+        call.started for call in case("rest_mtls").evidence.calls if call.name == "delete"
+    )
+    assert all(0 <= packet.stamp / 1e6 - started < 0.1 for packet in begins)
+
+
 def test_words_from_evidence_hold_no_secret_and_nothing_for_a_terminal() -> None:
     whole = case("tcp_mtls")
     calls = tuple(
