@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from lab import remarks
@@ -29,39 +30,49 @@ class Flight(NamedTuple):
 
 
 def of(connection: Connection, marker: bytes) -> list[Flight]:
-    """All flights of a connection by time; of its ends only the first FIN, or every RST."""
+    """All flights of a connection by time; of its end only the first RST, or else the first FIN."""
     found = remarks.of(connection, marker)
+    shown: dict[int, list[Remark]] = defaultdict(list)
+    for remark in found:
+        shown[remark.segment.frame].append(remark)
+    hidden = {side: remarks.encrypted(connection.sent(side)) for side in connection.halves}
+    payloads = (segment for segment in connection.segments if segment.payload)
+    runs = itertools.groupby(sorted(payloads, key=_when), connection.side_of)
     told = [*_signs(found)]
-    payloads = sorted(
-        (s for s in connection.segments if s.payload), key=lambda s: (s.time, s.frame)
-    )
-    for side, run in itertools.groupby(payloads, connection.side_of):
-        told.append(_flight(connection, side, [*run], found))
+    for side, run in runs:
+        segments = [*run]
+        begins, ends = hidden[side]
+        within = begins <= connection.offset(segments[0]) < ends
+        told.append(_flight(side, segments, shown, within))
     return sorted(told, key=lambda flight: flight.time)
+
+
+def _when(segment: Segment) -> tuple[float, int]:
+    return segment.time, segment.frame
 
 
 def _signs(found: list[Remark]) -> Iterator[Flight]:
     """SYN, RST, and who closed first, where nobody broke it off."""
-    resets = [remark for remark in found if remark.kind == "reset"]
-    closes = [remark for remark in found if remark.kind == "close"][:1]
-    for remark in found:
-        if remark.kind == "open":
-            yield Flight(remark.segment.time, remark.side, "open", (remark.words,))
-    for remark in resets[:1] or closes:
-        kind: Kind = "reset" if resets else "close"
-        yield Flight(remark.segment.time, remark.side, kind, (remark.words,))
+    kinds: tuple[Kind, ...] = ("open", "reset", "close")
+    signs = {kind: [remark for remark in found if remark.kind == kind] for kind in kinds}
+    if signs["reset"]:
+        signs["close"] = []
+    for kind in kinds:
+        for remark in signs[kind][:1]:
+            yield Flight(remark.segment.time, remark.side, kind, (remark.words,))
 
 
-def _flight(connection: Connection, side: Side, run: list[Segment], found: list[Remark]) -> Flight:
-    shown = [remark for remark in found if remark.segment in run and remark.side == side]
-    words = [remark.words for remark in shown if remark.kind in ("hello", "alert")]
-    kind: Kind = "hello" if any(remark.kind == "hello" for remark in shown) else "alert"
+def _flight(
+    side: Side, run: list[Segment], shown: Mapping[int, list[Remark]], encrypted: bool
+) -> Flight:
+    """What one side sent in a run; encrypted: its first byte is part of a TLS record."""
+    found = [remark for segment in run for remark in shown.get(segment.frame, [])]
+    words = [remark.words for remark in found if remark.kind in ("hello", "alert")]
+    kind: Kind = "hello" if any(remark.kind == "hello" for remark in found) else "alert"
     count, first = sum(len(segment.payload) for segment in run), run[0]
-    begins, ends = remarks.encrypted(connection.sent(side))
-    if not words and begins <= connection.offset(first) < ends:
-        kind, words = "encrypted", [f"encrypted, {count} bytes"]
-    elif not words:
-        kind = "plaintext"
-        words = [f"plaintext, {count} bytes", remarks.first_line(first.payload)]
-    words += [remark.words for remark in shown if remark.kind == "marker"]
+    if not words:
+        kind = "encrypted" if encrypted else "plaintext"
+        words = [f"{kind}, {count} bytes"]
+        words += [] if encrypted else [remarks.first_line(first.payload)]
+    words += [remark.words for remark in found if remark.kind == "marker"]
     return Flight(first.time, side, kind, tuple(words))

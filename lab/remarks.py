@@ -5,6 +5,7 @@ Only what a passive reader sees: of TLS 1.3 the hellos, and that the rest is enc
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -76,10 +77,10 @@ class _Half:
     """One direction of a connection, read from its first byte to its last."""
 
     def __init__(self, connection: Connection, side: Side, marker: bytes) -> None:
-        self._connection, self._side, self._marker = connection, side, marker
+        self._side, self._marker = side, marker
         self._data = connection.sent(side)
-        sent = (s for s in connection.segments if connection.side_of(s) == side)
-        self._segments = [segment for segment in sent if segment.payload]
+        self._segments = _in_order(connection, side)
+        """What brought each part of the data, and before which byte that part ends."""
 
     def remarks(self) -> Iterator[Remark]:
         begins, ends = encrypted(self._data)
@@ -127,12 +128,25 @@ class _Half:
         return Remark(self._with(offset), self._side, kind, words)
 
     def _with(self, offset: int) -> Segment:
-        """The packet that brought a byte; the first one, where it was sent again."""
-        for segment in self._segments:
-            at = self._connection.offset(segment)
-            if at <= offset < at + len(segment.payload):
-                return segment
-        return self._segments[0]  # only where somebody sent two SYNs that differ
+        """The packet that brought a byte."""
+        number = bisect.bisect_right(self._segments, offset, key=lambda part: part[0])
+        return self._segments[min(number, len(self._segments) - 1)][1]
+
+
+def _in_order(connection: Connection, side: Side) -> list[tuple[int, Segment]]:
+    """Where each packet's bytes end in what a side sent; of what was sent again, the first."""
+    first: dict[int, Segment] = {}
+    for segment in connection.segments:
+        if segment.payload and connection.side_of(segment) == side:
+            known = first.setdefault(connection.offset(segment), segment)
+            if len(known.payload) < len(segment.payload):
+                first[connection.offset(segment)] = segment
+    found: list[tuple[int, Segment]] = []
+    for offset, segment in sorted(first.items()):
+        end = offset + len(segment.payload)
+        if not found or end > found[-1][0]:
+            found.append((end, segment))
+    return found
 
 
 def _said(message: tls.Message, side: Side) -> str:

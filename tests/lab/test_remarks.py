@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import packets, remarks
+from lab import flights, packets, remarks
 from lab.packets import ACK, SYN, Connection, Segment
 from lab.store import ROOT
 
@@ -98,6 +98,15 @@ def test_what_is_sent_again_is_told_once_at_its_first_packet() -> None:
     again = packets.connections([*once.segments, once.segments[-1]._replace(frame=9, time=9.0)])[0]
     marked = [one.segment.frame for one in remarks.of(again, MARKER) if one.kind == "marker"]
     assert marked == [3]
+
+
+def test_a_connection_of_very_many_packets_and_markers_is_told_in_time() -> None:
+    """Quadratic work would take hours; the suite's own timeout ends it."""
+    found = remarks.of(talk(*[("client", MARKER)] * 20_000), MARKER)
+    assert sum(remark.kind == "marker" for remark in found) == 20_000
+    assert (
+        len(flights.of(talk(*[("client", MARKER), ("server", b"ok")] * 10_000), MARKER)) == 20_001
+    )
 
 
 @pytest.mark.parametrize(
