@@ -30,6 +30,8 @@ READABLE |= {"tls": "cannot be read", "mutual_tls": "cannot be read"}
 MARGIN, TIMES, STEP, LINE, GAP, HEAD, FOOT = 0.25, 0.75, 2.3, 0.15, 0.2, 1.3, 0.65
 LETTERS = 17.5
 """Characters of a label's text in an inch."""
+LONGEST = 240
+"""Most characters of a label."""
 INK, QUIET, FAINT = "#1f1f1f", "#5c5c5c", "#b5b5b5"
 
 
@@ -176,16 +178,12 @@ class _Page:
 
     def _text(self, x: float, y: float, words: str, **how: Any) -> None:
         style = {"fontsize": 8, "color": INK, "va": "center", "ha": "center", **how}
-        self._axes.text(
-            x, y, _safe(words) if "\n" not in words else words, parse_math=False, **style
-        )
+        self._axes.text(x, y, _safe(words), parse_math=False, **style)
 
     def _head(self) -> None:
-        left = {"ha": "left"}
-        self._text(
-            MARGIN, 0.24, f"$ {_shorter(self._record.typed, self.width)}", weight="bold", **left
-        )
-        self._text(MARGIN, 0.48, self._about(), color=QUIET, **left)
+        typed = _shorter(self._record.typed, int(self.width * 11))
+        self._text(MARGIN, 0.24, f"$ {typed}", weight="bold", ha="left")
+        self._text(MARGIN, 0.48, self._about(), color=QUIET, ha="left")
         self._text(MARGIN + TIMES - 0.12, HEAD - 0.34, "ms", color=QUIET, ha="right")
         box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": INK}
         for lane in self._lanes:
@@ -213,9 +211,8 @@ class _Page:
         for number, crossing in enumerate(self._shown):
             if self._left_out and number == MOST // 2:
                 y += GAP + LINE
-                self._text(
-                    self.width / 2, y - GAP, f"{self._left_out} more are not drawn", style="italic"
-                )
+                words = f"{self._left_out} more are not drawn"
+                self._text(self.width / 2, y - GAP, words, style="italic")
             y += self._height(crossing)
             self._arrow(crossing, y)
 
@@ -223,7 +220,7 @@ class _Page:
         hop, flight = crossing
         room = int(abs(self._x(hop.receiver) - self._x(hop.sender)) * LETTERS) - 4
         told = [part for words in flight.words for part in _short(flight, words)]
-        return [line for words in told for line in wrap(_safe(words), room)]
+        return [line for words in told for line in _lines(words, room)]
 
     def _height(self, crossing: Crossing) -> float:
         return GAP + LINE * len(self._labels(crossing))
@@ -253,11 +250,8 @@ class _Page:
 
     def _below(self, hop: Hop) -> list[str]:
         room = int(self._place(hop)[1] * LETTERS * 0.9)
-        first = f"{LOCKS.get(hop.security, '')}{SHOWS[hop.security]}"
-        return [
-            first,
-            *(line for part in _told(hop, self._record) for line in wrap(_safe(part), room)),
-        ]
+        told = [f"{LOCKS.get(hop.security, '')}{SHOWS[hop.security]}", *_told(hop, self._record)]
+        return [line for words in told for line in _lines(words, room)]
 
     def _foot(self) -> None:
         for hop in self._hops:
@@ -300,7 +294,11 @@ def _style(crossing: Crossing) -> tuple[str, Any, float]:
     return STYLES["mutual_tls" if hop.security == "mutual_tls" else "tls"]
 
 
-def _shorter(typed: str, width: float) -> str:
-    """A long command's beginning and end."""
-    most = int(width * 11)
-    return typed if len(typed) <= most else f"{typed[: most // 2]} … {typed[-most // 2 :]}"
+def _lines(words: str, room: int) -> list[str]:
+    """Words within a width; what somebody made endless does not make the drawing so."""
+    return wrap(_safe(_shorter(words, LONGEST)), room)
+
+
+def _shorter(words: str, most: int) -> str:
+    """The beginning and the end of what is too long."""
+    return words if len(words) <= most else f"{words[: most // 2]} … {words[-most // 2 :]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from xml.etree import ElementTree
 
@@ -114,6 +115,18 @@ def test_a_long_exchange_is_drawn_by_its_ends_and_says_so(monkeypatch: pytest.Mo
     rows = len(drawn("tcp_mtls", "tcp-foo").table.rows)
     assert f"{rows - 6} more are not drawn" in texts(picture)
     assert len(picture.table.rows) == rows
+
+
+def test_endless_words_do_not_make_the_drawing_endless() -> None:
+    run = recorded_run("tcp_mtls")
+    calls = tuple(
+        dataclasses.replace(one, typed="say " + "x" * 50_000, outcome="\x1b[31m$\\frac{")
+        for one in run.evidence.calls
+    )
+    evidence = dataclasses.replace(run.evidence, calls=calls)
+    said = texts(sequence.picture(Case(run.failure, evidence, run.folder), "tcp-foo"))
+    assert max(map(len, said)) < 250
+    assert said[-1] == "The caller got: ?[31m$\\frac{"
 
 
 def test_a_drawing_is_stored_as_it_is() -> None:
