@@ -304,7 +304,7 @@ def _why(options: argparse.Namespace) -> int:
 
 
 def _pcapng(options: argparse.Namespace) -> int:
-    """3 where the one call that was asked for, or a failure, has nothing to be read."""
+    """3 where the packets of a call, or a failure's evidence, are not to be had."""
     from lab import call_packets, judging
 
     run, code = _place(options.run), 0
@@ -317,22 +317,23 @@ def _pcapng(options: argparse.Namespace) -> int:
                 raise BadArguments(f"no call {options.call!r}: {near}there is {', '.join(known)}")
             for name in [options.call] if options.call else known:
                 path = _path_of(options, failure.name, call_packets.file_name(name))
-                code = max(code, _written(case, name, path, bool(options.call)))
+                code = max(code, _written(case, name, path))
         except BadEvidence as problem:
             print(printable(f"{failure.name}: not written: {problem}"))
             code = 3
     return code
 
 
-def _written(case: Case, name: str, path: Path, asked: bool) -> int:
-    """Of all calls some were never made, or reached the API server only: that is said, no more."""
+def _written(case: Case, name: str, path: Path) -> int:
+    """3 where a call was made between pods, and its packets are not to be had."""
     from lab import call_packets
 
     try:
         count = call_packets.write(case, name, path)
     except BadEvidence as problem:
         print(printable(f"not written: {problem}"))
-        return 3 if asked else 0
+        made = case.evidence.call(name) is not None and case.calls[name].source != "api"
+        return 3 if made else 0
     print(printable(f"{path}: {count} packets"))
     return 0
 
