@@ -1,7 +1,7 @@
 """A call as the hops that it makes: application, sidecar, pod to pod, sidecar, application.
 
-Who stands at either end of a hop is derived from the packets and logs: a call that did not pass a
-sidecar has no hop to it.
+Who stands at either end of a hop is derived from packets and logs. A sidecar that a call did not
+pass has a hop nevertheless, which says so.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from lab.__main__ import main
 from lab.call_packets import CallPackets
 from lab.errors import BadEvidence
 from lab.observe import Case
+from lab.store import ROOT
 from lab.tell import recorded_run
 
 
@@ -145,6 +148,14 @@ def test_the_command_writes_one_call_into_a_file_or_all_into_folders(
     assert main(["pcapng", "recorded", "rest_mtls", "-o", str(tmp_path)]) == 0
     assert (tmp_path / "rest_mtls" / "get.pcapng").exists()
     assert "no packet of rule is to be had" in capsys.readouterr().out
+
+
+def test_the_command_needs_the_standard_library_alone(tmp_path: Path) -> None:
+    words = ["pcapng", "recorded", "tcp_mtls", "tcp-foo", "-o", str(tmp_path)]
+    argv = [sys.executable, "-S", "-m", "lab", *words]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "tcp-foo.pcapng").exists()
 
 
 @pytest.mark.parametrize(
