@@ -97,7 +97,7 @@ def test_every_capture_that_is_written_again_is_read_by_tshark_packet_by_packet(
         for number, whole in enumerate(wholes)
         for frame in whole.frames
     ]
-    assert len(written) > 8_000
+    assert len(written) > 1_000
     ours = assert_read_alike(interfaces, written, tmp_path / "all.pcapng")
     theirs = tshark.frames(tshark.one_after_the_other(WRITTEN, tmp_path / "theirs.pcapng"))
     assert [(one.time, one.data, one.length) for one in ours] == [
