@@ -103,18 +103,38 @@ def _read_once(path: Path, _size: int, _changed: int) -> tuple[packets.Segment, 
     return tuple(packets.read(path))
 
 
-def _segments(capture: CaptureFile) -> Sequence[packets.Segment]:
-    path = capture.path
+@functools.lru_cache(maxsize=64)
+def _connected_once(
+    path: Path, size: int, changed: int, redirected: bool
+) -> tuple[Connection, ...]:
+    segments = _read_once(path, size, changed)
+    return tuple(packets.connections(_stitched(segments) if redirected else segments))
+
+
+def _version(capture: CaptureFile) -> tuple[Path, int, int]:
+    """A file as it is now. Raises BadEvidence where there is none."""
     try:
-        info = path.stat()
+        info = capture.path.stat()
     except OSError:
-        raise BadEvidence(f"capture {path.name} is missing") from None
-    found = _read_once(path, info.st_size, info.st_mtime_ns)
+        raise BadEvidence(f"capture {capture.path.name} is missing") from None
+    return capture.path, info.st_size, info.st_mtime_ns
+
+
+def _segments(capture: CaptureFile) -> Sequence[packets.Segment]:
+    """Raises BadEvidence for a capture that is missing, damaged or not complete."""
+    path = capture.path
+    found = _read_once(*_version(capture))
     if capture.captured is not None and len(found) != capture.captured:
         raise BadEvidence(
             f"capture {path.name} holds {len(found)} packets of {capture.captured} recorded"
         )
     return found
+
+
+def _connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]:
+    """The same, joined; redirected: as a client's `lo` has them."""
+    _segments(capture)
+    return _connected_once(*_version(capture), redirected)
 
 
 def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
@@ -126,7 +146,7 @@ def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
         raise Unsure(f"tcpdump lost {capture.dropped} packets at the {where}")
     found = [
         connection
-        for connection in packets.connections(_stitched(_segments(capture), edge))
+        for connection in _connections(capture, REDIRECTED in edge.targets)
         if connection.client[0] == edge.client_ip and connection.server in edge.targets
     ]
     if edge.client_port is not None:
@@ -148,13 +168,11 @@ def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
     return found[0]
 
 
-def _stitched(segments: Sequence[packets.Segment], edge: Edge) -> Iterable[packets.Segment]:
+def _stitched(segments: Sequence[packets.Segment]) -> Iterable[packets.Segment]:
     """What is redirected to a sidecar is answered in the name of whom the application asked.
 
     On a client's `lo` one connection has two address pairs: its answers get the listener's.
     """
-    if REDIRECTED not in edge.targets:
-        return segments
     callers = {segment.source for segment in segments if segment.target == REDIRECTED}
     return (s._replace(source=REDIRECTED) if s.target in callers else s for s in segments)
 

@@ -8,6 +8,7 @@ import pytest
 
 from lab import flights, packets
 from lab.flights import Flight
+from lab.packets import ACK, SYN, Segment
 from lab.store import ROOT
 
 MARKER = b"marker-0123456789"
@@ -39,6 +40,20 @@ def test_only_what_is_plaintext_is_told_to_be_read() -> None:
         for flight in of(name):
             assert (flight.readable == "can be read") == (flight.kind == "plaintext")
             assert (flight.readable == "cannot be read") == (flight.kind == "encrypted")
+
+
+def test_what_follows_a_tls_record_in_the_clear_is_plaintext() -> None:
+    hello = packets.connections(packets.read(ROOT / "tests" / "captures" / "tls13.pcap"))[0]
+    sent = hello.sent("client")
+    record = sent[: 5 + int.from_bytes(sent[3:5], "big")]
+    client, server = ("10.0.0.1", 40000), ("10.0.0.2", 80)
+    parts = (Segment(0.0, client, server, 0, 0, SYN, b"", False, 1),)
+    parts += (Segment(0.1, client, server, 1, 0, ACK, record, False, 2),)
+    parts += (Segment(0.3, server, client, 0, 0, SYN | ACK, b"", False, 4),)
+    parts += (Segment(0.4, server, client, 1, 0, ACK, b"HTTP/1.1 400", False, 5),)
+    parts += (Segment(0.5, client, server, 1 + len(record), 0, ACK, b"oh", False, 6),)
+    found = flights.of(packets.connections(parts)[0], MARKER)
+    assert [flight.kind for flight in found] == ["open", "hello", "plaintext", "plaintext"]
 
 
 def test_neighbouring_flights_with_payload_are_of_the_two_sides_in_turn() -> None:
