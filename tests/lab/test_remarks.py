@@ -93,6 +93,14 @@ def test_a_hello_in_two_segments_is_told_at_the_second() -> None:
     assert [one.segment.frame for one in found if one.kind == "hello"] == [4]
 
 
+def test_a_hello_in_two_records_is_told_at_the_packet_of_the_second() -> None:
+    sent = connection("tls13").sent("client")
+    message = sent[5 : 5 + int.from_bytes(sent[3:5], "big")]
+    records = [sent[:3] + len(p).to_bytes(2, "big") + p for p in (message[:60], message[60:])]
+    found = remarks.of(talk(("client", records[0]), ("client", records[1])), MARKER)
+    assert [one.segment.frame for one in found if one.kind == "hello"] == [4]
+
+
 def test_what_is_sent_again_is_told_once_at_its_first_packet() -> None:
     once = talk(("client", MARKER))
     again = packets.connections([*once.segments, once.segments[-1]._replace(frame=9, time=9.0)])[0]
