@@ -1,4 +1,4 @@
-"""`python -m lab`: list, show, doctor, up, down, status, run, judge, why, compare, exec, shell.
+"""`python -m lab`: list, show, doctor, up, down, run, judge, why, compare, pcapng, exec, shell.
 
 doctor, list, show and cache-key need nothing but a Python: they work before any set-up.
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lab import failures, interrupt, reading, store
 from lab.display import printable
-from lab.errors import BadArguments, LabError
+from lab.errors import BadArguments, BadEvidence, LabError
 from lab.nearest import meant
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from clusters.base import OwnCluster
     from lab.failure import Failure
+    from lab.observe import Case
 
 
 _OF_THIS_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -77,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     why = commands.add_parser("why", help="what decided: packets, log lines, configuration")
     why.add_argument("run", nargs="?", default="latest", help="a stored run, or `recorded`")
     why.add_argument("failure", nargs="?")
+    pcapng = commands.add_parser("pcapng", help="calls' packets, of all hops, with comments")
+    pcapng.add_argument("run", help="a stored run, `latest`, or `recorded`")
+    pcapng.add_argument("failure", nargs="?")
+    pcapng.add_argument("call", nargs="?", help="without one: all calls, a file each")
+    pcapng.add_argument("-o", "--output", required=True, help="a folder; of one call a file too")
     compare = commands.add_parser("compare", help="two runs; 0 no difference, 1 differs, 3 unsure")
     compare.add_argument("left", help="a stored run, `latest`, or `recorded`")
     compare.add_argument("right", help="the same")
@@ -297,6 +303,51 @@ def _why(options: argparse.Namespace) -> int:
     return 3 if missing else 0
 
 
+def _pcapng(options: argparse.Namespace) -> int:
+    """3 where the packets of a call, or a failure's evidence, are not to be had."""
+    from lab import call_packets, judging
+
+    run, code = _place(options.run), 0
+    for failure in _in(run, options.failure):
+        try:
+            case = judging.open_case(failure, run)
+            known = [*case.calls]
+            if options.call and options.call not in known:
+                near = meant(options.call, known)
+                raise BadArguments(f"no call {options.call!r}: {near}there is {', '.join(known)}")
+            for name in [options.call] if options.call else known:
+                path = _path_of(options, failure.name, call_packets.file_name(name))
+                code = max(code, _written(case, name, path))
+        except BadEvidence as problem:
+            print(printable(f"{failure.name}: not written: {problem}"))
+            code = 3
+    return code
+
+
+def _written(case: Case, name: str, path: Path) -> int:
+    """3 where a call was made between pods, and its packets are not to be had."""
+    from lab import call_packets
+
+    try:
+        count = call_packets.write(case, name, path)
+    except BadEvidence as problem:
+        print(printable(f"not written: {problem}"))
+        made = case.evidence.call(name) is not None and case.calls[name].source != "api"
+        return 3 if made else 0
+    print(printable(f"{path}: {count} packets"))
+    return 0
+
+
+def _path_of(options: argparse.Namespace, failure: str, name: str) -> Path:
+    """A folder holds a folder for each failure, unless one call was asked for."""
+    from pathlib import Path
+
+    given = Path(options.output)
+    if not options.call:
+        return given / failure / name
+    return given if given.suffix and not given.is_dir() else given / name
+
+
 def _compare(options: argparse.Namespace) -> int:
     from lab import side_by_side
 
@@ -376,6 +427,7 @@ _COMMANDS = {
     "run": _run,
     "judge": _judge,
     "why": _why,
+    "pcapng": _pcapng,
     "compare": _compare,
     "record": _record,
     "exec": _exec,

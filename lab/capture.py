@@ -8,11 +8,11 @@ from pathlib import Path
 from clusters.base import Capture, Cluster
 from lab.errors import CaptureRefused, LabError
 from lab.evidence import CaptureRecord, digest
+from lab.planes import wire
 from lab.wait import until
 from lab.world import LiveWorld
 
 INTERFACES = ("eth0", "lo")
-OUTBOUND_LISTENER = 15001
 
 
 class Captures:
@@ -47,7 +47,7 @@ class Captures:
 
     def _filter(self) -> str:
         """Target ports, Service ports, and the listener that outbound traffic is sent to."""
-        ports = {OUTBOUND_LISTENER} | self._live.all_ports
+        ports = {wire.REDIRECTED[1]} | self._live.all_ports
         return " or ".join(f"tcp port {port}" for port in sorted(ports))
 
     def _path(self, key: tuple[str, str]) -> Path:

@@ -93,7 +93,7 @@ def _breakable(name: re.Match[str]) -> str:
     return _JOINT.sub("<wbr>", name[0])
 
 
-def _wrap(text: str, width: int) -> list[str]:
+def wrap(text: str, width: int) -> list[str]:
     """Lines of at most `width`; a name that is longer breaks at its joints if it has any."""
     lines: list[str] = [""]
     for word in text.split():
@@ -113,7 +113,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
     wrapped = [
-        [line for part in cell.split("\n") for line in _wrap(part, size)]
+        [line for part in cell.split("\n") for line in wrap(part, size)]
         for cell, size in zip(cells, widths, strict=True)
     ]
     height = max(len(lines) for lines in wrapped)

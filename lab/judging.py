@@ -9,6 +9,7 @@ from pathlib import Path
 from lab import evidence, reading, store
 from lab.errors import BadEvidence, LabError
 from lab.failure import Failure
+from lab.observe import Case
 from lab.parameters import parameters_of, with_parameters
 from lab.verdict import Verdict, judge
 
@@ -21,16 +22,22 @@ def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], d
         try:
             if not (place / "verdict.json").exists():
                 raise LabError(f"its notebook ended before its verdict: {_last_words(place)}")
-            reading.require_inside(place, folder)
-            recorded = evidence.load(place)
-            if recorded.failure != failure.name:
-                raise BadEvidence(f"{place} holds evidence of {recorded.failure!r}")
-            values = parameters_of(failure, recorded.parameters)
-            turned = with_parameters(failure, values)
-            verdicts.append(judge(turned, recorded, place))
+            case = open_case(failure, folder)
+            verdicts.append(judge(case.failure, case.evidence, place))
         except LabError as problem:
             missing[failure.name] = str(problem)
     return verdicts, missing
+
+
+def open_case(failure: Failure, folder: Path) -> Case:
+    """A failure as a run recorded it, with the run's parameters. Raises BadEvidence."""
+    place = folder / failure.name
+    reading.require_inside(place, folder)
+    recorded = evidence.load(place)
+    if recorded.failure != failure.name:
+        raise BadEvidence(f"{place} holds evidence of {recorded.failure!r}")
+    values = parameters_of(failure, recorded.parameters)
+    return Case(with_parameters(failure, values), recorded, place)
 
 
 def _last_words(place: Path) -> str:

@@ -5,7 +5,7 @@ Everything is read again from the stored files; nothing that the run concluded i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,9 @@ from lab import reading
 from lab.errors import BadEvidence
 from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import Call, Failure
+from lab.packets import Connection
 from lab.planes import Security, Seen, config, log, stats, wire
+from lab.planes.wire import Edge
 
 CLOCK_SLACK = 0.005
 """Seconds around a call in which its SYN may lie, where its port is not known. Calls and packets
@@ -43,6 +45,8 @@ class Observation:
     """What the proxies' own counters say."""
     app_line: Mapping[str, Any] | None = None
     """What the application that was asked wrote into its own log."""
+    edge: Edge | None = None
+    """Which connection between the pods is meant; None: none can be."""
 
     @property
     def security(self) -> Security:
@@ -65,6 +69,19 @@ class Observation:
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) else 0
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One interface on a call's way, and what its capture holds of the call."""
+
+    pod: str
+    interface: str
+    capture: wire.CaptureFile | None
+    connection: Connection | None
+    """None: it did not pass here, or that cannot be said."""
+    seen: Seen
+    """How it passed here; where there is no connection, why."""
 
 
 class Case:
@@ -152,7 +169,8 @@ class Case:
         port = log.port_of((client_line or {}).get("upstream_local_address"))
         if not world.pods[call.source].sidecar:
             port = record.local_port or None
-        wired = self._wire(call, record, world, port)
+        edge = self._between(call, record, world, port)
+        wired = self._wire(call, record, world, edge)
         peer = f"{client_ip}:{port}" if port else str(wired.facts.get("client", ""))
         if call.source in world.uncaptured and client_line is None:
             peer = address  # it did not pass its own proxy, and kept the port that it had
@@ -170,22 +188,25 @@ class Case:
             self._left_client(call, record, world),
             _counted(call, record, world),
             self._app_line(call, record, world),
+            edge,
         )
 
-    def _wire(self, call: Call, record: CallRecord, world: WorldRecord, port: int | None) -> Seen:
-        """By the network-side port where it is known; else by when the call was made."""
+    def _wire(self, call: Call, record: CallRecord, world: WorldRecord, edge: Edge) -> Seen:
         captures = [self._capture(world, pod, "eth0", record.act) for pod in (call.source, call.to)]
         if captures[0] is None or captures[1] is None:
             refused = (world.uncaptured.get(pod) for pod in (call.source, call.to))
             why = next(filter(None, refused), "a pod's eth0 was not captured")
             return Seen("wire", wire.SOURCE, "unknown", why)
+        return wire.read(edge, captures[0], captures[1], record.marker.encode())
+
+    def _between(
+        self, call: Call, record: CallRecord, world: WorldRecord, port: int | None
+    ) -> Edge:
+        """By the network-side port where it is known; else by when the call was made."""
         asked = self._asked(call, record, world)
         targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
-        window = (record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK)
-        edge = wire.Edge(
-            world.pods[call.source].ip, targets, port, None if port else window, record.since
-        )
-        return wire.read(edge, captures[0], captures[1], record.marker.encode())
+        window = None if port else _while_made(record)
+        return Edge(world.pods[call.source].ip, targets, port, window, record.since)
 
     def _asked(self, call: Call, record: CallRecord, world: WorldRecord) -> config.Route:
         name = call.service or call.to
@@ -231,15 +252,70 @@ class Case:
 
     def handed_on(self, seen: Observation) -> Seen:
         """What the server's sidecar sent to its application, on the pod's own loopback."""
-        world = self.evidence.worlds[seen.record.world]
-        address = str((seen.server_line or {}).get("upstream_local_address") or "")
-        capture = self._capture(world, seen.call.to, "lo", seen.record.act)
-        if not address or capture is None:
+        edge, capture = self._to_application(seen), self._captured(seen, seen.call.to, "lo")
+        if edge is None or capture is None:
             why = "went nowhere" if seen.server_line else "the server's proxy has no line of it"
             return Seen("wire", wire.SOURCE, "none" if seen.server_line else "unknown", why)
-        target = (world.pods[seen.call.to].ip, self._asked(seen.call, seen.record, world).target)
-        edge = wire.Edge(address.rpartition(":")[0], (target,), log.port_of(address))
         return wire.read(edge, capture, None, seen.record.marker.encode())
+
+    def _to_application(self, seen: Observation) -> Edge | None:
+        address = str((seen.server_line or {}).get("upstream_local_address") or "")
+        if not address:
+            return None
+        world = self.evidence.worlds[seen.record.world]
+        target = (world.pods[seen.call.to].ip, self._asked(seen.call, seen.record, world).target)
+        return Edge(address.rpartition(":")[0], (target,), log.port_of(address))
+
+    def _from_application(self, seen: Observation) -> Edge:
+        """By the port that the caller had, which its own proxy's line names too."""
+        record, world = seen.record, self.evidence.worlds[seen.record.world]
+        logged = log.port_of((seen.client_line or {}).get("downstream_remote_address"))
+        port = record.local_port or logged
+        window = None if port else _while_made(record)
+        return Edge(world.pods[seen.call.source].ip, (wire.REDIRECTED,), port, window)
+
+    def way(self, name: str) -> tuple[Tap, ...]:
+        """The interfaces that a call passes, in its direction, through a gateway too.
+
+        Nothing where `see` sees nothing, and of a call to the API server.
+        """
+        hops = [self.see(name)]
+        if self.calls[name].through:
+            hops.append(self.see(name + FINAL_HOP))
+        seen = [hop for hop in hops if hop and hop.edge]
+        taps = [tap for hop in seen for tap in self._crossing(hop)]
+        if seen and self._has_sidecar(seen[0], seen[0].call.source):
+            taps.insert(0, self._tap(seen[0], seen[0].call.source, self._from_application(seen[0])))
+        if len(seen) == len(hops) and self._has_sidecar(seen[-1], seen[-1].call.to):
+            taps.append(self._tap(seen[-1], seen[-1].call.to, self._to_application(seen[-1])))
+        return tuple(taps)
+
+    def _has_sidecar(self, seen: Observation, pod: str) -> bool:
+        return self.evidence.worlds[seen.record.world].pods[pod].sidecar
+
+    def _crossing(self, seen: Observation) -> Iterator[Tap]:
+        """Both ends of the way between two pods."""
+        for pod in (seen.call.source, seen.call.to):
+            capture = self._captured(seen, pod, "eth0")
+            yield Tap(pod, "eth0", capture, _found(seen.edge, capture), seen.wire)
+
+    def _tap(self, seen: Observation, pod: str, edge: Edge | None) -> Tap:
+        """Between an application and its own sidecar; edge: None where the proxy names none."""
+        capture = self._captured(seen, pod, "lo")
+        if pod == seen.call.to:
+            said = self.handed_on(seen)
+        elif edge and capture:
+            said = wire.read(edge, capture, None, seen.record.marker.encode())
+            if seen.record.local_port and _is_not_there(edge, capture):
+                why = f"port {edge.client_port} of its application was not redirected to it"
+                said = Seen("wire", wire.SOURCE, "none", why)
+        else:
+            said = Seen("wire", wire.SOURCE, "unknown", f"the lo of {pod} was not captured")
+        return Tap(pod, "lo", capture, _found(edge, capture), said)
+
+    def _captured(self, seen: Observation, pod: str, interface: str) -> wire.CaptureFile | None:
+        world = self.evidence.worlds[seen.record.world]
+        return self._capture(world, pod, interface, seen.record.act)
 
     def _capture(
         self, world: WorldRecord, pod: str, interface: str, act: str
@@ -289,6 +365,25 @@ def _counted(call: Call, record: CallRecord, world: WorldRecord) -> Seen:
         return stats.client_says(record.counters.get(call.source))
     listener = target if there.node_type == "router" else stats.INBOUND
     return stats.server_says(record.counters.get(call.to), listener)
+
+
+def _while_made(record: CallRecord) -> tuple[float, float]:
+    return record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK
+
+
+def _found(edge: Edge | None, capture: wire.CaptureFile | None) -> Connection | None:
+    try:
+        return wire.find(edge, capture, capture.path.name) if edge and capture else None
+    except (wire.Unsure, BadEvidence):
+        return None
+
+
+def _is_not_there(edge: Edge, capture: wire.CaptureFile) -> bool:
+    """Of a port that the application itself told, a sound capture without it says that much."""
+    try:
+        return wire.find(edge, capture, capture.path.name) is None
+    except (wire.Unsure, BadEvidence):
+        return False
 
 
 def _to_the_api(call: Call, record: CallRecord) -> Observation:

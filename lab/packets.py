@@ -21,10 +21,34 @@ Address = tuple[str, int]
 """(IPv4 address, port)"""
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
-_MAGIC = {b"\xd4\xc3\xb2\xa1": ("<", 1e-6), b"\xa1\xb2\xc3\xd4": (">", 1e-6)}
-_MAGIC |= {b"\x4d\x3c\xb2\xa1": ("<", 1e-9), b"\xa1\xb2\x3c\x4d": (">", 1e-9)}
+# Byte order, and how many decimal places of a second a stamp has.
+_MAGIC = {b"\xd4\xc3\xb2\xa1": ("<", 6), b"\xa1\xb2\xc3\xd4": (">", 6)}
+_MAGIC |= {b"\x4d\x3c\xb2\xa1": ("<", 9), b"\xa1\xb2\x3c\x4d": (">", 9)}
 # Bytes before the IP header, and where the two-byte protocol number stands in them.
 _LINK = {1: (14, 12), 101: (0, None), 113: (16, 14), 276: (20, 0)}
+
+
+class Frame(NamedTuple):
+    """One packet as a capture holds it."""
+
+    number: int
+    """In its capture, from 1 on, as tshark counts."""
+    stamp: int
+    """Unix time, in ticks of its capture."""
+    data: bytes
+    length: int
+    """Bytes that it had on the wire; more than `data` has where it was cut."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A capture file as it is."""
+
+    link: int
+    """Link type: https://www.tcpdump.org/linktypes.html."""
+    places: int
+    """Decimal places of a second that a stamp has: 6 or 9."""
+    frames: tuple[Frame, ...]
 
 
 class Segment(NamedTuple):
@@ -44,7 +68,14 @@ class Segment(NamedTuple):
 
 
 def read(path: Path) -> list[Segment]:
-    """Every TCP segment of a capture.
+    """Every TCP segment of a capture; raises BadEvidence as `capture` does."""
+    whole = capture(path)
+    found = (_segment(frame, whole) for frame in whole.frames)
+    return [segment for segment in found if segment]
+
+
+def capture(path: Path) -> Capture:
+    """Every packet of a capture.
 
     Raises BadEvidence for a file that is missing, empty, cut off or no classic pcap.
     """
@@ -53,14 +84,14 @@ def read(path: Path) -> list[Segment]:
         raise BadEvidence(f"capture {path.name} is empty or cut off in its header")
     if data[:4] not in _MAGIC:
         raise BadEvidence(f"capture {path.name} is not a pcap file")
-    order, tick = _MAGIC[data[:4]]
+    order, places = _MAGIC[data[:4]]
     link = struct.unpack_from(order + "I", data, 20)[0] & 0x0FFFFFFF
     if link not in _LINK:
         raise BadEvidence(f"capture {path.name} has link type {link}, which is not read here")
-    return list(_segments(data, order, tick, link, path.name))
+    return Capture(link, places, tuple(_frames(data, order, 10**places, path.name)))
 
 
-def _segments(data: bytes, order: str, tick: float, link: int, name: str) -> Iterator[Segment]:
+def _frames(data: bytes, order: str, ticks: int, name: str) -> Iterator[Frame]:
     header, position, number = struct.Struct(order + "IIII"), 24, 0
     while position < len(data):
         if position + 16 > len(data):
@@ -70,18 +101,16 @@ def _segments(data: bytes, order: str, tick: float, link: int, name: str) -> Ite
         if held > length or position + held > len(data):
             raise BadEvidence(f"capture {name} is cut off at byte {position}")
         number += 1
-        frame = data[position : position + held]
-        segment = _segment(frame, seconds + fraction * tick, link, number)
-        if segment:
-            yield segment
+        stamp = seconds * ticks + fraction
+        yield Frame(number, stamp, data[position : position + held], length)
         position += held
 
 
-def _segment(frame: bytes, time: float, link: int, number: int) -> Segment | None:
-    skip, protocol = _LINK[link]
-    if protocol is not None and frame[protocol : protocol + 2] != b"\x08\x00":
+def _segment(frame: Frame, whole: Capture) -> Segment | None:
+    skip, protocol = _LINK[whole.link]
+    if protocol is not None and frame.data[protocol : protocol + 2] != b"\x08\x00":
         return None
-    packet = frame[skip:]
+    packet = frame.data[skip:]
     if len(packet) < 20 or packet[0] >> 4 != 4 or packet[9] != 6:
         return None
     total, start = struct.unpack_from(">H", packet, 2)[0], (packet[0] & 15) * 4
@@ -92,7 +121,7 @@ def _segment(frame: bytes, time: float, link: int, number: int) -> Segment | Non
         return None
     sport, dport, sequence, acknowledged, offset, flags = struct.unpack_from(">HHIIBB", tcp)
     return Segment(
-        time,
+        frame.stamp / 10**whole.places,
         (_ip(packet[12:16]), sport),
         (_ip(packet[16:20]), dport),
         sequence,
@@ -100,7 +129,7 @@ def _segment(frame: bytes, time: float, link: int, number: int) -> Segment | Non
         flags,
         tcp[(offset >> 4) * 4 :],
         len(packet) < end,
-        number,
+        frame.number,
     )
 
 
@@ -146,7 +175,7 @@ class Connection:
     began: float
     """Time of the SYN (or of the first segment seen), Unix seconds."""
     halves: dict[Side, Half] = field(default_factory=lambda: {"client": Half(), "server": Half()})
-    segments: int = 0
+    segments: list[Segment] = field(default_factory=list)
     first_frame: int = 0
     """Number of the first frame that carries bytes; 0: none does."""
     _bytes: dict[Side, tuple[bytes, bool]] = field(default_factory=dict)
@@ -155,9 +184,18 @@ class Connection:
     def syn_seen(self) -> bool:
         return self.halves["client"].start is not None
 
+    def side_of(self, segment: Segment) -> Side:
+        """Who sent a segment of it."""
+        return "client" if segment.source == self.client else "server"
+
     def sent(self, side: Side) -> bytes:
         """The bytes that one side sent, in order."""
         return self._joined(side)[0]
+
+    def offset(self, segment: Segment) -> int:
+        """Where a segment's payload stands in what its side sent."""
+        start = self.halves[self.side_of(segment)].start or 0
+        return (segment.sequence + bool(segment.flags & SYN) - start - 1) & 0xFFFFFFFF
 
     @property
     def whole(self) -> bool:
@@ -208,9 +246,9 @@ def _new(segment: Segment) -> Connection:
 
 
 def _add(connection: Connection, segment: Segment) -> None:
-    side: Side = "client" if segment.source == connection.client else "server"
+    side = connection.side_of(segment)
     half, other = connection.halves[side], connection.halves[_other(side)]
-    connection.segments += 1
+    connection.segments.append(segment)
     connection._bytes.clear()
     sequence = segment.sequence
     if segment.flags & SYN:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -30,6 +31,11 @@ ELSEWHERE = "LAB_RUNS=FOLDER keeps runs in another folder"
 def runs() -> Path:
     """The folder of all runs: LAB_RUNS, else runs/ in the checkout."""
     return Path(os.environ.get("LAB_RUNS") or ROOT / "runs")
+
+
+def plain(name: str) -> str:
+    """A name such as `tcp-name:changed` as part of a file's: without colons and slashes."""
+    return re.sub(r"[^\w-]", ".", name)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -304,16 +304,30 @@ class Story:
             write_text(self._source.folder / "graph.svg", drawn.svg)
         return drawn
 
+    def sequence(self, name: str) -> Picture:
+        """What crossed each hop of a call, in time order: application, sidecar, wire and back."""
+        from lab import sequence
+
+        self._require(name)
+        drawn = sequence.picture(self._case, name)
+        if self._source.source == "live":
+            from lab.store import write_text
+
+            write_text(self._source.folder / sequence.file_name(name), drawn.svg)
+        return drawn
+
     def close(self) -> None:
         """Remove the run's namespaces; a kernel's end does it too."""
         self._source.close()
 
     def _see(self, name: str) -> Observation | None:
         """A call as observed; None where a run broke off before it. The verdict says why."""
-        case = self._case
-        if name.removesuffix(FINAL_HOP) not in case.calls:
-            raise BadArguments(f"no call {name!r}; there is {', '.join(case.calls)}")
-        return case.see(name)
+        self._require(name.removesuffix(FINAL_HOP))
+        return self._case.see(name)
+
+    def _require(self, name: str) -> None:
+        if name not in self._case.calls:
+            raise BadArguments(f"no call {name!r}; there is {', '.join(self._case.calls)}")
 
     @property
     def _case(self) -> Case:

@@ -16,6 +16,15 @@ CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, CERTIFICATE_REQUEST = 1, 2, 11, 13
 LONGEST = 2**14 + 2048
 VERSIONS = {0x0300: "SSLv3", 0x0301: "TLSv1.0", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2"}
 VERSIONS |= {0x0304: "TLSv1.3"}
+# RFC 8446 6; those that a mesh is seen to send, and the commonest of the others.
+ALERTS = {0: "close_notify", 10: "unexpected_message", 20: "bad_record_mac", 22: "record_overflow"}
+ALERTS |= {40: "handshake_failure", 42: "bad_certificate", 43: "unsupported_certificate"}
+ALERTS |= {44: "certificate_revoked", 45: "certificate_expired", 46: "certificate_unknown"}
+ALERTS |= {47: "illegal_parameter", 48: "unknown_ca", 49: "access_denied", 50: "decode_error"}
+ALERTS |= {51: "decrypt_error", 70: "protocol_version", 71: "insufficient_security"}
+ALERTS |= {80: "internal_error", 86: "inappropriate_fallback", 90: "user_canceled"}
+ALERTS |= {109: "missing_extension", 112: "unrecognized_name", 116: "certificate_required"}
+ALERTS |= {120: "no_application_protocol"}
 # RFC 8446 4.1.3: a ServerHello with this random is a HelloRetryRequest.
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
@@ -59,32 +68,53 @@ def records(data: bytes) -> Records:
     return Records(tuple(found), rest, cut=bool(rest) and 20 <= rest[0] <= 24)
 
 
+class Message(NamedTuple):
+    """A handshake message in the clear, or an alert."""
+
+    kind: int
+    """Type of a handshake message; description of an alert."""
+    body: bytes
+    record: int
+    """Place, in its direction, of the record with which it is complete."""
+
+
 def handshakes(direction: Records) -> Iterator[tuple[int, bytes]]:
     """(type, body) of each handshake message in the clear, joined over records."""
+    return ((message.kind, message.body) for message in messages(direction))
+
+
+def messages(direction: Records) -> Iterator[Message]:
+    """Each handshake message in the clear, joined over records."""
     clear = bytearray()
-    for record in direction.records:
-        if record.kind in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
-            break  # what follows is encrypted
-        if record.kind == HANDSHAKE:
-            clear += record.body
     position = 0
-    while position + 4 <= len(clear):
-        length = int.from_bytes(clear[position + 1 : position + 4], "big")
-        if position + 4 + length > len(clear):
-            return
-        yield clear[position], bytes(clear[position + 4 : position + 4 + length])
-        position += 4 + length
+    for number, record in _in_the_clear(direction):
+        clear += record.body if record.kind == HANDSHAKE else b""
+        while position + 4 <= len(clear):
+            length = int.from_bytes(clear[position + 1 : position + 4], "big")
+            if position + 4 + length > len(clear):
+                break
+            body = bytes(clear[position + 4 : position + 4 + length])
+            yield Message(clear[position], body, number)
+            position += 4 + length
 
 
 def alerts(direction: Records) -> list[int]:
     """Descriptions of alerts sent in the clear (RFC 8446 6): 40, 42, 48, 116, ..."""
-    found = []
-    for record in direction.records:
-        if record.kind in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
-            break
+    return [message.kind for message in alert_messages(direction)]
+
+
+def alert_messages(direction: Records) -> Iterator[Message]:
+    """Each alert sent in the clear."""
+    for number, record in _in_the_clear(direction):
         if record.kind == ALERT and len(record.body) == 2:
-            found.append(record.body[1])
-    return found
+            yield Message(record.body[1], record.body, number)
+
+
+def _in_the_clear(direction: Records) -> Iterator[tuple[int, Record]]:
+    for number, record in enumerate(direction.records):
+        if record.kind in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
+            return  # what follows is encrypted
+        yield number, record
 
 
 @dataclass(frozen=True)

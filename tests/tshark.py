@@ -6,8 +6,10 @@ import functools
 import json
 import subprocess
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 FIELDS = [
     "tcp.stream",
@@ -89,6 +91,47 @@ def _add(found: dict[str, Stream], layer: dict[str, list[str]]) -> None:
         number = (versions or layer["tls.handshake.version"])[0]
         stream.version = {"0x0304": "TLSv1.3", "0x0303": "TLSv1.2"}[number]
     stream.alerts += [int(code) for code in layer.get("tls.alert_message.desc", [])]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One packet of a file as tshark tells it."""
+
+    interface: str
+    time: str
+    """Unix seconds, to the nanosecond."""
+    data: bytes
+    length: int
+    comments: tuple[str, ...]
+
+
+def frames(path: Path) -> list[Frame]:
+    """Every packet of a file of any format; fails where tshark has a word of complaint."""
+    argv = ["tshark", "-r", str(path), "-T", "json", "-x", "-J", "frame pkt_comment"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    said = [line for line in done.stderr.splitlines() if "Running as user" not in line]
+    assert not said
+    return [_frame(dict(packet)) for packet in json.loads(done.stdout, object_pairs_hook=list)]
+
+
+def one_after_the_other(paths: Sequence[Path], into: Path) -> Path:
+    """Captures as Wireshark's own writer joins them, without a look at their times."""
+    subprocess.run(["mergecap", "-a", "-F", "pcapng", "-w", into, *paths], check=True)
+    return into
+
+
+def _frame(packet: dict[str, list[tuple[str, Any]]]) -> Frame:
+    """JSON with the same name several times: one packet may have several comments."""
+    layers = dict(dict(packet["_source"])["layers"])
+    frame = dict(layers["frame"])
+    comments = (text for name, text in layers.get("pkt_comment", []) if name == "frame.comment")
+    return Frame(
+        dict(frame["frame.interface_id_tree"])["frame.interface_name"],
+        frame["frame.time_epoch"],
+        bytes.fromhex(layers["frame_raw"][0]),
+        int(frame["frame.len"]),
+        tuple(comments),
+    )
 
 
 def _true(layer: dict[str, list[str]], name: str) -> bool:

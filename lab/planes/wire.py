@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,8 @@ from lab.packets import Address, Connection
 from lab.planes import Fact, Security, Seen
 
 SOURCE = "packets"
+REDIRECTED: Address = ("127.0.0.1", 15001)
+"""Where a pod's own rules send what its application sends: the sidecar's outbound listener."""
 HELLO_INSIDE = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00", re.DOTALL)
 
 
@@ -46,31 +48,33 @@ class Edge:
     """A connection that began before this is of an earlier configuration."""
 
 
-class _Unknown(Exception):
+class Unsure(Exception):
     """Why nothing can be said."""
 
 
 def read(
     edge: Edge, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
 ) -> Seen:
-    """What crossed between two pods, from the captures at both their eth0.
+    """What crossed between two pods, from the captures at both their eth0; or on one interface.
 
     marker: the call's own random bytes; how often they are found is told beside the answer.
     """
     try:
-        at_client = _find(edge, client_eth0, "client's eth0")
-        at_server = _find(edge, server_eth0, "server's eth0") if server_eth0 else at_client
+        where = "client's eth0" if server_eth0 else client_eth0.path.name
+        at_client = find(edge, client_eth0, where)
+        at_server = find(edge, server_eth0, "server's eth0") if server_eth0 else at_client
+        anywhere = "on either pod's eth0" if server_eth0 else f"in {where}"
         if at_client is None and at_server is None and edge.client_port:
-            raise _Unknown(f"no connection from port {edge.client_port} on either pod's eth0")
+            raise Unsure(f"no connection from port {edge.client_port} {anywhere}")
         if at_client is None and at_server is None:
-            return _seen("none", "no connection of this call on either pod's eth0")
+            return _seen("none", f"no connection of this call {anywhere}")
         if at_client is None or at_server is None:
             where = "server's" if at_client is None else "client's"
-            raise _Unknown(f"the connection was found on the {where} eth0 only")
+            raise Unsure(f"the connection was found on the {where} eth0 only")
         _check_same(at_client, at_server)
         security, why = _classify(at_client)
         return _seen(security, why, file=client_eth0.path.name, **_facts(at_client, marker))
-    except (_Unknown, BadEvidence) as reason:
+    except (Unsure, BadEvidence) as reason:
         return _seen("unknown", str(reason))
 
 
@@ -99,13 +103,27 @@ def _read_once(path: Path, _size: int, _changed: int) -> tuple[packets.Segment, 
     return tuple(packets.read(path))
 
 
-def _segments(capture: CaptureFile) -> Sequence[packets.Segment]:
-    path = capture.path
+@functools.lru_cache(maxsize=64)
+def _connected_once(
+    path: Path, size: int, changed: int, redirected: bool
+) -> tuple[Connection, ...]:
+    segments = _read_once(path, size, changed)
+    return tuple(packets.connections(_stitched(segments) if redirected else segments))
+
+
+def _version(capture: CaptureFile) -> tuple[Path, int, int]:
+    """A file as it is now. Raises BadEvidence where there is none."""
     try:
-        info = path.stat()
+        info = capture.path.stat()
     except OSError:
-        raise BadEvidence(f"capture {path.name} is missing") from None
-    found = _read_once(path, info.st_size, info.st_mtime_ns)
+        raise BadEvidence(f"capture {capture.path.name} is missing") from None
+    return capture.path, info.st_size, info.st_mtime_ns
+
+
+def _segments(capture: CaptureFile) -> Sequence[packets.Segment]:
+    """Raises BadEvidence for a capture that is missing, damaged or not complete."""
+    path = capture.path
+    found = _read_once(*_version(capture))
     if capture.captured is not None and len(found) != capture.captured:
         raise BadEvidence(
             f"capture {path.name} holds {len(found)} packets of {capture.captured} recorded"
@@ -113,13 +131,22 @@ def _segments(capture: CaptureFile) -> Sequence[packets.Segment]:
     return found
 
 
-def _find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
-    """The one connection meant, or None when a sound capture holds none."""
+def _connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]:
+    """The same, joined; redirected: as a client's `lo` has them."""
+    _segments(capture)
+    return _connected_once(*_version(capture), redirected)
+
+
+def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
+    """The one connection meant, or None when a sound capture holds none.
+
+    Raises Unsure where packets of it are missing, or where it cannot be told from others.
+    """
     if capture.dropped:
-        raise _Unknown(f"tcpdump lost {capture.dropped} packets at the {where}")
+        raise Unsure(f"tcpdump lost {capture.dropped} packets at the {where}")
     found = [
         connection
-        for connection in packets.connections(_segments(capture))
+        for connection in _connections(capture, REDIRECTED in edge.targets)
         if connection.client[0] == edge.client_ip and connection.server in edge.targets
     ]
     if edge.client_port is not None:
@@ -129,24 +156,39 @@ def _find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
         first, last = edge.window
         found = [c for c in found if first <= c.began <= last]
     if len(found) > 1:
-        raise _Unknown(f"{len(found)} connections at the {where} could be the call's")
+        raise Unsure(f"{len(found)} connections at the {where} could be the call's")
     if not found:
         return None
     if not found[0].syn_seen:
-        raise _Unknown(f"the connection's SYN is not in the capture at the {where}")
+        raise Unsure(f"the connection's SYN is not in the capture at the {where}")
     if found[0].began < edge.since:
-        raise _Unknown("the connection is older than the configuration in question")
+        raise Unsure("the connection is older than the configuration in question")
     if not found[0].whole:
-        raise _Unknown(f"packets of the connection are missing at the {where}")
+        raise Unsure(f"packets of the connection are missing at the {where}")
     return found[0]
+
+
+def _stitched(segments: Sequence[packets.Segment]) -> Iterable[packets.Segment]:
+    """What is redirected to a sidecar is answered in the name of whom the application asked.
+
+    On a client's `lo` one connection has two address pairs: its answers get the listener's.
+    """
+    callers = {segment.source for segment in segments if segment.target == REDIRECTED}
+    return (s._replace(source=REDIRECTED) if s.target in callers else s for s in segments)
+
+
+def asked(capture: CaptureFile, connection: Connection) -> Address | None:
+    """Whom a redirected connection was meant for: its answers come in that name."""
+    answers = {s.frame for s in connection.segments if s.source == REDIRECTED}
+    return next((s.source for s in _segments(capture) if s.frame in answers), None)
 
 
 def _check_same(one: Connection, other: Connection) -> None:
     """The same connection on both pods: same port, same first number, same bytes."""
     if one.client != other.client or one.halves["client"].start != other.halves["client"].start:
-        raise _Unknown("the two pods' captures show different connections")
+        raise Unsure("the two pods' captures show different connections")
     if any(one.sent(side) != other.sent(side) for side in one.halves):
-        raise _Unknown("the two pods saw different bytes of the connection")
+        raise Unsure("the two pods saw different bytes of the connection")
 
 
 def _classify(connection: Connection) -> tuple[Security, str]:
@@ -155,7 +197,7 @@ def _classify(connection: Connection) -> tuple[Security, str]:
     if not spoken:
         return "none", f"connected, but no byte was sent ({connection.ended_by})"
     if "cut" in spoken.values():
-        raise _Unknown("a TLS record is not complete in the capture")
+        raise Unsure("a TLS record is not complete in the capture")
     kinds = set(spoken.values())
     if kinds == {"plain"}:
         return "plaintext", "payload outside TLS records"
@@ -164,7 +206,7 @@ def _classify(connection: Connection) -> tuple[Security, str]:
             f"{side} {kind}" for side, kind in spoken.items()
         )
     if len(spoken) < 2:
-        raise _Unknown(f"only the {next(iter(spoken))} sent anything: {connection.ended_by}")
+        raise Unsure(f"only the {next(iter(spoken))} sent anything: {connection.ended_by}")
     seen = tls.shown(tls.records(sent["client"]), tls.records(sent["server"]))
     if seen.certificate_requested and seen.client_certificate:
         return "mutual_tls", "TLS 1.2: a client certificate was asked for and given"
@@ -189,7 +231,7 @@ def _facts(connection: Connection, marker: bytes) -> dict[str, Fact]:
         "client": f"{connection.client[0]}:{connection.client[1]}",
         "server": f"{connection.server[0]}:{connection.server[1]}",
         "syn_time": connection.began,
-        "segments": connection.segments,
+        "segments": len(connection.segments),
         "frame": connection.first_frame,
         "client_bytes": len(client),
         "server_bytes": len(server),

@@ -13,7 +13,7 @@ from fuzz.damage import effort, mangled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import packets, tls
+from lab import flights, packets, remarks, tls
 from lab.errors import BadEvidence
 from lab.packets import ACK, FIN, SYN, Connection, Segment
 from lab.planes import Security, Seen
@@ -39,6 +39,9 @@ def looked_at(data: bytes, edge: Edge | None = None) -> Seen | None:
         for connection in found:
             assert isinstance(connection.whole, bool)
             assert connection.ended_by
+            told = remarks.of(connection, MARKER)
+            assert all(remark.segment in connection.segments for remark in told)
+            assert len(flights.of(connection, MARKER)) <= len(connection.segments) * 2
         if edge is None and found:
             edge = Edge(found[0].client[0], (found[0].server,), found[0].client[1])
         if edge is None:

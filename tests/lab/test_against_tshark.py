@@ -1,13 +1,18 @@
-"""Our reader of captures, held to tshark's answer field by field."""
+"""Our reader and our writer of captures, held to tshark's answer field by field."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tshark
 
-from lab import packets, tls
+from lab import call_packets, evidence, failures, packets, pcapng, tls
+from lab.errors import BadEvidence
+from lab.observe import Case
+from lab.parameters import with_parameters
+from lab.pcapng import Interface, Packet
 from lab.planes import wire
 from lab.store import ROOT
 
@@ -53,3 +58,70 @@ def test_reassembled_bytes_are_as_tshark_follows_them(path: Path) -> None:
     for number, mine in enumerate(packets.connections(packets.read(path))[:4]):
         theirs = tshark.followed(path, number)
         assert {mine.sent("client"), mine.sent("server")} == set(theirs)
+
+
+WRITTEN = [*CAPTURES, *sorted(ROOT.glob("tests/evidence/*/captures/*.pcap"))]
+RUNS = sorted(
+    path.parent
+    for folder in ("evidence", "tests/evidence")
+    for path in ROOT.glob(f"{folder}/*/evidence.json")
+)
+
+
+def assert_read_alike(
+    interfaces: list[Interface], written: list[Packet], path: Path
+) -> list[tshark.Frame]:
+    path.write_bytes(pcapng.file(interfaces, written, "all", "test"))
+    theirs = tshark.frames(path)
+    assert len(theirs) == len(written)
+    for mine, other in zip(written, theirs, strict=True):
+        at = interfaces[mine.interface]
+        second, fraction = divmod(mine.stamp, 10**at.places)
+        assert other.interface == at.name
+        assert other.time == f"{second}.{fraction:0{at.places}d}".ljust(len(other.time), "0")
+        assert (other.data, other.length) == (mine.data, mine.length)
+        assert other.comments == mine.comments
+    return theirs
+
+
+def test_every_capture_that_is_written_again_is_read_by_tshark_packet_by_packet(
+    tmp_path: Path,
+) -> None:
+    wholes = [packets.capture(path) for path in WRITTEN]
+    interfaces = [
+        Interface(name(path), "whole", whole.link, whole.places)
+        for path, whole in zip(WRITTEN, wholes, strict=True)
+    ]
+    written = [
+        Packet(number, frame.stamp, frame.data, frame.length, (f"frame {frame.number}",))
+        for number, whole in enumerate(wholes)
+        for frame in whole.frames
+    ]
+    assert len(written) > 1_000
+    ours = assert_read_alike(interfaces, written, tmp_path / "all.pcapng")
+    theirs = tshark.frames(tshark.one_after_the_other(WRITTEN, tmp_path / "theirs.pcapng"))
+    assert [(one.time, one.data, one.length) for one in ours] == [
+        (one.time, one.data, one.length) for one in theirs
+    ]
+
+
+@pytest.mark.parametrize("run", RUNS, ids=name)
+def test_every_calls_packets_and_comments_are_as_tshark_reads_them(
+    run: Path, tmp_path: Path
+) -> None:
+    """All calls of a run in one section, so that tshark is asked once."""
+    recorded = evidence.load(run)
+    failure = with_parameters(failures.load(recorded.failure), recorded.parameters)
+    case = Case(failure, recorded, run)
+    interfaces: list[Interface] = []
+    written: list[Packet] = []
+    for call in case.calls:
+        try:
+            found = call_packets.of(case, call)
+        except BadEvidence:
+            continue
+        first = len(interfaces)
+        interfaces += found.interfaces
+        written += [replace(one, interface=first + one.interface) for one in found.packets]
+    assert written
+    assert_read_alike(interfaces, written, tmp_path / "calls.pcapng")

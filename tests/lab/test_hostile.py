@@ -179,6 +179,19 @@ def test_evidence_that_cannot_be_read_is_inconclusive_and_says_why(
     assert len(said) < 1200
 
 
+@pytest.mark.parametrize("damage", UNREADABLE)
+def test_of_evidence_that_cannot_be_read_no_packets_are_written(
+    damage: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    harm, wanted = UNREADABLE[damage]
+    harm(run / FAILURE)
+    code, said = told(capsys, "pcapng", RUN, "-o", str(tmp_path / "out"))
+    assert code == 3
+    assert f"{FAILURE}: not written: " in said
+    assert wanted in said
+    assert not (tmp_path / "out").exists()
+
+
 def recorded_as(place: Path, content: bytes) -> None:
     """A capture with other content, which the evidence says is what was recorded."""
     path = place / "evidence.json"
@@ -241,6 +254,17 @@ def test_damage_to_what_lies_beside_the_evidence_makes_it_inconclusive(
     harm(run / FAILURE)
     assert told(capsys, "judge", RUN)[0] == 3
     assert wanted in told(capsys, "why", RUN)[1]
+
+
+@pytest.mark.parametrize("damage", UNSURE)
+def test_of_damaged_captures_and_logs_what_is_sound_is_written(
+    damage: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    UNSURE[damage][0](run / FAILURE)
+    code, said = told(capsys, "pcapng", RUN, "-o", str(tmp_path / "out"))
+    assert code in (0, 3)
+    assert (tmp_path / "out" / FAILURE / "plain-get.pcapng").exists()
+    assert (code == 3) == (said.count("not written: ") > 2), "two calls are to the API server"
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, link, Path.mkdir])
