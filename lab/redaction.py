@@ -40,7 +40,9 @@ _NAMED = re.compile(
     r"(?![\"'\\\[{])[^\s\"'\\,;&}]++"
 )
 
-_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{24,}+={0,2}")
+_NO_ESCAPE = r"(?<!\\)(?<!\\u)(?<!\\u\w)(?<!\\u\w{2})(?<!\\u\w{3})"
+_ENCODED = re.compile(rf"{_NO_ESCAPE}[A-Za-z0-9+/_-]{{24,}}+={{0,2}}")
+"""A word that may be base64; the letters of JSON's escapes stay, so that JSON stays JSON."""
 _STANDARD = str.maketrans("-_", "+/")
 _TEXT = re.compile(rb"[\t\n\r -~]{12}")
 """No secret is shorter, and what is no base64 hardly ever decodes to that much text."""
@@ -62,7 +64,7 @@ def redact_encoded(text: str) -> str:
 
 
 def _hides(word: str) -> bool:
-    """Whether a secret shows when it is decoded; letters of an escape may stand before it."""
+    """Whether a secret shows when it is decoded; other letters may stand before it."""
     digits = word.rstrip("=").translate(_STANDARD)
     for start in range(4):
         part = digits[start:]

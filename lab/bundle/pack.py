@@ -20,7 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from lab import failures, reading, report, scratch
-from lab.bundle import CRATE, CTRF, JUNIT, MANIFEST, STATEMENT, about, crate, ctrf, limits
+from lab.bundle import (
+    CRATE,
+    CTRF,
+    JUNIT,
+    MANIFEST,
+    STATEMENT,
+    about,
+    crate,
+    ctrf,
+    limits,
+    notebooks,
+)
 from lab.bundle import manifest as manifests
 from lab.bundle import statement as statements
 from lab.errors import BadEvidence
@@ -138,7 +149,10 @@ def _content(run: Path, path: str) -> tuple[bytes, str]:
         return data, AS_IT_WAS
     if b"\0" in data:
         raise _LeftOut("it is neither text nor a capture nor a picture")
-    return redact_encoded(data.decode(errors="replace")).encode(), REDACTED
+    text = data.decode(errors="replace")
+    if path.endswith(".ipynb"):
+        text = notebooks.without_secrets(text)
+    return redact_encoded(text).encode(), REDACTED
 
 
 def _describe(told: about.About, files: dict[str, bytes], kept: dict[str, str], here: str) -> None:
