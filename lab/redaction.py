@@ -40,9 +40,7 @@ _NAMED = re.compile(
     r"(?![\"'\\\[{])[^\s\"'\\,;&}]++"
 )
 
-_NO_ESCAPE = r"(?<!\\)(?<!\\u)(?<!\\u\w)(?<!\\u\w{2})(?<!\\u\w{3})"
-_ENCODED = re.compile(rf"{_NO_ESCAPE}[A-Za-z0-9+/_-]{{24,}}+={{0,2}}")
-"""A word that may be base64; the letters of JSON's escapes stay, so that JSON stays JSON."""
+_ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}+={0,2}")
 _STANDARD = str.maketrans("-_", "+/")
 _TEXT = re.compile(rb"[\t\n\r -~]{12}")
 """No secret is shorter, and what is no base64 hardly ever decodes to that much text."""
@@ -60,7 +58,14 @@ def redact(text: str) -> str:
 
 def redact_encoded(text: str) -> str:
     """The same, and without what holds a secret in base64, such as a notebook's pictures."""
-    return _ENCODED.sub(lambda found: REDACTED if _hides(found[0]) else found[0], redact(text))
+    return _ENCODED.sub(_decoded, redact(text))
+
+
+def _decoded(found: re.Match[str]) -> str:
+    """What may stay of a word; the letters of an escape before it do, so that JSON stays JSON."""
+    word, before = found[0], found.string[found.start() - 1 : found.start()]
+    escape = 0 if before != "\\" else 5 if word[0] == "u" else 1
+    return word[:escape] + REDACTED if _hides(word[escape:]) else word
 
 
 def _hides(word: str) -> bool:
