@@ -332,11 +332,12 @@ def _compare(options: argparse.Namespace) -> int:
     from contextlib import ExitStack
 
     from lab import side_by_side
+    from lab.bundle import unpack
 
     with ExitStack() as opened:
         left, right = (opened.enter_context(_opened(one)) for one in (options.left, options.right))
-        stored = right != store.RECORDED and right.parent == store.runs().resolve()
-        beside = right if stored else store.runs()
+        elsewhere = right == store.RECORDED or unpack.find(options.right)
+        beside = store.runs() if elsewhere else right
         return side_by_side.compare_runs(left, right, beside, _width())
 
 
