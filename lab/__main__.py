@@ -1,4 +1,4 @@
-"""`python -m lab`: list, show, doctor, up, down, run, judge, why, compare, pcapng, exec, shell.
+"""`python -m lab`: list, show, doctor, up, down, status, run, judge, why, compare and others.
 
 doctor, list, show and cache-key need nothing but a Python: they work before any set-up.
 """
@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lab import failures, interrupt, reading, store
 from lab.display import printable
-from lab.errors import BadArguments, BadEvidence, LabError
+from lab.errors import BadArguments, BadBundle, BadEvidence, LabError
 from lab.nearest import meant
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from clusters.base import OwnCluster
@@ -73,10 +74,12 @@ def _parser() -> argparse.ArgumentParser:
         default="fail",
         help="warn: 0 with a warning in the place of 3; 1 stays 1",
     )
-    judge = commands.add_parser("judge", help="judge stored runs again, offline")
+    judge = commands.add_parser("judge", help="judge stored runs, or bundles, again, offline")
     judge.add_argument("runs", nargs="*", help="default: all stored runs")
     why = commands.add_parser("why", help="what decided: packets, log lines, configuration")
-    why.add_argument("run", nargs="?", default="latest", help="a stored run, or `recorded`")
+    why.add_argument(
+        "run", nargs="?", default="latest", help="a stored run, a bundle, or `recorded`"
+    )
     why.add_argument("failure", nargs="?")
     pcapng = commands.add_parser("pcapng", help="calls' packets, of all hops, with comments")
     pcapng.add_argument("run", help="a stored run, `latest`, or `recorded`")
@@ -84,8 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     pcapng.add_argument("call", nargs="?", help="without one: all calls, a file each")
     pcapng.add_argument("-o", "--output", required=True, help="a folder; of one call a file too")
     compare = commands.add_parser("compare", help="two runs; 0 no difference, 1 differs, 3 unsure")
-    compare.add_argument("left", help="a stored run, `latest`, or `recorded`")
+    compare.add_argument("left", help="a stored run, `latest`, a bundle, or `recorded`")
     compare.add_argument("right", help="the same")
+    bundle = commands.add_parser("bundle", help="a run as one archive to hand on, without secrets")
+    bundle.add_argument("run", nargs="?", default="latest", help="a stored run, or `recorded`")
+    bundle.add_argument(
+        "-o", "--output", metavar="FILE", help="default: RUN.tar.gz, among the runs"
+    )
     record = commands.add_parser("record", help="make a run's evidence the recorded one")
     record.add_argument("run", nargs="?", default="latest")
     record.add_argument("--turned", action="store_true", help="as the tests' world turned round")
@@ -270,23 +278,37 @@ def _warned(code: int) -> int:
 
 
 def _judge(options: argparse.Namespace) -> int:
-    from lab import judging, report
+    from lab import judging
+    from lab.bundle import unpack
 
-    runs = [store.find(name) for name in options.runs] or store.stored()
+    names = options.runs or [run.name for run in store.stored()]
     codes = []
-    for run in runs:
-        verdicts, missing = judging.judge_all(_in(run, None), run)
-        codes.append(judging.exit_code(verdicts, missing))
-        print(printable(report.claims_table(verdicts, run.name).text(_width())) + "\n")
-        for name, why in missing.items():
-            print(printable(f"{name}: inconclusive: {why}\n"))
-    if not runs:
+    for name in names:
+        try:
+            with unpack.opened(name) as run:
+                codes.append(_judged(run))
+        except BadBundle as wrong:  # there may be others, which can be judged
+            print(f"lab: {printable(str(wrong))}", file=sys.stderr)
+            codes.append(wrong.exit_code)
+    if not names:
         print("no run is stored yet: make reproduce")
     return judging.worst(codes) if codes else 0
 
 
+def _judged(run: Path) -> int:
+    """Show a run's verdicts as they are judged now; returns its code."""
+    from lab import judging, report
+
+    verdicts, missing = judging.judge_all(_in(run, None), run)
+    print(printable(report.claims_table(verdicts, run.name).text(_width())) + "\n")
+    for name, why in missing.items():
+        print(printable(f"{name}: inconclusive: {why}\n"))
+    return judging.exit_code(verdicts, missing)
+
+
 def _why(options: argparse.Namespace) -> int:
-    from lab import judging, why
+    from lab import why
+    from lab.bundle import unpack
     from lab.tell import recorded_run
 
     if options.run == "recorded":
@@ -294,13 +316,22 @@ def _why(options: argparse.Namespace) -> int:
             run = recorded_run(name)
             print(printable("\n".join([*why.lines(run.judge(), run.folder), ""])))
         return 0
-    folder = store.find(options.run)
-    verdicts, missing = judging.judge_all(_in(folder, options.failure), folder)
-    for verdict in verdicts:
-        print(printable("\n".join([*why.lines(verdict, folder / verdict.failure), ""])))
-    for name, reason in missing.items():
-        print(printable(f"{name}: inconclusive: {reason}\n"))
-    return 3 if missing else 0
+    with unpack.opened(options.run) as folder:
+        told, code = _explained(folder, options.failure)
+        # Of a bundle, paths are told as they will be when a person unpacks it.
+        for_now = f"{folder.parent}{os.sep}" if unpack.find(options.run) else ""
+    print(printable("\n".join(told).replace(for_now, "")))
+    return code
+
+
+def _explained(folder: Path, failure: str | None) -> tuple[list[str], int]:
+    """Why a run's verdicts are as they are, in lines; and the code."""
+    from lab import judging, why
+
+    verdicts, missing = judging.judge_all(_in(folder, failure), folder)
+    told = [line for one in verdicts for line in [*why.lines(one, folder / one.failure), "", ""]]
+    told += [f"{name}: inconclusive: {reason}\n" for name, reason in missing.items()]
+    return told, 3 if missing else 0
 
 
 def _pcapng(options: argparse.Namespace) -> int:
@@ -349,11 +380,48 @@ def _path_of(options: argparse.Namespace, failure: str, name: str) -> Path:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from lab import side_by_side
+    from contextlib import ExitStack
 
-    places = [_place(word) for word in (options.left, options.right)]
-    beside = store.runs() if places[1] == store.RECORDED else places[1]
-    return side_by_side.compare_runs(places[0], places[1], beside, _width())
+    from lab import side_by_side
+    from lab.bundle import unpack
+
+    with ExitStack() as opened:
+        left, right = (opened.enter_context(_opened(one)) for one in (options.left, options.right))
+        elsewhere = right == store.RECORDED or unpack.find(options.right)
+        beside = store.runs() if elsewhere else right
+        return side_by_side.compare_runs(left, right, beside, _width())
+
+
+def _opened(word: str) -> AbstractContextManager[Path]:
+    """A run's folder as `compare` needs it: of a bundle, unpacked for as long."""
+    from contextlib import nullcontext
+
+    from lab.bundle import unpack
+
+    return nullcontext(store.RECORDED) if word == "recorded" else unpack.opened(word)
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from lab.bundle import pack
+
+    run = _place(options.run)
+    name = options.run if run == store.RECORDED else run.name
+    packed = pack.pack(run, name)
+    target = Path(options.output or store.runs())
+    if target.is_dir() or not options.output:
+        target /= f"{name}.tar.gz"
+    store.write_bytes(target, packed.archive)
+    told = [f"{path}: left out: {why}" for path, why in packed.left_out.items()]
+    told += [
+        f"{target}: {packed.files} files, {packed.unpacked / 1e6:.1f} MB, "
+        f"{len(packed.archive) / 1e6:.1f} MB packed",
+        "Text is without secrets; captures are as they crossed the wire, for all who get them.",
+        f"Next: python -m lab judge {target}",
+    ]
+    print(printable("\n".join(told)))
+    return 0
 
 
 def _place(word: str) -> Path:
@@ -429,6 +497,7 @@ _COMMANDS = {
     "why": _why,
     "pcapng": _pcapng,
     "compare": _compare,
+    "bundle": _bundle,
     "record": _record,
     "exec": _exec,
     "shell": _shell,

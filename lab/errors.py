@@ -8,6 +8,7 @@ LabError                 anything the lab foresees: what happened, expected, wha
 ├── ClusterGone          the cluster ended or does not answer
 ├── BadArguments         an unknown failure, parameter, cluster (exit code 254)
 └── BadEvidence          stored evidence is damaged or of another schema
+    └── BadBundle        a bundle is not what was packed: nothing is concluded (exit code 3)
 """
 
 from __future__ import annotations
@@ -59,3 +60,9 @@ class BadArguments(LabError):
 
 class BadEvidence(LabError):
     """Stored evidence cannot be read."""
+
+
+class BadBundle(BadEvidence):
+    """A bundle is damaged, was altered, or holds what is not unpacked."""
+
+    exit_code = 3

@@ -20,7 +20,7 @@ LIMIT = 16 << 20
 """Longest file that is read, bytes. The longest that a run was seen to write has 160 thousand."""
 
 
-def read_bytes(path: Path, within: Path) -> bytes:
+def read_bytes(path: Path, within: Path, limit: int = LIMIT) -> bytes:
     """A file's content. Raises BadEvidence for one that is not there or not to be read."""
     require_inside(path, within)
     try:
@@ -29,11 +29,11 @@ def read_bytes(path: Path, within: Path) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise BadEvidence(f"{path} is no file, and is not read")
-            data = file.read(LIMIT + 1)
+            data = file.read(limit + 1)
     except OSError as error:
         raise BadEvidence(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > LIMIT:
-        raise BadEvidence(f"{path} is larger than {LIMIT >> 20} MiB, and is not read")
+    if len(data) > limit:
+        raise BadEvidence(f"{path} is larger than {limit >> 20} MiB, and is not read")
     return data
 
 

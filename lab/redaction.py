@@ -6,6 +6,7 @@ that JSON stays JSON. A secret that was cut off at its end is taken out too.
 
 from __future__ import annotations
 
+import base64
 import re
 
 REDACTED = "[redacted]"
@@ -39,6 +40,11 @@ _NAMED = re.compile(
     r"(?![\"'\\\[{])[^\s\"'\\,;&}]++"
 )
 
+_ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}+={0,2}")
+_STANDARD = str.maketrans("-_", "+/")
+_TEXT = re.compile(rb"[\t\n\r -~]{12}")
+"""No secret is shorter, and what is no base64 hardly ever decodes to that much text."""
+
 
 def redact(text: str) -> str:
     """The text without private keys, certificates, tokens, cookies and passwords."""
@@ -48,3 +54,27 @@ def redact(text: str) -> str:
     for named in (_BEARER, _HEADERS, _NAMED):
         text = named.sub(rf"\1{REDACTED}", text)
     return _URL.sub(rf"\1{REDACTED}@", text)
+
+
+def redact_encoded(text: str) -> str:
+    """The same, and without what holds a secret in base64, such as a notebook's pictures."""
+    return _ENCODED.sub(_decoded, redact(text))
+
+
+def _decoded(found: re.Match[str]) -> str:
+    """What may stay of a word; the letters of an escape before it do, so that JSON stays JSON."""
+    word, before = found[0], found.string[found.start() - 1 : found.start()]
+    escape = 0 if before != "\\" else 5 if word[0] == "u" else 1
+    return word[:escape] + REDACTED if _hides(word[escape:]) else word
+
+
+def _hides(word: str) -> bool:
+    """Whether a secret shows when it is decoded; other letters may stand before it."""
+    digits = word.rstrip("=").translate(_STANDARD)
+    for start in range(4):
+        part = digits[start:]
+        whole = part[: len(part) // 4 * 4]
+        decoded = base64.b64decode(whole)
+        if _TEXT.search(decoded) and redact(told := decoded.decode(errors="replace")) != told:
+            return True
+    return False

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+from lab import results
 from lab.display import Table
+from lab.results import Result
 from lab.verdict import ClaimVerdict, RemedyVerdict, Said, Verdict
 
 EXPLAINED = {
@@ -206,44 +208,22 @@ _FORBIDDEN = re.compile(r"[^\t\n\x20-\uD7FF\uE000-\uFFFD]")
 
 
 def junit(verdicts: Sequence[Verdict], missing: dict[str, str], seconds: float) -> str:
-    """JUnit XML: one test case for each claim and answer; a failure without verdict is an error."""
+    """JUnit XML: a test case for each result; what could not be said is an error."""
     suite = ElementTree.Element("testsuite", name="istio-failure-lab", time=f"{seconds:.1f}")
-    for verdict in verdicts:
-        for claim in verdict.claims:
-            _cases(suite, verdict, claim)
-        for remedy in verdict.remedies:
-            expected = (remedy.pinned or ("",))[0]
-            _case(suite, verdict, f"remedy {remedy.name}", remedy, expected)
-    for failure, why in missing.items():
-        case = ElementTree.SubElement(suite, "testcase", classname=failure, name="verdict")
-        ElementTree.SubElement(case, "error", message=_FORBIDDEN.sub("?", why))
+    for result in results.of(verdicts, missing):
+        _case(suite, result)
     for kind in ("failure", "error", "testcase"):
         count = len(list(suite.iter(kind)))
         suite.set({"failure": "failures", "error": "errors", "testcase": "tests"}[kind], str(count))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _cases(suite: ElementTree.Element, verdict: Verdict, claim: ClaimVerdict) -> None:
-    pinned = claim.pinned or ("", "")
-    _case(suite, verdict, f"{claim.id} as posted", claim.as_posted, pinned[0])
-    _case(suite, verdict, f"{claim.id} today's form", claim.today, pinned[1])
-
-
-def _case(
-    suite: ElementTree.Element,
-    verdict: Verdict,
-    name: str,
-    said: Said | RemedyVerdict,
-    expected: str,
-) -> None:
-    where = {"classname": verdict.failure, "name": name}
+def _case(suite: ElementTree.Element, result: Result) -> None:
+    where = {"classname": result.failure, "name": result.name}
     case = ElementTree.SubElement(suite, "testcase", where)
-    text = _FORBIDDEN.sub("?", said.why)
-    message = f"{said.word}, expected {expected or 'nothing: no pin for this stack'}"
-    unsure = said.word in ("inconclusive", "skipped") and said.word != expected
-    if unsure or not expected:
-        ElementTree.SubElement(case, "error", message=message).text = text
-    elif said.word != expected:
-        ElementTree.SubElement(case, "failure", message=message).text = text
-    else:
-        ElementTree.SubElement(case, "system-out").text = f"{said.word}: {text}"
+    why, message = (_FORBIDDEN.sub("?", text) for text in (result.why, result.message))
+    if result.outcome == "passed":
+        ElementTree.SubElement(case, "system-out").text = f"{result.word}: {why}"
+        return
+    kind = "failure" if result.outcome == "failed" else "error"
+    ElementTree.SubElement(case, kind, message=message).text = why if result.word else None

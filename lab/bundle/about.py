@@ -1,0 +1,142 @@
+"""What is told of a run in its bundle: judged anew, from the packed files alone."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lab import evidence, failures, judging, reading, results, store
+from lab.errors import BadEvidence
+from lab.evidence import CallRecord, Evidence
+from lab.results import Result
+from lab.verdict import Verdict
+
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_LATEST = 253402300800
+"""Unix seconds at the end of the year 9999, after which no date can be written."""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A version of the lab."""
+
+    commit: str
+    """Empty where it is not known."""
+    dirty: bool
+
+
+@dataclass(frozen=True)
+class About:
+    """A run as its packed files tell it."""
+
+    run: str
+    verdicts: Sequence[Verdict]
+    missing: dict[str, str]
+    """Failure -> why there is no verdict."""
+    evidence: dict[str, Evidence]
+    command: str
+    """What a person types to repeat it."""
+    recorder: Checkout
+    judge: Checkout
+    left_out: dict[str, str]
+    """Path -> why it is not packed."""
+
+    @cached_property
+    def results(self) -> list[Result]:
+        return results.of(self.verdicts, self.missing)
+
+    @property
+    def exit_code(self) -> int:
+        return judging.exit_code(self.verdicts, self.missing)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """When the first call began and the last ended, Unix seconds; zeros without any."""
+        calls = [call for one in self.evidence.values() for call in one.calls]
+        times = [at for call in calls for at in (call.started, call.ended) if 0 < at < _LATEST]
+        return (min(times), max(times)) if times else (0.0, 0.0)
+
+    @property
+    def seconds(self) -> float:
+        began, ended = self.span
+        return ended - began
+
+    @property
+    def recorded_at(self) -> int:
+        """Unix seconds of the newest evidence; 0 where none says it."""
+        return max((_unix(one.recorded_at) for one in self.evidence.values()), default=0)
+
+    def call(self, result: Result) -> CallRecord | None:
+        """The call that shows a result."""
+        recorded = self.evidence.get(result.failure)
+        return recorded.call(result.call) if recorded else None
+
+
+def of(folder: Path, left_out: dict[str, str]) -> About:
+    """Judge a packed run, and gather what its files say of it."""
+    there = [failures.load(name) for name in failures.names() if (folder / name).is_dir()]
+    verdicts, missing = judging.judge_all(there, folder)
+    recorded = {one.failure: evidence.load(folder / one.failure) for one in verdicts}
+    summary = _summary(folder)
+    return About(
+        folder.name,
+        verdicts,
+        missing,
+        recorded,
+        _command(summary, recorded),
+        _checkout(summary.get("checkout")),
+        _checkout(store.commit()),
+        left_out,
+    )
+
+
+def date(seconds: float) -> str:
+    """A time as ISO 8601 has it, in UTC."""
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).isoformat()
+
+
+def _unix(text: str) -> int:
+    try:
+        told = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+        return max(0, int(told.replace(tzinfo=datetime.UTC).timestamp()))
+    except ValueError:
+        return 0
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    """What the run's end left; empty where it was cut off before, or cannot be read."""
+    try:
+        told = reading.read_json(folder / "summary.json", folder)
+    except BadEvidence:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _checkout(told: object) -> Checkout:
+    values = told if isinstance(told, dict) else {}
+    commit = values.get("commit")
+    known = isinstance(commit, str) and _COMMIT.fullmatch(commit)
+    return Checkout(str(commit) if known else "", values.get("dirty") is True)
+
+
+def _command(summary: dict[str, Any], recorded: dict[str, Evidence]) -> str:
+    """As the run's summary has it; else from the evidence."""
+    told = summary.get("command")
+    if isinstance(told, str) and told:
+        return told[:1000]
+    clusters = sorted({one.cluster for one in recorded.values()})
+    values = {name: v for one in recorded.values() for name, v in _changed(one).items()}
+    words = ["make reproduce", f"FAILURE={','.join(recorded)}"]
+    words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in values.items())}'"] if values else []
+    return " ".join([*words, *(f"CLUSTER={cluster}" for cluster in clusters[:1])])
+
+
+def _changed(one: Evidence) -> dict[str, str]:
+    """Parameters that are not as the failure has them by default."""
+    defaults = failures.load(one.failure).parameters
+    return {k: v for k, v in one.parameters.items() if k in defaults and defaults[k].default != v}

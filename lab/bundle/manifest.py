@@ -1,0 +1,48 @@
+"""manifest-sha256.txt: the sum of every other file, as `sha256sum` writes and checks it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lab.bundle import MANIFEST
+from lab.errors import BadBundle
+
+_LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
+
+
+def text(sums: Mapping[str, str]) -> str:
+    """One line for each path, sorted."""
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items()))
+
+
+def check(said: str, found: Mapping[str, str]) -> None:
+    """Raises BadBundle with what is missing, additional or altered, all in one sentence.
+
+    found: sha256 by path of every file but the manifest itself.
+    """
+    listed = _read(said)
+    wrong = {
+        "is missing": sorted(listed.keys() - found.keys()),
+        "is additional": sorted(found.keys() - listed.keys()),
+        "is altered": sorted(p for p in listed.keys() & found.keys() if listed[p] != found[p]),
+    }
+    told = [_several(paths, what) for what, paths in wrong.items() if paths]
+    if told:
+        raise BadBundle(f"{'; '.join(told)}: {MANIFEST} says otherwise, and nothing is concluded")
+
+
+def _read(said: str) -> dict[str, str]:
+    listed: dict[str, str] = {}
+    for line in said.splitlines():
+        parts = _LINE.fullmatch(line)
+        if not parts or parts[2] in listed:
+            raise BadBundle(f"{MANIFEST} is damaged: {line[:100]!r}")
+        listed[parts[2]] = parts[1]
+    return listed
+
+
+def _several(paths: list[str], what: str) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    several = what.replace("is ", "are ") if len(paths) > 1 else what
+    return f"{', '.join(paths[:3])}{more} {several}"
