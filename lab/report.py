@@ -86,6 +86,7 @@ def proofs(verdict: Verdict) -> list[str]:
             f"  {name}: $ {proof.typed}",
             f"    on the wire  {shown}",
             f"    marker       {found}{peer}",
+            *([f"    graph        {said.graph}"] if said.graph else []),
         ]
         if proof.security == "unknown":
             others = (f"{one.source}: {SHOWS[one.security]}" for one in proof.planes[1:])
