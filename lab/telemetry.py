@@ -18,7 +18,8 @@ def hop(case: Case, seen: Observation) -> graph.Hop:
     pods = case.evidence.worlds[seen.record.world].pods
     client, server = (pods.get(name) for name in (seen.call.source, seen.call.to))
     during = (seen.record.started, seen.record.ended)
-    doubt = graph.mismatch(seen.wire, seen.client_line, seen.server_line, during)
+    lines = (seen.client_line, seen.server_line)
+    doubt = graph.mismatch(seen.wire, *lines, seen.record.request_id, during)
     if client is None or server is None:
         doubt = "it is no call between pods"
     return graph.Hop(

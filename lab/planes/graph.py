@@ -123,7 +123,7 @@ def _ended_at_client(hop: Hop) -> str:
     """Why the server's proxy has nothing to tell, or nothing."""
     if hop.unheard:
         return hop.unheard
-    answered = hop.client_line is not None and not hop.client_line.get("upstream_host")
+    answered = hop.client_line is not None and not _told(hop.client_line, "upstream_host")
     return "the client's proxy answered by itself" if answered else ""
 
 
@@ -132,7 +132,7 @@ def _from_source(hop: Hop, silent: list[str]) -> list[Series]:
     if not hop.client_reports or line is None:
         silent.append("no proxy of the client's carried it")
         return []
-    cluster = str(line.get("upstream_cluster") or "")
+    cluster = _told(line, "upstream_cluster")
     parts = cluster.split("|")
     to = parts[3].partition(".")[0] if len(parts) == 4 else cluster or hop.service
     if to == PASSTHROUGH:
@@ -145,12 +145,12 @@ def _from_destination(hop: Hop, silent: list[str]) -> list[Series]:
     if not hop.server_reports or line is None:
         silent.append(_ended_at_client(hop) or "no sidecar of the server's carried it")
         return []
-    cluster = str(line.get("upstream_cluster") or "")
+    cluster = _told(line, "upstream_cluster")
     if cluster.startswith("outbound|"):
         silent.append("a gateway reports as source only")
         return []
-    if not cluster and not line.get("method"):
-        refused = line.get("response_code_details") or line.get("response_flags")
+    if not cluster and not _told(line, "method"):
+        refused = _told(line, "response_code_details") or _told(line, "response_flags")
         silent.append(f"the server's proxy refused it before it was counted: {refused}")
         return []
     policy: Policy = "mutual_tls" if _mutual(line) else "none"
@@ -162,27 +162,32 @@ def _from_destination(hop: Hop, silent: list[str]) -> list[Series]:
 
 def _mutual(line: Line) -> bool:
     """Both had a SPIFFE name, and their handshake was not refused."""
-    named = all(line.get(f"downstream_{who}_uri_san") for who in ("peer", "local"))
-    return named and not line.get("downstream_transport_failure_reason")
+    named = all(_told(line, f"downstream_{who}_uri_san") for who in ("peer", "local"))
+    return named and not _told(line, "downstream_transport_failure_reason")
 
 
 def _caller(hop: Hop, policy: Policy, line: Line) -> str:
     """Whom the server's proxy knows for the caller: its sidecar says so within mTLS or HTTP."""
-    client = hop.client_line or {}
-    introduced = str(client.get("upstream_cluster") or "").startswith("outbound|")
-    known = introduced and (policy == "mutual_tls" or line.get("method"))
+    introduced = _told(hop.client_line or {}, "upstream_cluster").startswith("outbound|")
+    known = introduced and (policy == "mutual_tls" or _told(line, "method"))
     return hop.client if known else UNKNOWN
 
 
 def _counted(
     line: Line, reporter: Reporter, policy: Policy, source: str, destination: str
 ) -> list[Series]:
-    if line.get("method"):
+    if _told(line, "method"):
         return [Series(REQUESTS, reporter, policy, source, destination, 1)]
     return [
         Series(metric, reporter, policy, source, destination, _bytes(line, field))
         for metric, field in ((SENT, "bytes_sent"), (RECEIVED, "bytes_received"))
     ]
+
+
+def _told(line: Line, field: str) -> str:
+    """A field's text; nothing where there is none, for which Envoy may write a dash."""
+    value = line.get(field)
+    return value if isinstance(value, str) and value != "-" else ""
 
 
 def _bytes(line: Line, field: str) -> int:
@@ -254,29 +259,67 @@ def _seen(drawn: Drawn, because: str, facts: dict[str, Fact]) -> Seen:
 
 
 def mismatch(
-    wire: Seen, client: Line | None, server: Line | None, during: tuple[float, float]
+    wire: Seen,
+    client: Line | None,
+    server: Line | None,
+    request_id: str,
+    during: tuple[float, float],
 ) -> str:
     """Why two lines and a captured connection are not of one call, or nothing.
 
-    during: Unix seconds between which the call was made.
+    request_id: the one that the call was sent with, if any. during: Unix seconds between which it
+    was made.
     """
-    left = str((client or {}).get("upstream_local_address") or "")
-    came = str((server or {}).get("downstream_remote_address") or "")
+    return (
+        _of_other_ports(wire, client or {}, server or {})
+        or _of_other_security(wire, client or {}, server or {})
+        or _of_another_request(client or {}, server or {}, request_id)
+        or _of_another_time(client, server, during)
+    )
+
+
+def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
+    left, came = _told(client, "upstream_local_address"), _told(server, "downstream_remote_address")
     crossed = str(wire.facts.get("client") or "")
     if left and came and left != came:
         return f"the two proxies' lines are of two connections: {left} and {came}"
-    if crossed and came and crossed != came:
-        return f"the server's line is of {came}, and the captured connection of {crossed}"
-    if crossed and left and crossed != left:
-        return f"the client's line is of {left}, and the captured connection of {crossed}"
+    for whose, address in (("server's", came), ("client's", left)):
+        if crossed and address and crossed != address:
+            return f"the {whose} line is of {address}, and the captured connection of {crossed}"
     if came and wire.security == "none":
         return f"the server's line tells of {came}, and no such connection was captured"
-    if server is not None and _mutual(server):
-        spoke = wire.security if wire.security in ("plaintext", "mixed") else ""
-        if client and client.get("upstream_host") and not client.get("upstream_tls_version"):
-            spoke = spoke or "no TLS, says the client's line"
-        if spoke:
-            return f"the server's line tells of mutual TLS, where {came} spoke {spoke}"
+    return ""
+
+
+def _of_other_security(wire: Seen, client: Line, server: Line) -> str:
+    if not _mutual(server):
+        return ""
+    if wire.security in ("plaintext", "mixed"):
+        return f"the server's line tells of mutual TLS, and the packets of {wire.security}"
+    by_cluster = _told(client, "upstream_cluster").startswith("outbound|")
+    if by_cluster and not _told(client, "upstream_tls_version"):
+        return "the server's line tells of mutual TLS, and the client's of none"
+    return ""
+
+
+def _of_another_request(client: Line, server: Line, request_id: str) -> str:
+    """Requests that share a connection have a line each."""
+    for whose, line in (("client's", client), ("server's", server)):
+        logged = _told(line, "request_id")
+        if logged and request_id and _untraced(logged) != _untraced(request_id):
+            return f"the {whose} line is of request {logged}, and the call was {request_id}"
+    return ""
+
+
+def _untraced(request_id: str) -> str:
+    """A request id without the digit in which Envoy notes why a request is traced.
+
+    https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers
+    """
+    return request_id[:14] + request_id[15:]
+
+
+def _of_another_time(client: Line | None, server: Line | None, during: tuple[float, float]) -> str:
     for whose, line in (("client's", client), ("server's", server)):
         if line is not None and not _within(line, during):
             return f"the {whose} line began at {line.get('start_time')}, and the call did not"
@@ -284,8 +327,7 @@ def mismatch(
 
 
 SLACK = 1.0
-"""Seconds by which the clocks of two nodes may differ; calls of one edge are further apart only
-where nothing else calls, so ports decide first."""
+"""Seconds by which two nodes' clocks may differ. Ports decide first: this is for one used again."""
 
 
 def _within(line: Line, during: tuple[float, float]) -> bool:
