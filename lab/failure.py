@@ -166,6 +166,9 @@ class Claim:
     says: str
     as_posted: Answer
     today: Answer
+    missing_lock: bool = False
+    """Whether the post read it off a lock that its graph did not have: then a verdict tells, beside
+    the wire, what such a graph would have drawn."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from lab import reading
 from lab.errors import BadEvidence
-from lab.evidence import CallRecord, Evidence, WorldRecord
+from lab.evidence import CallRecord, Evidence, PodRecord, WorldRecord
 from lab.failure import Call, Failure
 from lab.packets import Connection
 from lab.planes import Security, Seen, config, log, stats, wire
@@ -23,6 +23,8 @@ CLOCK_SLACK = 0.005
 """Seconds around a call in which its SYN may lie, where its port is not known. Calls and packets
 are stamped by one clock, and the call before may have ended a few milliseconds earlier."""
 NOT_COUNTED = stats.server_says(None)
+FROM_SIDECAR = "127.0.0.6"
+"""Whence a sidecar calls its own application."""
 FINAL_HOP = "/2"
 """`see("x/2")` is the hop from the gateway to the workload, of a call `x` through a gateway."""
 
@@ -316,6 +318,48 @@ class Case:
     def _captured(self, seen: Observation, pod: str, interface: str) -> wire.CaptureFile | None:
         world = self.evidence.worlds[seen.record.world]
         return self._capture(world, pod, interface, seen.record.act)
+
+    def past_client(self, seen: Observation) -> bool:
+        """Whether it left a pod past its own sidecar: by the very port that its application had.
+
+        A sidecar takes what it carries off that connection, and makes another one.
+        """
+        pod, port = self._pods(seen)[0], seen.record.local_port
+        own = f"{pod.ip}:{port}" if pod and port else None
+        unseen = seen.client_line is None and pod is not None and pod.sidecar
+        return unseen and own is not None and seen.wire.facts.get("client") == own
+
+    def past_server(self, seen: Observation) -> bool:
+        """Whether an application answered past its own sidecar.
+
+        It answered, and of what would have come from its sidecar nothing is on its loopback. A log
+        without a line proves nothing by itself: a line can be lost, and some refusals have none.
+        """
+        pod = self._pods(seen)[1]
+        if seen.server_line is not None or pod is None or not pod.sidecar:
+            return False
+        answered = seen.app_line is not None or _count(seen.wire.facts.get("marker_in_server"))
+        if not answered or seen.record.outcome != "answered":
+            return False
+        world, record = self.evidence.worlds[seen.record.world], seen.record
+        marker = record.marker.encode()
+        capture = self._capture(world, seen.call.to, "lo", record.act)
+        if capture is None or wire.on_loopback(capture, marker) is not False:
+            return False
+        window = (record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK)
+        target = (pod.ip, self._asked(seen.call, record, world).target)
+        inside = wire.read(wire.Edge(FROM_SIDECAR, (target,), None, window), capture, None, marker)
+        return inside.security == "none" and not inside.facts
+
+    def flavour(self, seen: Observation) -> str:
+        """Of the proxies at both ends: `stock`, or `istio` where one has Istio's own filters."""
+        proxies = [pod for pod in self._pods(seen) if pod and pod.sidecar]
+        found = {pod.flavour or self.evidence.stack["flavour"] for pod in proxies}
+        return next((one for one in ("istio", "") if one in found), "stock")
+
+    def _pods(self, seen: Observation) -> tuple[PodRecord | None, PodRecord | None]:
+        pods = self.evidence.worlds[seen.record.world].pods
+        return pods.get(seen.call.source), pods.get(seen.call.to)
 
     def _capture(
         self, world: WorldRecord, pod: str, interface: str, act: str

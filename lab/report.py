@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.etree import ElementTree
@@ -88,11 +89,20 @@ def proofs(verdict: Verdict) -> list[str]:
             f"  {name}: $ {proof.typed}",
             f"    on the wire  {shown}",
             f"    marker       {found}{peer}",
+            *_graph(said),
         ]
         if proof.security == "unknown":
             others = (f"{one.source}: {SHOWS[one.security]}" for one in proof.planes[1:])
             lines.append(f"    else         {', '.join(others)}")
     return lines
+
+
+def _graph(said: Said) -> list[str]:
+    """Of what the post read off a missing lock: the wire and the graphs, folded."""
+    indent = "    graph        "
+    return textwrap.wrap(
+        said.graph, 100, initial_indent=indent, subsequent_indent=" " * len(indent)
+    )
 
 
 def reasons(verdict: Verdict) -> list[str]:

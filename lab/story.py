@@ -222,6 +222,36 @@ class Story:
         header = ("call", *WITNESSES, "together")
         return Table("Every witness of the same call", header, tuple(rows))
 
+    def graphs(self, *names: str) -> Table:
+        """What a graph would have drawn of a call, in each generation of Kiali, and why."""
+        from lab.telemetry import graphs
+
+        rows = []
+        for name in names:
+            seen = self._see(name)
+            drawn = graphs(self._case, seen) if seen else ()
+            rows += [
+                (name, *(str(said.facts[fact]) for fact in ("generation", "drawn", "because")))
+                for said in drawn
+            ] or [(name, *["no record"] * 3)]
+        note = "A model of Kiali's rules, fed from the proxies' logs: neither Kiali nor Mixer runs."
+        header = ("call", "drawn by", "what is drawn", "why")
+        return Table("The edge in Kiali's graphs", header, tuple(rows), note)
+
+    def disagreements(self, *names: str) -> Table:
+        """What is at odds about a call, by name, and what is likely behind it."""
+        from lab import findings
+
+        rows = []
+        for name in names:
+            seen = self._see(name)
+            found = findings.disagreements(findings.edge(self._case, seen)) if seen else ()
+            rows += [(name, odd.name, odd.told, odd.likely) for odd in found] or [
+                (name, "none" if seen else "no record", "-", "-")
+            ]
+        header = ("call", "disagreement", "what was seen", "likely cause")
+        return Table("Where the planes are at odds", header, tuple(rows))
+
     def application(self, *names: str) -> Table:
         """What the application that was asked wrote into its own log."""
         rows = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lab import preconditions, reading
+from lab import findings, preconditions, reading
 from lab.checks import Finding
 from lab.errors import BadEvidence, LabError
 from lab.evidence import Evidence, digest
@@ -57,6 +57,10 @@ class Proof:
     """How many sources agree with the wire, and which do not."""
     nodes: tuple[str, ...]
     """Of the caller and of whom it called; empty where that was not recorded."""
+    graphs: tuple[findings.Graph, ...] = ()
+    """Oldest generation first; derived from the proxies' logs, and no source of its own."""
+    disagreements: tuple[findings.Disagreement, ...] = ()
+    """Between the planes, and between them and what was meant, by name."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Said:
     word: Word
     why: str
     proof: Proof | None
+    graph: str = ""
+    """Of a claim that was read off a missing lock: the wire and the graphs, in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +235,8 @@ def _finding(case: Case, check: Any) -> tuple[bool | None, str]:
 
 def _claim(case: Case, claim: Claim, obstacle: str) -> ClaimVerdict:
     as_posted, today = (_say(case, a, obstacle) for a in (claim.as_posted, claim.today))
+    if claim.missing_lock:
+        as_posted = dataclasses.replace(as_posted, graph=_beside_the_wire(as_posted))
     pin = _pin(case, claim.id)
     return ClaimVerdict(
         claim.id,
@@ -304,6 +312,12 @@ def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
     return "inconclusive", f"with it neither healed ({seen}) nor as before ({failing})"
 
 
+def _beside_the_wire(said: Said) -> str:
+    graphs = said.proof.graphs if said.proof else ()
+    silent = said.word in _SAYS_NOTHING or not graphs
+    return "" if silent else findings.beside_the_wire(said.word, graphs)
+
+
 def _say(case: Case, answer: Answer, obstacle: str) -> Said:
     said: tuple[Word, str] = ("inconclusive", obstacle)
     if not obstacle:
@@ -341,7 +355,7 @@ def proof(case: Case, name: str) -> Proof | None:
         return None
     if seen is None:
         return None
-    facts = seen.wire.facts
+    edge, facts = _edge(case, seen), seen.wire.facts
     first = bytes.fromhex(str(facts.get("first_bytes", "")))
     record = seen.record
     return Proof(
@@ -360,7 +374,17 @@ def proof(case: Case, name: str) -> Proof | None:
         tuple(_where(seen)),
         agreement(seen.planes),
         _nodes(case, seen),
+        edge.graphs if edge else (),
+        findings.disagreements(edge) if edge else (),
     )
+
+
+def _edge(case: Case, seen: Observation) -> findings.Edge | None:
+    """What is told beside a proof: where it cannot be worked out, the proof is still one."""
+    try:
+        return findings.edge(case, seen)
+    except Exception:
+        return None
 
 
 def _nodes(case: Case, seen: Observation) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab import reading, store
 from lab.errors import BadEvidence
-from lab.verdict import ClaimVerdict, PlaneSaid, Proof, RemedyVerdict, Verdict
+from lab.verdict import ClaimVerdict, PlaneSaid, Proof, RemedyVerdict, Said, Verdict
 
 
 def lines(verdict: Verdict, folder: Path) -> list[str]:
@@ -32,6 +32,7 @@ def _said(verdict: Verdict, one: ClaimVerdict | RemedyVerdict, folder: Path) -> 
         told = [f"{one.id}. The post says: {one.says}"]
         for name, said in one.answers:
             told += [f"  {name}: {said.word.upper()}", *_parts(said.why)]
+            told += _in_graphs(said)
             again = said is one.today and said.proof == one.as_posted.proof is not None
             told += ["  seen on the same call"] if again else _decided(said.proof, folder)
     else:
@@ -83,7 +84,17 @@ def _decided(proof: Proof | None, folder: Path) -> list[str]:
             f"    {said.source} {_VERB.get(said.plane, 'says')} {said.security}: {said.why}"
         )
         told += [f"      {place}" for place in _places(said, proof, folder)]
+    for odd in proof.disagreements:
+        told += [f"    {odd.name}: {odd.told}", f"      likely: {odd.likely}"]
     return told
+
+
+def _in_graphs(said: Said) -> list[str]:
+    """Of what was read off a missing lock: what Kiali's generations would have drawn."""
+    if not said.graph or said.proof is None:
+        return []
+    drawn = [f"    {one.generation}: {one.drawn}: {one.because}" for one in said.proof.graphs]
+    return [f"  and in a graph: {said.graph}", "  by a model of Kiali's rules:", *drawn]
 
 
 def _places(said: PlaneSaid, proof: Proof, folder: Path) -> Iterator[str]:

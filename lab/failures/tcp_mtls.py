@@ -181,6 +181,7 @@ FAILURE = Failure(
                 instead=secured_answer("udp-foo"),
                 shows="udp-foo",
             ),
+            missing_lock=True,
         ),
         Claim(
             "C2a",

@@ -23,6 +23,8 @@ class Seen:
     security: Security
     why: str
     facts: Mapping[str, Fact] = field(default_factory=dict)
+    derived: bool = False
+    """Worked out from other planes' records: no witness of its own, and never counted as one."""
 
 
 _COMPATIBLE: Mapping[Security, set[Security]] = {"tls": {"tls", "mutual_tls"}}
@@ -32,23 +34,33 @@ _COMPATIBLE: Mapping[Security, set[Security]] = {"tls": {"tls", "mutual_tls"}}
 def agreement(planes: Sequence[Seen]) -> str:
     """How many sources agree with the first one, and which disagree, by name.
 
-    Sources are counted, not planes: another word of the first source is no second voice, and a
-    source that cannot say is neither for nor against.
+    Sources are counted, not planes: another word of the first source is no second voice, what is
+    derived is none at all, and a source that cannot say is neither for nor against.
     """
+    first = planes[0]
+    if first.security == "unknown":
+        return f"the {first.source} cannot say"
+    odd, speaking = against(planes), _speaking(planes)
+    told = f"{1 + len(speaking) - len(odd)} of {1 + len(speaking)} sources agree"
+    return f"{told}; {', '.join(odd)}" if odd else told
+
+
+def against(planes: Sequence[Seen]) -> list[str]:
+    """Which sources say otherwise than the first one, and what; nobody where that cannot say."""
+    first = planes[0]
+    allowed = _COMPATIBLE.get(first.security, {first.security})
+    return [
+        f"{seen.source} says {seen.security}"
+        for seen in _speaking(planes)
+        if first.security != "unknown" and seen.security not in allowed
+    ]
+
+
+def _speaking(planes: Sequence[Seen]) -> list[Seen]:
+    """The other sources that can say something, each once, by its first word."""
     first, *others = planes
     voices: dict[str, Seen] = {}
     for seen in others:
-        if seen.security != "unknown":
+        if seen.security != "unknown" and not seen.derived and seen.source != first.source:
             voices.setdefault(seen.source, seen)
-    speaking = {source: seen for source, seen in voices.items() if source != first.source}
-    allowed = _COMPATIBLE.get(first.security, {first.security})
-    against = [
-        f"{seen.source} says {seen.security}"
-        for seen in speaking.values()
-        if seen.security not in allowed
-    ]
-    if first.security == "unknown":
-        return f"the {first.source} cannot say"
-    agreeing = 1 + len(speaking) - len(against)
-    told = f"{agreeing} of {1 + len(speaking)} sources agree"
-    return f"{told}; {', '.join(against)}" if against else told
+    return [*voices.values()]

@@ -40,13 +40,23 @@ def entries(text: str) -> Iterator[Line]:
 
 def find(lines: Sequence[Line], *, request_id: str, address: str) -> Line | None:
     """A proxy's line of a call: by request id, else by the address that called it."""
-    ours = [line for line in lines if request_id and line.get("request_id") == request_id]
+    wanted = untraced(request_id)
+    ours = [line for line in lines if wanted and untraced(line.get("request_id")) == wanted]
     from_there = [
         line for line in ours or lines if line.get("downstream_remote_address") == address
     ]
     # A request that Envoy tried again has several lines: the last attempt's is the answer's.
     found = (from_there if address else []) or ours
     return found[-1] if found else None
+
+
+def untraced(request_id: Any) -> str:
+    """A request id without the digit in which Envoy notes why a request is traced.
+
+    https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers
+    """
+    text = str(request_id or "")
+    return text[:14] + text[15:]
 
 
 def client_says(line: Line | None) -> Seen:

@@ -17,8 +17,11 @@ Counters = Mapping[str, int]
 INBOUND = 15006
 """The listener that a sidecar's pod is called through; a router has one for each of its ports."""
 _OUTBOUND = re.compile(r"cluster\.(outbound\|[^;]+|[^;|]*Cluster);?\.(.+)")
-_FAILED = ("fail_verify_no_cert", "fail_verify_error", "fail_verify_san", "connection_error")
-"""Of a handshake. The last one is an error of TLS itself, or the caller's alert."""
+FAILED = frozenset(
+    f"ssl.{name}"
+    for name in ("fail_verify_no_cert", "fail_verify_error", "fail_verify_san", "connection_error")
+)
+"""Counters of handshakes that failed; the last one is of TLS itself, or of the caller's alert."""
 
 
 def of_listener(rose: Counters, port: int) -> dict[str, int]:
@@ -69,7 +72,7 @@ def _took(counted: Counters) -> tuple[Security, str]:
     if opened != 1:
         why = "which was the call's?" if opened else "it may have gone over one that was open"
         return "unknown", f"{opened} connections were opened to it meanwhile: {why}"
-    if failed := [f"{one} +{by}" for one in _FAILED if (by := counted.get(f"ssl.{one}"))]:
+    if failed := [f"{name} +{counted[name]}" for name in sorted(FAILED & counted.keys())]:
         return "tls", f"one connection, and its handshake failed: {', '.join(failed)}"
     return _shaken(counted.get("ssl.handshake", 0), counted.get("ssl.no_certificate", 0))
 

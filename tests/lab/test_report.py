@@ -93,3 +93,13 @@ def test_a_figure_is_the_same_each_time_and_says_all_in_words_too(name: str) -> 
         assert f"{shown.count(word)} {word}" in first.alt
     assert "[locked]" in first.svg
     assert "[open]" in first.svg
+
+
+def test_the_graphs_of_2019_and_today_stand_beside_the_wire_in_the_summary() -> None:
+    summary = {"run": "r", "cluster": "recorded", "exit_code": 0, "command": "make"}
+    lines = report.markdown(summary, verdicts()).splitlines()
+    told = [number for number, line in enumerate(lines) if line.startswith("    graph        ")]
+    assert len(told) == 1, "one claim of the post was read off a missing lock"
+    text = " ".join(" ".join(lines[told[0] : told[0] + 4]).split())
+    assert "graph not reproduced on the wire; reproduced in a Kiali graph of 2019" in text
+    assert max(len(line) for line in lines[told[0] : told[0] + 4]) <= 100

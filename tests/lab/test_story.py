@@ -70,3 +70,25 @@ def test_a_long_name_breaks_where_it_is_joined() -> None:
     lines = Table("", ("SNI",), ((name,),)).text(30).splitlines()[2:]
     assert lines == ["outbound_.9000_._.tcp-echo.", "with-istio.svc.cluster.local"]
     assert "tcp-echo.<wbr>with-istio.<wbr>" in Table("", ("SNI",), ((name,),))._repr_html_()
+
+
+def test_each_generation_of_kiali_has_a_row_with_its_reason() -> None:
+    table = run("tcp_mtls").graphs("tcp-foo", "udp-foo")
+    assert [row[2] for row in table.rows] == ["no lock", "lock", "lock", *["no lock"] * 3]
+    assert [row[1] for row in table.rows[:3]] == ["Kiali before 1.6", "Kiali 1.6", "Kiali 2.30"]
+    assert "where TCP is not counted" in table.rows[0][3]
+    assert "neither Kiali nor Mixer runs" in table.note
+
+
+def test_disagreements_are_shown_by_name_with_their_likely_cause() -> None:
+    rows = run("tcp_mtls").disagreements("tcp-foo", "plain").rows
+    assert [row[:2] for row in rows] == [("tcp-foo", "telemetry blind to TCP"), ("plain", "none")]
+    assert "HTTP requests only" in rows[0][3]
+
+
+def test_an_explanation_tells_the_graphs_of_what_was_read_off_one_and_disagreements() -> None:
+    text = " ".join(repr(run("tcp_mtls").why("C2")).split())
+    assert "and in a graph: not reproduced on the wire; reproduced in a Kiali graph of 2019" in text
+    assert "Kiali before 1.6: no lock: it asks istio_requests_total for locks" in text
+    assert "telemetry blind to TCP: the edge is mutual TLS" in text
+    assert "in a graph" not in repr(run("rest_mtls").why("C0"))

@@ -14,7 +14,7 @@ from lab.checks import Finding
 from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import Control, Failure
 from lab.parameters import with_parameters
-from lab.verdict import Verdict, judge
+from lab.verdict import Proof, Said, Verdict, judge
 
 NAMES = failures.names()
 TURNED = store.TURNED
@@ -290,3 +290,64 @@ def test_a_stack_that_no_pin_speaks_of_is_new_and_not_green(
     verdict = judge(failure, dataclasses.replace(found, cluster=cluster, stack=stack), folder)
     assert {one.agreement for one in verdict.said} == {agreement}
     assert verdict.exit_code == (3 if agreement == "new" else 0)
+
+
+def test_what_was_read_off_a_missing_lock_is_told_of_the_wire_and_of_the_graphs() -> None:
+    verdict = judge(*recorded("tcp_mtls"))
+    told = verdict.claims[0].as_posted.graph
+    assert told.startswith(
+        "not reproduced on the wire; reproduced in a Kiali graph of 2019 (Kiali before 1.6), "
+    )
+    assert "; lock in Kiali 1.6 and Kiali 2.30: " in told
+    proof = verdict.claims[0].as_posted.proof
+    assert proof
+    assert [one.drawn for one in proof.graphs] == ["no lock", "lock", "lock"]
+    assert [one.name for one in proof.disagreements] == ["telemetry blind to TCP"]
+    others = [claim for name in NAMES for claim in judge(*recorded(name)).claims][1:]
+    assert not any(said.graph for claim in others for _, said in claim.answers if claim.id != "C2")
+
+
+def test_with_mtls_off_the_wire_and_every_graph_are_told_to_agree() -> None:
+    verdict = judge(*load("tcp_mtls", TURNED / "tcp_mtls-turned"))
+    told = verdict.claims[0].as_posted.graph
+    assert told.startswith("reproduced on the wire; reproduced in a Kiali graph of 2019")
+    assert "no lock in Kiali 1.6 and Kiali 2.30: " in told
+
+
+def test_where_nothing_can_be_concluded_no_graph_is_told_either() -> None:
+    failure, found, folder = recorded("tcp_mtls")
+    verdict = judge(failure, dataclasses.replace(found, trouble="a node died"), folder)
+    assert verdict.claims[0].as_posted.graph == ""
+
+
+def test_where_telemetry_was_not_recorded_the_wire_alone_is_told() -> None:
+    failure, found, folder = recorded("tcp_mtls")
+    official = dataclasses.replace(found, stack={**found.stack, "flavour": "istio"})
+    verdict = judge(failure, official, folder)
+    assert words(verdict)["C2"] == ("not reproduced", "reproduced")
+    assert "unknown in any graph" in verdict.claims[0].as_posted.graph
+
+
+def test_a_crash_beside_a_proof_leaves_the_proof_and_the_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def crash(*_: object) -> None:
+        raise ZeroDivisionError
+
+    before = words(judge(*recorded("tcp_mtls")))
+    monkeypatch.setattr("lab.findings.edge", crash)
+    verdict = judge(*recorded("tcp_mtls"))
+    assert words(verdict) == before
+    proof = verdict.claims[0].as_posted.proof
+    assert proof
+    assert (proof.security, proof.graphs, proof.disagreements) == ("mutual_tls", (), ())
+
+
+def test_a_verdict_of_before_graphs_were_told_is_still_one() -> None:
+    said = judge(*recorded("tcp_mtls")).claims[0].as_posted
+    assert said.proof
+    fields = {field.name for field in dataclasses.fields(said.proof)}
+    older = {name: getattr(said.proof, name) for name in fields - {"graphs", "disagreements"}}
+    proof = Proof(**older)
+    assert (proof.graphs, proof.disagreements) == ((), ())
+    assert Said(said.word, said.why, proof).graph == ""
