@@ -60,6 +60,11 @@ reproduce: preview env ## reproduce every failure on a real mesh, and show the v
 	  --cluster $(CLUSTER) --params "$(PARAMS)" $(if $(KEEP),--keep) \
 	  $(if $(ON_INCONCLUSIVE),--on-inconclusive=$(ON_INCONCLUSIVE))
 
+.PHONY: report
+RUN ?= latest
+report: env ## a run as one page: RUN=latest, a run's name, recorded, or several of them
+	@$(BIN)/python -m lab report $(subst $(comma), ,$(RUN))
+
 .PHONY: preview
 preview:
 	@$(PYTHON) -m lab preview --cluster $(CLUSTER)
@@ -97,7 +102,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -m lab doctor --fix --quiet
 	@echo "setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/ready-*
 	@touch $@

@@ -1,4 +1,4 @@
-"""`python -m lab`: list, show, doctor, up, down, status, run, judge, why, compare, exec, shell.
+"""`python -m lab`: list, show, doctor, up, down, run, judge, why, report, compare, exec, shell.
 
 doctor, list, show and cache-key need nothing but a Python: they work before any set-up.
 """
@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     why = commands.add_parser("why", help="what decided: packets, log lines, configuration")
     why.add_argument("run", nargs="?", default="latest", help="a stored run, or `recorded`")
     why.add_argument("failure", nargs="?")
+    page = commands.add_parser("report", help="a page of a run, or of several side by side")
+    page.add_argument("runs", nargs="*", help="stored runs, or `recorded`; default: latest")
     compare = commands.add_parser("compare", help="two runs; 0 no difference, 1 differs, 3 unsure")
     compare.add_argument("left", help="a stored run, `latest`, or `recorded`")
     compare.add_argument("right", help="the same")
@@ -305,6 +307,18 @@ def _compare(options: argparse.Namespace) -> int:
     return side_by_side.compare_runs(places[0], places[1], beside, _width())
 
 
+def _report(options: argparse.Namespace) -> int:
+    from lab import ownership
+    from lab.site import page
+
+    try:
+        written = page.write([_place(word) for word in options.runs or ["latest"]])
+    finally:
+        ownership.give_back()
+    print(f"Report: {printable(str(store.from_here(written)))}")
+    return 0
+
+
 def _place(word: str) -> Path:
     """Where a run's evidence lies; `recorded` is what is committed."""
     return store.RECORDED if word == "recorded" else store.find(word)
@@ -376,6 +390,7 @@ _COMMANDS = {
     "run": _run,
     "judge": _judge,
     "why": _why,
+    "report": _report,
     "compare": _compare,
     "record": _record,
     "exec": _exec,

@@ -357,7 +357,7 @@ def proof(case: Case, name: str) -> Proof | None:
         int(str(facts.get("client_bytes", 0))),
         str(seen.server.facts.get("peer") or ""),
         seen.wire.why,
-        tuple(_where(seen)),
+        tuple(places(seen)),
         agreement(seen.planes),
         _nodes(case, seen),
     )
@@ -370,11 +370,11 @@ def _nodes(case: Case, seen: Observation) -> tuple[str, ...]:
     return found if len(found) == 2 and all(found) else ()
 
 
-def _where(seen: Observation) -> list[PlaneSaid]:
+def places(seen: Observation) -> list[PlaneSaid]:
     """Each plane's answer with the file and place that it was read from."""
     call, world = seen.call, seen.record.world
     act, step = seen.record.act, seen.record.step
-    places = {
+    found = {
         "packets": f"captures/{seen.wire.facts.get('file')} frame {seen.wire.facts.get('frame')}",
         log.SERVER: f"logs/{world}-{call.to}.jsonl line {seen.server.facts.get('line')}",
         log.CLIENT: f"logs/{world}-{call.source}.jsonl line {seen.client.facts.get('line')}",
@@ -387,7 +387,7 @@ def _where(seen: Observation) -> list[PlaneSaid]:
             said.source,
             said.security,
             said.why,
-            places[said.source] if said.facts else "",
+            found[said.source] if said.facts else "",
         )
         for said in seen.planes
     ]
