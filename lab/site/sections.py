@@ -95,9 +95,8 @@ def story(told: Told, _files: Files) -> Shown:
     ]
     notes = [f"The cluster itself failed: {evidence.trouble}"] if evidence.trouble else []
     notes += [f"While recording: {one}" for one in evidence.problems[:NOTES]]
-    notes += [
-        f"Not tried: {name}: {reason}" for name, reason in [*evidence.untried.items()][:NOTES]
-    ]
+    untried = [*evidence.untried.items()][:NOTES]
+    notes += [f"Not tried: {name}: {reason}" for name, reason in untried]
     notes += [f"The mesh is not set as Istio is by default: {one}" for one in told.verdict.unusual]
     return {"worlds": worlds, "notes": notes}
 
@@ -246,12 +245,9 @@ def _hop(told: Told, files: Files, name: str, seen: Observation) -> Hop:
 
 def _witness(told: Told, files: Files, said: PlaneSaid) -> Witness:
     name, _, place = said.where.partition(" ")
-    quoted = ""
-    if place.startswith("line ") and files.find(name):
-        quoted = why.quoted(told.folder / name, int(place.removeprefix("line ")))
-    return Witness(
-        said.plane, said.source, said.security, said.why, files.find(name), place, quoted
-    )
+    file, line = files.find(name), place.removeprefix("line ")
+    quoted = why.quoted(told.folder / name, int(line)) if file and line.isdecimal() else ""
+    return Witness(said.plane, said.source, said.security, said.why, file, place, quoted)
 
 
 def _planes(made: Sequence[Made]) -> list[tuple[str, str]]:
