@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,21 +130,38 @@ def several(runs: Sequence[Run], pages: Sequence[Path], folder: Path) -> str:
             (run, href(page, folder), compare.about(run.compared))
             for run, page in zip(runs, pages, strict=True)
         ],
-        rows=_rows(runs),
+        rows=rows(runs),
         pairs=[_pair(number, runs[0], other) for number, other in enumerate(runs[1:], 1)],
     )
 
 
-def _rows(runs: Sequence[Run]) -> list[tuple[str, str, str, str, list[str]]]:
-    """(failure, name, what it says, which answer, each run's word) of every answer."""
-    found: dict[tuple[str, str, str], tuple[str, dict[str, str]]] = {}
+@dataclass(frozen=True)
+class Row:
+    """One answer, in the words of each run."""
+
+    failure: str
+    what: str
+    says: str
+    words: tuple[str, ...]
+
+    @property
+    def state(self) -> compare.State:
+        """`differs` where any run differs from the first; unsaid is no difference."""
+        first, *others = self.words
+        found = {compare.Pair("", first, other, "", "").state for other in others}
+        return next((one for one in compare.STATES if one in found), "same")
+
+
+def rows(runs: Sequence[Run]) -> list[Row]:
+    """Every answer that any of the runs has, in the words of each."""
+    found: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}
     for run in runs:
         for row in compare.compare(run.compared, run.compared).rows:
             for pair in row.answers:
-                key = (row.failure, row.title, pair.what)
-                found.setdefault(key, (row.says, {}))[1][run.name] = pair.left
+                told = found.setdefault((row.failure, row.label(pair)), (row.says, {}))
+                told[1][run.name] = pair.left
     return [
-        (*key[:2], says, key[2], [told.get(run.name, compare.NO_RECORD) for run in runs])
+        Row(*key, says, tuple(told.get(run.name, compare.NO_RECORD) for run in runs))
         for key, (says, told) in found.items()
     ]
 

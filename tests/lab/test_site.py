@@ -74,9 +74,9 @@ def a_run(runs: Path, *names: str, run: str = RUN) -> Path:
     return folder
 
 
-def altered(run: Path, name: str, **changes: object) -> None:
+def altered(place: Path, name: str, **changes: object) -> None:
     """Other values at the top of a failure's evidence.json."""
-    path = run / name / "evidence.json"
+    path = place / name / "evidence.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
@@ -217,8 +217,8 @@ def test_names_of_files_are_quoted_and_lead_nowhere_else(runs: Path, tmp_path: P
         (logs / name).write_text("x")
     (logs / "link").symlink_to(outside / "secret")
     os.mkfifo(logs / "fifo")
-    shutil.rmtree(run / "rest_mtls" / "captures")
-    (run / "rest_mtls" / "captures").symlink_to(outside)
+    shutil.rmtree(run / "rest_mtls" / "config")
+    (run / "rest_mtls" / "config").symlink_to(outside)
     read = Read(page.write([run]).read_text())
     assert not [link for link in read.links if link.startswith("javascript")]
     assert not [a for _, a in read.elements if "onclick" in a]
@@ -378,9 +378,18 @@ def test_several_runs_are_side_by_side_and_each_has_its_page(runs: Path) -> None
     pages = [(written.parent / unquote(link)).resolve() for link in read.links if "../" in link]
     assert pages == [folder / "report" / "index.html" for folder in (one, other)]
     assert all(file.is_file() for file in pages)
-    assert "rest_mtls (C0 today's form" in read.text
+    assert read.text.count("What differs: rest_mtls (C0 as posted and today's form") >= 2
     assert read.text.count("RECORDED") >= 2
     assert [tag for tag, _ in read.elements].count("h1") == 1
+
+
+def test_what_one_of_several_runs_does_not_say_is_not_called_a_difference(runs: Path) -> None:
+    one, other = a_run(runs, "rest_mtls"), a_run(runs, "tcp_mtls", run="20260102T000000Z-0000")
+    rows = page.rows([stored.read(one), stored.read(other)])
+    assert {row.state for row in rows} == {"cannot say"}
+    assert {word for row in rows for word in row.words} >= {"no record", "reproduced"}
+    both = page.rows([stored.read(one), stored.read(one)])
+    assert {row.state for row in both} == {"same"}
 
 
 def test_the_command_writes_the_newest_run_or_those_that_are_named(
