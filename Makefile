@@ -5,6 +5,7 @@
 #   CLUSTER=context:NAME  a cluster that is there already, by your kubeconfig
 #   PARAMS='mtls=DISABLE' a failure's parameters
 #   NODES=3               of CLUSTER=kind: a control plane, and callers apart from whom they call
+#   RUN=latest            of `make report`: a run, recorded, or a,b side by side
 #   KEEP=1                leave cluster and namespaces
 #   ON_INCONCLUSIVE=warn  0 and a warning in the place of 3; a verdict that differs stays 1
 #   ALLOW_EXEC_PLUGIN=1   let that context's kubeconfig run a program for its credentials

@@ -255,7 +255,8 @@ def test_a_huge_answer_is_cut_and_control_characters_do_not_show(runs: Path) -> 
 def test_secrets_are_taken_out_and_the_page_stays_whole(runs: Path) -> None:
     run = a_run(runs, "rest_mtls")
     secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
-    with_calls(run, "rest_mtls", received=f"Authorization: Bearer {secret}", error="cookie: a=b")
+    told = {"received": f"Authorization: Bearer {secret}", "outcome": "cookie: a=b"}
+    with_calls(run, "rest_mtls", **told)
     text = page.write([run]).read_text()
     assert secret not in text
     assert Read(text).unclosed == []
