@@ -83,6 +83,12 @@ def test_it_is_never_wider_than_its_window(
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_paper_is_wide_enough(browser: Browser, file: Path) -> None:
+    seen = Seen(browser, file, viewport={"width": 700, "height": 1000})
+    seen.page.emulate_media(media="print")
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 700
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out_from_what_is_behind_it(
     browser: Browser, file: Path, scheme: str
