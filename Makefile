@@ -5,6 +5,7 @@
 #   CLUSTER=context:NAME  a cluster that is there already, by your kubeconfig
 #   PARAMS='mtls=DISABLE' a failure's parameters
 #   NODES=3               of CLUSTER=kind: a control plane, and callers apart from whom they call
+#   RUN=latest            of `make report`: a run, recorded, or a,b side by side
 #   KEEP=1                leave cluster and namespaces
 #   ON_INCONCLUSIVE=warn  0 and a warning in the place of 3; a verdict that differs stays 1
 #   ALLOW_EXEC_PLUGIN=1   let that context's kubeconfig run a program for its credentials
@@ -60,6 +61,11 @@ reproduce: preview env ## reproduce every failure on a real mesh, and show the v
 	  --cluster $(CLUSTER) --params "$(PARAMS)" $(if $(KEEP),--keep) \
 	  $(if $(ON_INCONCLUSIVE),--on-inconclusive=$(ON_INCONCLUSIVE))
 
+.PHONY: report
+RUN ?= latest
+report: env ## a run as one page: RUN=latest, a run's name, recorded, or several of them
+	@$(BIN)/python -m lab report $(subst $(comma), ,$(RUN))
+
 .PHONY: preview
 preview:
 	@$(PYTHON) -m lab preview --cluster $(CLUSTER)
@@ -97,7 +103,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -m lab doctor --fix --quiet
 	@echo "setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@rm -f $(VENV)/ready-*
 	@touch $@

@@ -86,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     pcapng.add_argument("failure", nargs="?")
     pcapng.add_argument("call", nargs="?", help="without one: all calls, a file each")
     pcapng.add_argument("-o", "--output", required=True, help="a folder; of one call a file too")
+    page = commands.add_parser("report", help="a page of a run, or of several side by side")
+    page.add_argument("runs", nargs="*", help="stored runs, or `recorded`; default: latest")
     compare = commands.add_parser("compare", help="two runs; 0 no difference, 1 differs, 3 unsure")
     compare.add_argument("left", help="a stored run, `latest`, a bundle, or `recorded`")
     compare.add_argument("right", help="the same")
@@ -424,6 +426,18 @@ def _bundle(options: argparse.Namespace) -> int:
     return 0
 
 
+def _report(options: argparse.Namespace) -> int:
+    from lab import ownership
+    from lab.site import page
+
+    try:
+        written = page.write([_place(word) for word in options.runs or ["latest"]])
+    finally:
+        ownership.give_back()
+    print(f"Report: {printable(str(store.from_here(written)))}")
+    return 0
+
+
 def _place(word: str) -> Path:
     """Where a run's evidence lies; `recorded` is what is committed."""
     return store.RECORDED if word == "recorded" else store.find(word)
@@ -496,6 +510,7 @@ _COMMANDS = {
     "judge": _judge,
     "why": _why,
     "pcapng": _pcapng,
+    "report": _report,
     "compare": _compare,
     "bundle": _bundle,
     "record": _record,

@@ -39,6 +39,7 @@ FOR_TESTS = {
     "tshark": "tshark",
     "git": "git",
     "docker-registry": "docker-registry",
+    "chromium": "chromium",  # Playwright's own is not to be had everywhere
     **WITHOUT_ROOT,  # one test is an ordinary user
     **FOR_OFFICIAL,
 }

@@ -70,11 +70,15 @@ def edges(case: Case) -> list[Edge]:
 
 def _kind(seen: Observation) -> Kind:
     call = seen.call
-    around = seen.security == "mutual_tls" and (seen.app_line or {}).get("spoke") == "tls"
-    crossed = AROUND if around else SHOWS[seen.security]
     remedy = call.name.partition(":")[0] if call.step else ""
     outcome = _outcome(seen)
-    return Kind(call.world, remedy, call.source, call.to, seen.security, crossed, outcome)
+    return Kind(call.world, remedy, call.source, call.to, seen.security, crossed(seen), outcome)
+
+
+def crossed(seen: Observation) -> str:
+    """How a call crossed, in words; the application's own TLS inside mutual TLS is told apart."""
+    around = seen.security == "mutual_tls" and (seen.app_line or {}).get("spoke") == "tls"
+    return AROUND if around else SHOWS[seen.security]
 
 
 def _names(case: Case) -> list[str]:
@@ -128,6 +132,7 @@ def _svg(case: Case, found: list[Edge]) -> str:
     from matplotlib.figure import Figure
 
     settings: Any = {"svg.hashsalt": "lab", "svg.fonttype": "none", "font.family": "sans-serif"}
+    settings["text.parse_math"] = False  # a `$` in what was recorded is no formula
     with mpl.rc_context(settings):
         height = 0.52 * len(found) + 0.45 * len({e.place for e in found}) + 0.6
         figure = Figure(figsize=(9.6, height), layout="constrained")

@@ -78,7 +78,7 @@ def compare_runs(left: Path, right: Path, beside: Path, width: int) -> int:
     compared = compare.compare(_judged(left), _judged(right))
     print(printable(compare.text(compared, width)))
     try:
-        print(f"\nFigure: {_from_here(compare_figure.write(compared, beside))}")
+        print(f"\nFigure: {store.from_here(compare_figure.write(compared, beside))}")
     except OSError as problem:  # a run that was put away for reading only
         print(f"\nFigure: not written: {problem}")
     print(compare.last_words(compared, width))
@@ -91,9 +91,3 @@ def _judged(place: Path) -> compare.Run:
     verdicts, missing = judging.judge_all(there, place)
     name = "recorded" if place == store.RECORDED else place.name
     return compare.Run(name, tuple(verdicts), missing)
-
-
-def _from_here(path: Path) -> Path:
-    """A path as one would type it here."""
-    here = path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -107,6 +107,12 @@ def find(name: str) -> Path:
     raise BadArguments(f"no run {name!r}; there is: {', '.join(there[-5:]) or 'none yet'}")
 
 
+def from_here(path: Path) -> Path:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def stored() -> list[Path]:
     """Every finished run, oldest first."""
     return sorted(path.parent for path in runs().glob("2*/summary.json"))

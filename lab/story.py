@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lab.display import Picture, Table, Text
 from lab.errors import BadArguments
 from lab.evidence import CallRecord, Evidence, WorldRecord
-from lab.failure import STEPS, Failure, fill
+from lab.failure import STEPS, Failure, Remedy, fill
 from lab.observe import FINAL_HOP, Case, Observation
 from lab.planes import Seen, agreement, stats
 from lab.verdict import Verdict
@@ -102,7 +102,7 @@ class Story:
         rows = []
         for remedy in self._source.failure.remedies:
             records = [made.get(f"{remedy.name}:{step}") for step in STEPS]
-            came = [_came_back(record) if record else "not tried" for record in records]
+            came = [came_back(record) if record else "not tried" for record in records]
             rows.append((remedy.name, remedy.says, *came))
         header = ("remedy", "what is done", "as it is", "with it", "taken back")
         return Table("Remedies: broken, healed, and broken again", header, tuple(rows))
@@ -119,17 +119,11 @@ class Story:
         if remedy is None:
             there = ", ".join(r.name for r in self._source.failure.remedies)
             raise BadArguments(f"no remedy {name!r}; there is {there}")
-        change, typed = remedy.change, []
-        if remedy.instead:
-            typed = [f"- $ {remedy.call.command}", f"+ $ {remedy.instead.command}", ""]
-        world = remedy.call.world
-        old, new = (self._filled(t, world).splitlines() for t in (change.before, change.after))
-        lines = [*difflib.unified_diff(old, new, lineterm="", n=9)][3:]
-        return Text((*typed, *(part for line in lines for part in _folded(line))))
+        return Text(tuple(difference(remedy, self._source.evidence)))
 
     def _calls(self, title: str, records: Sequence[CallRecord]) -> Table:
         rows = tuple(
-            (record.name, f"$ {_shorten(record.typed)}", _came_back(record)) for record in records
+            (record.name, f"$ {shorten(record.typed)}", came_back(record)) for record in records
         )
         return Table(title, ("call", "what was typed", "what came back"), rows)
 
@@ -278,8 +272,7 @@ class Story:
         return Text(tuple(f"{old:<{width}}   {now}".rstrip() for old, now in both))
 
     def _filled(self, text: str, world: str) -> str:
-        record = self._source.evidence.worlds.get(world)
-        return fill(text, {"namespace": record.namespace}) if record else text
+        return filled(text, world, self._source.evidence)
 
     def certificates(self, world: str = "posted") -> Table:
         """Who holds which identity, and until when."""
@@ -305,7 +298,7 @@ class Story:
             return Text((f"{name}: no record",))
         record = seen.record
         back = record.received or record.error or record.outcome
-        return Text((f"$ {record.typed}", *_legible(back)[:24]))
+        return Text((f"$ {record.typed}", *legible(back)[:24]))
 
     def verdict(self) -> Table:
         """The verdicts, from the stored files alone."""
@@ -374,6 +367,25 @@ def _on_nodes(world: WorldRecord) -> str:
     return "".join(f"\n    {', '.join(names)} on node {node}" for node, names in nodes.items())
 
 
+def filled(text: str, world: str, evidence: Evidence) -> str:
+    """A manifest with the namespace that a world had, where it was made."""
+    record = evidence.worlds.get(world)
+    return fill(text, {"namespace": record.namespace}) if record else text
+
+
+def difference(remedy: Remedy, evidence: Evidence) -> list[str]:
+    """What a remedy changes, line by line; what is typed comes first, where that changes too."""
+    change, typed = remedy.change, []
+    if remedy.instead:
+        typed = [f"- $ {remedy.call.command}", f"+ $ {remedy.instead.command}", ""]
+    old, new = (
+        filled(text, remedy.call.world, evidence).splitlines()
+        for text in (change.before, change.after)
+    )
+    lines = [*difflib.unified_diff(old, new, lineterm="", n=9)][3:]
+    return [*typed, *(part for line in lines for part in _folded(line))]
+
+
 def _folded(line: str, width: int = 100) -> list[str]:
     """A line of a diff within a page's width; YAML in braces may go on in the next line."""
     mark, text = line[:1], line[1:]
@@ -388,7 +400,8 @@ def _folded(line: str, width: int = 100) -> list[str]:
     return [mark + part for part in parts]
 
 
-def _came_back(record: CallRecord) -> str:
+def came_back(record: CallRecord) -> str:
+    """How a call ended, in a word or two."""
     if record.lost:
         return f"lost: {record.lost}"
     return f"{record.outcome} {record.status or ''}".strip()
@@ -405,7 +418,7 @@ def _crossed(said: Seen) -> tuple[str, str, str]:
 _METER = re.compile(r"\s*(% Total|Dload|\d+\s+\d+\s+\d.*--:--:--\s+\d*)")
 
 
-def _legible(said: str) -> list[str]:
+def legible(said: str) -> list[str]:
     """Lines without curl's progress meter, and without empty ones."""
     lines = (_METER.sub("", line) if "--:--" in line else line for line in said.splitlines())
     return [line.rstrip() for line in lines if line.strip() and not _METER.match(line)]
@@ -414,7 +427,7 @@ def _legible(said: str) -> list[str]:
 _WORD = re.compile(r"'[^']*'|\S+")
 
 
-def _shorten(typed: str, length: int = 132) -> str:
+def shorten(typed: str, length: int = 132) -> str:
     """The beginning and the end of a long command; of a marker and a long word what tells it."""
     typed = re.sub(r"(lab-[0-9a-f]{8})[0-9a-f]+", r"\1…", typed)
     words = [_middle(word, 32 if word[0] == "'" else 46) for word in _WORD.findall(typed)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import evidence, report, store
+from lab.display import printable
 from lab.errors import LabError, NeedsUnmet
 from lab.judging import exit_code, judge_all
 from lab.verdict import Verdict
@@ -138,8 +139,19 @@ def _show(end: _End) -> None:
         print(f"\n{name}: inconclusive: {why}")
     print("\nTry next:", *_next(end.wanted, end.verdicts), sep="\n  ")
     if (end.folder / "summary.md").exists():
-        print(f"\nReport: {_relative(end.folder / 'summary.md')}  ({end.seconds:.1f} s)")
+        _show_report(end)
     print(f"Exit code {end.code}: {report.EXPLAINED[end.code]}")
+
+
+def _show_report(end: _End) -> None:
+    """Write the page, and print its path; whatever keeps it from being written is a sentence."""
+    from lab.site import page
+
+    written, why = page.last_words([end.folder])
+    if why:
+        print(f"\nThe report is its summary alone: {printable(why)}")
+    shown = written or end.folder / "summary.md"
+    print(f"\nReport: {store.from_here(shown)}  ({end.seconds:.1f} s)")
 
 
 def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:
@@ -148,10 +160,3 @@ def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:
     lines = [f"python -m lab why latest {first.failure}"] if first else []
     lines += wanted.failures[-1].try_next[:1]
     return [*lines, "make lab        # the notebooks"]
-
-
-def _relative(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path

@@ -371,7 +371,7 @@ def proof(case: Case, name: str) -> Proof | None:
         int(str(facts.get("client_bytes", 0))),
         str(seen.server.facts.get("peer") or ""),
         seen.wire.why,
-        tuple(_where(seen)),
+        tuple(places(seen)),
         agreement(seen.planes),
         _nodes(case, seen),
         edge.graphs if edge else (),
@@ -394,12 +394,12 @@ def _nodes(case: Case, seen: Observation) -> tuple[str, ...]:
     return found if len(found) == 2 and all(found) else ()
 
 
-def _where(seen: Observation) -> list[PlaneSaid]:
+def places(seen: Observation) -> list[PlaneSaid]:
     """Each plane's answer with the file and place that it was read from."""
     call, world = seen.call, seen.record.world
     act, step = seen.record.act, seen.record.step
     counted_at = call.source if seen.counted.source == log.CLIENT else call.to
-    places = {
+    found = {
         "stats": f"evidence.json call {seen.record.name}, counters of {counted_at}",
         "packets": f"captures/{seen.wire.facts.get('file')} frame {seen.wire.facts.get('frame')}",
         log.SERVER: f"logs/{world}-{call.to}.jsonl line {seen.server.facts.get('line')}",
@@ -413,7 +413,7 @@ def _where(seen: Observation) -> list[PlaneSaid]:
             said.source,
             said.security,
             said.why,
-            places[said.plane if said.plane == "stats" else said.source] if said.facts else "",
+            found[said.plane if said.plane == "stats" else said.source] if said.facts else "",
         )
         for said in seen.planes
     ]

@@ -38,7 +38,7 @@ def _said(verdict: Verdict, one: ClaimVerdict | RemedyVerdict, folder: Path) -> 
     else:
         told = [f"Remedy {one.name}: {one.says}", f"  {one.word.upper()}", *_parts(one.why)]
         told += _decided(one.proof, folder)
-    return told + _drift(verdict, one)
+    return told + drift(verdict, one)
 
 
 def _fold(line: str, width: int) -> list[str]:
@@ -111,7 +111,7 @@ def _places(said: PlaneSaid, proof: Proof, folder: Path) -> Iterator[str]:
         return
     yield f"{name}, {position}"
     if position.startswith("line "):
-        yield _quoted(folder / name, int(position.removeprefix("line ")))
+        yield quoted(folder / name, int(position.removeprefix("line ")))
 
 
 def _short(path: Path) -> Path:
@@ -119,7 +119,7 @@ def _short(path: Path) -> Path:
     return path.relative_to(store.ROOT) if path.is_relative_to(store.ROOT) else path
 
 
-def _quoted(path: Path, number: int) -> str:
+def quoted(path: Path, number: int) -> str:
     """The fields of a log line that speak of how it was secured and how it ended."""
     try:
         line = reading.parse(reading.read_text(path, path.parent).splitlines()[number - 1])
@@ -137,7 +137,7 @@ def _quoted(path: Path, number: int) -> str:
     return ", ".join(f"{key}={line[key]}" for key in wanted if line.get(key) not in (None, "-", 0))
 
 
-def _drift(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
+def drift(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
     """For a verdict that differs from its pin: what was expected, and when it last was so."""
     if said.agreement != "differs" or not said.pinned:
         return []

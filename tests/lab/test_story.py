@@ -7,7 +7,7 @@ import pytest
 import lab
 from lab.display import Table
 from lab.errors import BadArguments
-from lab.story import Story, _legible, _shorten
+from lab.story import Story, legible, shorten
 
 
 def run(name: str) -> Story:
@@ -51,18 +51,18 @@ def test_an_old_manifest_stands_beside_its_successor() -> None:
 
 def test_a_long_command_keeps_its_beginning_and_its_end() -> None:
     flags = " ".join(f"--flag{n} /etc/some/place/{n}.pem" for n in range(9))
-    typed = _shorten(f"curl -sS {flags} https://b:8443/lab-{'0123456789ab' * 2}")
+    typed = shorten(f"curl -sS {flags} https://b:8443/lab-{'0123456789ab' * 2}")
     assert len(typed) <= 132
     assert typed.startswith("curl -sS --flag0")
     assert typed.endswith("https://b:8443/lab-01234567…")
-    assert _shorten("say tcp-echo 9000 hello") == "say tcp-echo 9000 hello"
+    assert shorten("say tcp-echo 9000 hello") == "say tcp-echo 9000 hello"
 
 
 def test_what_curl_said_is_shown_without_its_progress_meter() -> None:
     meter = "  % Total    % Received % Xferd  Average Speed\n    Dload  Upload\n"
     row = "\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
     said = f"{meter}{row}* Connected\r\n< HTTP/1.1 403 Forbidden\r\n\r\n{row}\n"
-    assert _legible(said) == ["* Connected", "< HTTP/1.1 403 Forbidden"]
+    assert legible(said) == ["* Connected", "< HTTP/1.1 403 Forbidden"]
 
 
 def test_a_long_name_breaks_where_it_is_joined() -> None:

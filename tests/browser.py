@@ -1,0 +1,39 @@
+"""A real Chromium, without a network, for tests that look at a page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from lab import doctor
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's own: Playwright's is not to be had everywhere. Without a sandbox, as root may be."""
+    path = shutil.which("chromium", path=doctor.SYSTEM_PATH)
+    assert path, "python3 -m lab doctor --tests"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Seen:
+    """A page that was opened, and what it asked for or complained of meanwhile."""
+
+    def __init__(self, browser: Browser, file: Path, **how: Any) -> None:
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.page: Page = browser.new_context(offline=True, **how).new_page()
+        self.page.on("console", lambda said: self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(file.as_uri())
