@@ -108,8 +108,10 @@ def test_where_a_sidecar_was_passed_by_is_told() -> None:
 
 
 def test_a_call_to_the_pods_own_address_is_told_as_such(tmp_path: Path) -> None:
+    pods = case("tcp_mtls").evidence.worlds["permissive"].pods
+
     def direct(lines: Lines) -> Lines:
-        host = {"upstream_host": "10.244.0.29:9001"}
+        host = {"upstream_host": f"{pods['tcp-echo'].ip}:9001"}
         return [{**line, **host} if line["upstream_cluster"] == "PassthroughCluster" else line
                 for line in lines]  # fmt: skip
 
@@ -216,6 +218,7 @@ def test_the_answers_hold_every_plane_and_mark_what_is_derived() -> None:
     assert told == [
         ("wire", False),
         ("log", False),
+        ("stats", False),
         ("log", False),
         ("config", False),
         *[("graph", True)] * 3,

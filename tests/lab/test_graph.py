@@ -66,7 +66,7 @@ def drawn(of: Case, call: str) -> tuple[str, ...]:
         ("https_in_mtls", "plain-https", "no lock, no lock, no lock"),
         ("https_in_mtls", "https-name:changed", "no lock, lock, lock"),
         ("https_in_mtls", "exclude-port:changed", "no lock, no lock, no lock"),
-        ("https_in_mtls", "https", "unknown, unknown, unknown"),
+        ("https_in_mtls", "https", "no lock, no lock, no lock"),
     ],
 )
 def test_recorded_edges_are_drawn_as_each_generation_would(name: str, call: str, then: str) -> None:
@@ -182,6 +182,8 @@ def test_a_line_of_a_connection_that_nobody_captured_draws_no_lock() -> None:
 def test_where_proxies_have_istios_filters_nothing_is_derived(tmp_path: Path) -> None:
     def official(told: dict[str, Any]) -> None:
         told["stack"]["flavour"] = "istio"
+        for pod in told["worlds"]["posted"]["pods"].values():
+            pod["flavour"] = "istio" if pod["sidecar"] else ""
 
     of = with_evidence("tcp_mtls", official, tmp_path)
     assert drawn(of, "tcp-foo") == ("unknown",) * 3
@@ -203,6 +205,8 @@ def test_a_pods_own_flavour_goes_before_the_stacks(flavour: str, then: str, tmp_
 def test_a_flavour_that_was_not_recorded_is_not_taken_for_stock(tmp_path: Path) -> None:
     def unsaid(told: dict[str, Any]) -> None:
         told["stack"]["flavour"] = ""
+        for pod in told["worlds"]["posted"]["pods"].values():
+            pod["flavour"] = ""
 
     assert drawn(with_evidence("tcp_mtls", unsaid, tmp_path), "tcp-foo") == ("unknown",) * 3
 

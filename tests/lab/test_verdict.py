@@ -322,7 +322,10 @@ def test_where_nothing_can_be_concluded_no_graph_is_told_either() -> None:
 
 def test_where_telemetry_was_not_recorded_the_wire_alone_is_told() -> None:
     failure, found, folder = recorded("tcp_mtls")
-    official = dataclasses.replace(found, stack={**found.stack, "flavour": "istio"})
+    pods = found.worlds["posted"].pods
+    theirs = {name: dataclasses.replace(pod, flavour="istio") for name, pod in pods.items()}
+    posted = dataclasses.replace(found.worlds["posted"], pods=theirs)
+    official = dataclasses.replace(found, worlds={**found.worlds, "posted": posted})
     verdict = judge(failure, official, folder)
     assert words(verdict)["C2"] == ("not reproduced", "reproduced")
     assert "unknown in any graph" in verdict.claims[0].as_posted.graph
