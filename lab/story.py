@@ -218,33 +218,15 @@ class Story:
 
     def graphs(self, *names: str) -> Table:
         """What a graph would have drawn of a call, in each generation of Kiali, and why."""
-        from lab.telemetry import graphs
+        from lab.at_odds import graphs_table
 
-        rows = []
-        for name in names:
-            seen = self._see(name)
-            drawn = graphs(self._case, seen) if seen else ()
-            rows += [
-                (name, *(str(said.facts[fact]) for fact in ("generation", "drawn", "because")))
-                for said in drawn
-            ] or [(name, *["no record"] * 3)]
-        note = "A model of Kiali's rules, fed from the proxies' logs: neither Kiali nor Mixer runs."
-        header = ("call", "drawn by", "what is drawn", "why")
-        return Table("The edge in Kiali's graphs", header, tuple(rows), note)
+        return graphs_table(self._case, self._required(names))
 
     def disagreements(self, *names: str) -> Table:
         """What is at odds about a call, by name, and what is likely behind it."""
-        from lab import findings
+        from lab.at_odds import disagreements_table
 
-        rows = []
-        for name in names:
-            seen = self._see(name)
-            found = findings.disagreements(findings.edge(self._case, seen)) if seen else ()
-            rows += [(name, odd.name, odd.told, odd.likely) for odd in found] or [
-                (name, "none" if seen else "no record", "-", "-")
-            ]
-        header = ("call", "disagreement", "what was seen", "likely cause")
-        return Table("Where the planes are at odds", header, tuple(rows))
+        return disagreements_table(self._case, self._required(names))
 
     def application(self, *names: str) -> Table:
         """What the application that was asked wrote into its own log."""
@@ -347,6 +329,11 @@ class Story:
         """A call as observed; None where a run broke off before it. The verdict says why."""
         self._require(name.removesuffix(FINAL_HOP))
         return self._case.see(name)
+
+    def _required(self, names: Sequence[str]) -> Sequence[str]:
+        for name in names:
+            self._require(name.removesuffix(FINAL_HOP))
+        return names
 
     def _require(self, name: str) -> None:
         if name not in self._case.calls:

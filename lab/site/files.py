@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -37,12 +37,14 @@ class File:
 class Files:
     """What there is of one failure, linked from a page in another folder."""
 
-    def __init__(self, folder: Path, page: Path) -> None:
+    def __init__(self, folder: Path, page: Path, packets: Mapping[str, Path] | None = None) -> None:
         self._folder, self._page = folder, page
         self.groups = {name: tuple(self._in(name)) for name in FOLDERS}
         single = ("notebook.ipynb", "evidence.json", "verdict.json", "graph.svg")
         self.single = tuple(file for name in single if (file := self._file(Path(name))))
         self._known = {file.name: file for file in self.all}
+        self.packets = {name: self._link(path) for name, path in (packets or {}).items()}
+        """Call -> its pcapng, which lies beside the page."""
 
     @property
     def all(self) -> tuple[File, ...]:
@@ -69,11 +71,11 @@ class Files:
             return None
         if not stat.S_ISREG(status.st_mode):
             return None
-        return File(name.as_posix(), self._href(self._folder / name), status.st_size)
+        return self._link(self._folder / name, name.as_posix())
 
-    def _href(self, path: Path) -> str:
+    def _link(self, path: Path, name: str = "") -> File:
         """Relative and quoted, and begun with a folder: no name is taken for a scheme."""
-        return href(path, self._page)
+        return File(name or path.name, href(path, self._page), path.lstat().st_size)
 
 
 def href(path: Path, page: Path) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab import compare, reading, report, store
+from lab import call_packets, compare, reading, report, store
 from lab.errors import BadEvidence, LabError, NeedsUnmet
 from lab.site import executed, figure, stored, words
 from lab.site.files import Files, href
-from lab.site.sections import SECTIONS
+from lab.site.sections import SECTIONS, shown_by
 from lab.site.stored import Run, Told
 from lab.site.values import finalize
 
@@ -43,8 +44,20 @@ def write(places: Sequence[Path], *, notebooks: bool = True) -> Path:
 def _write_one(run: Run, notebooks: bool) -> Path:
     folder = _folder(run)
     made = executed.write(run, folder, _notebook) if notebooks else {}
-    store.write_text(folder / INDEX, one(run, folder, made))
+    packets = {told.failure.name: _packets(told, folder) for told in run.told}
+    store.write_text(folder / INDEX, one(run, folder, made, packets))
     return folder / INDEX
+
+
+def _packets(told: Told, folder: Path) -> dict[str, Path]:
+    """Writes the packets of each call that an answer is shown by; those that are to be had."""
+    written = {}
+    for name in shown_by(told):
+        path = folder / "packets" / told.failure.name / call_packets.file_name(name)
+        with suppress(BadEvidence):  # the section says why there are none
+            call_packets.write(told.case, name, path)
+            written[name] = path
+    return written
 
 
 def _notebook(told: Told, body: str) -> str:
@@ -65,12 +78,25 @@ def _write_several(runs: Sequence[Run], pages: Sequence[Path]) -> Path:
     return page
 
 
-def one(run: Run, folder: Path, notebooks: Mapping[str, str] | None = None) -> str:
+def one(
+    run: Run,
+    folder: Path,
+    notebooks: Mapping[str, str] | None = None,
+    packets: Mapping[str, Mapping[str, Path]] | None = None,
+) -> str:
     """The page of one run as HTML; folder: where it will lie, which links start from.
 
-    notebooks: failure -> the page of its executed notebook, in the same folder.
+    notebooks: failure -> the page of its executed notebook, in the same folder. packets: failure
+    -> call -> its packets' file there.
     """
-    parts = [_part(told, Files(told.folder, folder), notebooks or {}) for told in run.told]
+    parts = [
+        _part(
+            told,
+            Files(told.folder, folder, (packets or {}).get(told.failure.name)),
+            notebooks or {},
+        )
+        for told in run.told
+    ]
     return _render(
         "run.html",
         run.folder.parent,

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab import why
+from lab import at_odds, store, why
 from lab.draw import crossed
+from lab.errors import LabError
 from lab.evidence import CallRecord
 from lab.failure import STEPS, Answer, Remedy
 from lab.observe import FINAL_HOP, Observation
@@ -112,6 +113,51 @@ def picture(told: Told, _files: Files) -> Shown:
         return {"svg": "", "picture": None, "problem": f"{type(problem).__name__}: {problem}"}
 
 
+def hops(told: Told, files: Files) -> Shown | None:
+    """Each call that an answer is shown by, hop by hop, and its packets to download."""
+    found = [
+        {"name": name, **_drawn(told, name), "packets": files.packets.get(name)}
+        for name in shown_by(told)
+    ]
+    return {"calls": found} if found else None
+
+
+def shown_by(told: Told) -> list[str]:
+    """Calls between pods that an answer of this failure is shown by, and that were made."""
+    claims = told.failure.claims
+    names = dict.fromkeys(a.shows for one in claims for a in (one.as_posted, one.today))
+    made = (name for name in names if told.evidence.call(name) and not told.case.unseen(name))
+    return [name for name in made if told.case.calls[name].source != "api"]
+
+
+def _drawn(told: Told, name: str) -> Shown:
+    from lab import sequence
+
+    try:
+        found = sequence.picture(told.case, name)
+        return {
+            "svg": figure.inline(found, f"{told.failure.name}-{store.plain(name)}"),
+            "picture": found,
+            "problem": "",
+        }
+    except Exception as problem:  # of another's evidence; the tables of witnesses say it too
+        return {"svg": "", "picture": None, "problem": f"{type(problem).__name__}: {problem}"}
+
+
+def graphs(told: Told, _files: Files) -> Shown | None:
+    """What Kiali's generations would have drawn of these calls, and what is at odds about them."""
+    names = shown_by(told)
+    said = [(one.id, one.as_posted.graph) for one in told.verdict.claims if one.as_posted.graph]
+    try:
+        tables = (
+            at_odds.graphs_table(told.case, names),
+            at_odds.disagreements_table(told.case, names),
+        )
+    except LabError as problem:
+        return {"said": said, "tables": (), "problem": str(problem)}
+    return {"said": said, "tables": tables, "problem": ""} if names else None
+
+
 def claims(told: Told, files: Files) -> Shown:
     """Each claim's two answers, what led to each, and the controls."""
     pairs = zip(told.failure.claims, told.verdict.claims, strict=True)
@@ -185,6 +231,8 @@ SECTIONS = (
     Section("story", "What was set up", story),
     Section("picture", "Who spoke to whom", picture),
     Section("claims", "Verdicts, and what decided them", claims),
+    Section("graphs", "What a graph would have shown", graphs),
+    Section("hops", "Hop by hop", hops),
     Section("calls", "Every call, and every witness", calls),
     Section("remedies", "Remedies: broken, healed, broken again", remedies),
     Section("downloads", "Evidence to download", downloads),
@@ -219,7 +267,10 @@ def _facts(record: CallRecord) -> tuple[tuple[str, str], ...]:
     """What this kind of call tells beside its answer, and which counters rose."""
     told = [("exit code", str(record.code)), ("seconds", f"{record.ended - record.started:.3f}")]
     told += [(key.replace("_", " "), str(value)) for key, value in [*record.facts.items()][:12]]
-    told += [(key, f"+{rose}") for key, rose in [*record.counters.items()][:12]]
+    counted = [
+        (f"{pod}: {name}", by) for pod, rose in record.counters.items() for name, by in rose.items()
+    ]
+    told += [(name, f"+{by}") for name, by in counted[:12]]
     return tuple(dict(told).items())
 
 

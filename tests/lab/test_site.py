@@ -117,11 +117,25 @@ def test_a_transcript_is_as_typed_with_what_came_back_and_who_says_what() -> Non
     assert "+    name: tcp-foo" in text
 
 
+def test_of_the_missing_lock_it_shows_the_wire_both_graphs_and_the_cause(runs: Path) -> None:
+    run = a_run(runs, "tcp_mtls")
+    written = page.write([run], notebooks=False)
+    read = Read(written.read_text())
+    assert "not reproduced on the wire; reproduced in a Kiali graph of 2019" in read.text
+    assert re.search(r"tcp-foo\s*Kiali before 1\.6\s*no lock\s*it asks istio_requests", read.text)
+    assert re.search(r"tcp-foo\s*Kiali 2\.30\s*lock\s*the destination", read.text)
+    assert "telemetry blind to TCP" in read.text
+    assert "client's sidecar to tcp-echo's sidecar: mutual TLS, marker read 0x" in read.text
+    link = next(one for one in read.links if one.endswith("/tcp-foo.pcapng"))
+    assert (written.parent / link).read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+
+
 def test_recorded_shows_at_the_top_at_each_failure_and_each_figure(runs: Path) -> None:
     read = Read(page.write([store.RECORDED]).read_text())
     there = len(failures.names())
     assert read.text.count("RECORDED on 20") == there
-    assert read.text.count("RECORDED.") == there
+    figures = sum(tag == "figure" for tag, _ in read.elements)
+    assert read.text.count("RECORDED.") == figures > there
     assert "RECORDED: run recorded" in read.text
     own = a_run(runs, "rest_mtls")
     altered(own, "rest_mtls", run=RUN)
@@ -426,7 +440,7 @@ def test_a_page_that_cannot_be_written_takes_no_verdict_with_it(
     run, code = finished(runs)
     out = capsys.readouterr().out
     assert code == 0
-    assert "The report is its summary alone: the report cannot be written: File exists" in out
+    assert "The report is its summary alone: the report cannot be written: Not a directory" in out
     assert re.search(rf"Report: .*{RUN}/summary.md", out)
     assert json.loads((run / "summary.json").read_text())["verdicts"]["rest_mtls"]
     monkeypatch.setattr(page, "one", lambda *_: 1 / 0)
