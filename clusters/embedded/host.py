@@ -84,7 +84,7 @@ class Launched:
     def release(self) -> None:
         """End the first process, if it has not ended yet, reap it, and close the pipe."""
         os.close(self.owner)
-        self.process.kill()  # its folder may have been taken from under it
+        _kill_group(self.process.pid)  # its folder may have been taken from under it
         self.process.wait()
 
 
@@ -197,8 +197,7 @@ def end(state: Path) -> None:
     else:
         # The kernel reaps the first process of a pid namespace after all others in it.
         family = [pid, *children(pid)]
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        _kill_group(pid)
         try:
             until(
                 lambda: all(_start_ticks(one) is None for one in family),
@@ -208,6 +207,15 @@ def end(state: Path) -> None:
         except TimedOut:
             raise LabError(f"process {pid} of cluster {state.name!r} does not end") from None
     shutil.rmtree(state, ignore_errors=True)
+
+
+def _kill_group(first: int) -> None:
+    """End a cluster's first process, and the helper by which unshare has ids mapped.
+
+    That one waits for ever where unshare is killed before it has asked for it (util-linux 2.38).
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(first, signal.SIGKILL)
 
 
 def _no_longer_answers(state: Path) -> None:
