@@ -84,7 +84,7 @@ class Launched:
     def release(self) -> None:
         """End the first process, if it has not ended yet, reap it, and close the pipe."""
         os.close(self.owner)
-        _kill_group(self.process.pid)  # its folder may have been taken from under it
+        _kill(self.process.pid)  # its folder may have been taken from under it
         self.process.wait()
 
 
@@ -197,7 +197,7 @@ def end(state: Path) -> None:
     else:
         # The kernel reaps the first process of a pid namespace after all others in it.
         family = [pid, *children(pid)]
-        _kill_group(pid)
+        _kill(pid)
         try:
             until(
                 lambda: all(_start_ticks(one) is None for one in family),
@@ -209,13 +209,14 @@ def end(state: Path) -> None:
     shutil.rmtree(state, ignore_errors=True)
 
 
-def _kill_group(first: int) -> None:
+def _kill(first: int) -> None:
     """End a cluster's first process, and the helper by which unshare has ids mapped.
 
     That one waits for ever where unshare is killed before it has asked for it (util-linux 2.38).
     """
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(first, signal.SIGKILL)
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError):
+            kill(first, signal.SIGKILL)
 
 
 def _no_longer_answers(state: Path) -> None:
