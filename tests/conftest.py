@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -14,14 +15,37 @@ from person import Person
 from clusters.embedded.cluster import Embedded
 from clusters.kind import engine as engines
 from clusters.kind.cluster import Kind
+from clusters.kind.images import Programs
+from clusters.stacks import assembly
+from lab.errors import LabError
 from lab.wait import until
 
 _NUMBERS = itertools.count()
 
 
+def _kind_runs() -> bool:
+    return os.getuid() == 0 or engines.find() is not None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What the selected tests run on is built now: minutes that are of no test's own time."""
+    marks = {mark.name for item in session.items for mark in item.iter_markers()}
+    if session.config.option.collectonly:
+        return
+    with contextlib.suppress(LabError):  # each test that takes it will say why
+        if "cluster" in marks:
+            assembly.wanted("1.31").ensure(_say)
+        if "kind" in marks and _kind_runs():
+            Programs.ensure("1.31", _say)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before any fixture: what kind takes is minutes of building, in vain where it cannot run."""
-    if item.get_closest_marker("kind") and os.getuid() and engines.find() is None:
+    if item.get_closest_marker("kind") and not _kind_runs():
         pytest.skip("no Docker engine answers, and only root can start one")
 
 
