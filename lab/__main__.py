@@ -86,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     pcapng.add_argument("failure", nargs="?")
     pcapng.add_argument("call", nargs="?", help="without one: all calls, a file each")
     pcapng.add_argument("-o", "--output", required=True, help="a folder; of one call a file too")
+    graph = commands.add_parser("graph", help="each edge, with the lock that every plane has of it")
+    graph.add_argument("run", help="a stored run, `latest`, or `recorded`")
+    graph.add_argument("failure", nargs="?", help="without one: all, a file each")
+    graph.add_argument(
+        "-o", "--output", required=True, help="FILE.svg or FILE.png; of several failures a folder"
+    )
     page = commands.add_parser("report", help="a page of a run, or of several side by side")
     page.add_argument("runs", nargs="*", help="stored runs, or `recorded`; default: latest")
     compare = commands.add_parser("compare", help="two runs; 0 no difference, 1 differs, 3 unsure")
@@ -426,6 +432,26 @@ def _bundle(options: argparse.Namespace) -> int:
     return 0
 
 
+def _graph(options: argparse.Namespace) -> int:
+    """The figure, and beside it its words and its table; 3 where evidence is damaged."""
+    from pathlib import Path
+
+    from lab import judging, planes_figure
+
+    run, code = _place(options.run), 0
+    given = Path(options.output)
+    for failure in _in(run, options.failure):
+        single = options.failure and not given.is_dir()
+        path = given if single else given / planes_figure.file_name(failure.name)
+        try:
+            written = planes_figure.write(judging.open_case(failure, run), path)
+            print(printable(f"{written}\n{written.with_suffix('.md')}: the same in words"))
+        except BadEvidence as problem:
+            print(printable(f"{failure.name}: not drawn: {problem}"))
+            code = 3
+    return code
+
+
 def _report(options: argparse.Namespace) -> int:
     from lab import ownership
     from lab.site import page
@@ -510,6 +536,7 @@ _COMMANDS = {
     "judge": _judge,
     "why": _why,
     "pcapng": _pcapng,
+    "graph": _graph,
     "report": _report,
     "compare": _compare,
     "bundle": _bundle,

@@ -190,9 +190,9 @@ def _explain(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
 def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict]) -> str:
     """summary.md: the table, the proofs, and how to repeat it."""
     lines = [f"# Run {summary['run']}", "", _stack_line(summary), ""]
-    lines += _markdown(claims_table(verdicts))
+    lines += markdown_table(claims_table(verdicts))
     if any(verdict.remedies for verdict in verdicts):
-        lines += ["", *_markdown(remedies_table(verdicts))]
+        lines += ["", *markdown_table(remedies_table(verdicts))]
     for verdict in verdicts:
         lines += ["", f"## {verdict.title}", "", "```", *proofs(verdict)[1:], "```", ""]
         lines += ["<details><summary>why</summary>", "", "```", *reasons(verdict), "```"]
@@ -201,7 +201,8 @@ def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def _markdown(table: Table) -> list[str]:
+def markdown_table(table: Table) -> list[str]:
+    """A table as lines of Markdown; no cell may hold a line's end."""
     rows = (table.header, ("---",) * len(table.header), *table.rows)
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
