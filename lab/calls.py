@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import secrets
 import shlex
@@ -67,9 +68,23 @@ def make(
         since=since,
         clock=clock.ahead(),
     )
-    made = _made(call, cluster, live, blank)
-    rose = counters.rose([call.source, call.asked[0], call.to])
+    ends = [name for name in (call.source, call.asked[0], call.to) if name in live.pods]
+    with counters.of(witnesses(call, live), ends) as rose:
+        made = _made(call, cluster, live, blank)
     return _with(made, clock_after=clock.ahead(), counters=rose)
+
+
+def witnesses(call: Call, live: LiveWorld) -> set[str]:
+    """Whose counters tell of a call: of each hop the answering pod's; of one without, the caller's.
+
+    Nobody's where the API server is asked.
+    """
+    if call.source == "api":
+        return set()
+    stops = [call.source, call.asked[0], *([call.to] if call.through else [])]
+    return {
+        there if live.pods[there].has_sidecar else here for here, there in itertools.pairwise(stops)
+    }
 
 
 def _made(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 from clusters.base import Cluster
 from lab import proxy
@@ -19,30 +20,47 @@ KEPT = (
 OWN = re.compile(r"listener\.(admin|[\d.]+_15021)\.|\.(worker_\d+|main_thread)\.")
 """What asking and probes count, and what is counted for each thread once more."""
 
+Rose = dict[str, dict[str, int]]
+"""Workload -> counter -> by how much it rose."""
+
 
 class Counters:
-    """The counters of a world's proxies, read when a call has ended and not before the next."""
+    """The counters of a world's proxies: read before a call where they are not known, and after.
+
+    Asking takes longer than most calls, so only those are asked whose word is used.
+    """
 
     def __init__(self, cluster: Cluster, live: LiveWorld) -> None:
         self._cluster, self._live = cluster, live
         self._known = self._read(name for name, pod in live.pods.items() if pod.has_sidecar)
 
-    def rose(self, workloads: Iterable[str]) -> dict[str, dict[str, int]]:
-        """By how much each of these workloads' counters rose since they were last read.
+    @contextmanager
+    def of(self, asked: Collection[str], others: Collection[str]) -> Iterator[Rose]:
+        """By how much the counters of `asked` rise within; empty until it is left.
 
-        Where one cannot be asked none is told of: not now, and not of the call after.
+        others: whoever else takes part, whose counters are no longer known then. Where one cannot
+        be asked none is told of.
         """
-        before = {name: self._known.pop(name) for name in set(workloads) if name in self._known}
+        rose: Rose = {}
+        ends = {name for name in asked if self._live.pods[name].has_sidecar}
         try:
-            now = self._read(before)
+            self._known |= self._read(ends - self._known.keys())
+            before = {name: self._known[name] for name in ends}
         except LabError:
-            return {}
-        self._known |= now
-        return {name: _risen(before[name], counted) for name, counted in now.items()}
+            before = {}
+        for name in (*asked, *others):
+            self._known.pop(name, None)
+        yield rose
+        with suppress(LabError):
+            now = self._read(before)
+            self._known |= now
+            rose |= {name: _risen(before[name], counted) for name, counted in now.items()}
 
     def _read(self, workloads: Iterable[str]) -> dict[str, dict[str, int]]:
         names = sorted(set(workloads))
-        with ThreadPoolExecutor(len(names) or 1) as pool:
+        if len(names) < 2:
+            return {name: self._of(name) for name in names}
+        with ThreadPoolExecutor(len(names)) as pool:
             return dict(zip(names, pool.map(self._of, names), strict=True))
 
     def _of(self, workload: str) -> dict[str, int]:

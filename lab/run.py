@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusters import mesh
-from lab import calls, evidence, preconditions, store, world
+from lab import calls, evidence, logs, preconditions, store, world
 from lab.capture import Captures
 from lab.counters import Counters
 from lab.errors import ClusterGone, LabError, TimedOut
@@ -30,11 +30,10 @@ from lab.observe import config_name
 from lab.parameters import with_parameters
 from lab.trial import Trial
 from lab.verdict import Verdict, judge, to_json
-from lab.wait import until
 from lab.world import LiveWorld
 
 if TYPE_CHECKING:
-    from clusters.base import Cluster, PodRef
+    from clusters.base import Cluster
 
 Progress = Callable[[str], None]
 NOT_OURS = "it would change the whole mesh, which is not the lab's to change here"
@@ -237,7 +236,7 @@ class LiveRun:
             captures.stop()
             self._captures.setdefault(live.world.name, []).extend(captures.records)
             self._problems += captures.problems
-            self._keep_logs(live)
+            logs.keep(self._cluster, live, self.folder / "logs")
 
     def _keep_refusals(self, name: str, refused: dict[str, str]) -> None:
         """Whose packets may not be recorded; each reason is told once in a world."""
@@ -245,34 +244,6 @@ class LiveRun:
         for why in sorted({*refused.values()} - {*known.values()}):
             self._tell(f"{name}: the wire is unknown: {why}")
         known.update(refused)
-
-    def _keep_logs(self, live: LiveWorld) -> None:
-        """What proxies and applications wrote, line by line; all calls have ended."""
-        with ThreadPoolExecutor(2 * len(live.pods)) as pool:
-            for workload, pod in live.pods.items():
-                name = f"{live.world.name}-{workload}"
-                own = [one for one in pod.containers if one != "istio-proxy"]
-                if pod.has_sidecar:
-                    pool.submit(self._keep_log, pod, ["istio-proxy"], f"{name}.jsonl")
-                pool.submit(self._keep_log, pod, own, f"{name}.app.jsonl")
-
-    def _keep_log(self, pod: PodRef, containers: Sequence[str], name: str) -> None:
-        texts = [self._settled_log(pod, container) for container in containers]
-        lines = [line for text in texts for line in text.splitlines() if line.startswith("{")]
-        if lines:
-            path = self.folder / "logs" / name
-            store.write_text(path, "\n".join(lines) + "\n")
-
-    def _settled_log(self, pod: PodRef, container: str) -> str:
-        """A log once it has stopped growing: proxies flush their lines every 50 ms."""
-        seen: list[str] = []
-
-        def look() -> str:
-            seen.append(self._cluster.logs(pod, container))
-            return "same" if len(seen) > 2 and len({*seen[-3:]}) == 1 else ""
-
-        until(look, f"the log of {pod.name} to settle", timeout=10, every=0.08)
-        return seen[-1]
 
     def _each(self, what: str, work: Callable[[str], None], names: list[str]) -> None:
         """Do something in several worlds at once; a world that fails is a recorded problem.
