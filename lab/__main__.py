@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lab import failures, interrupt, reading, store
 from lab.display import printable
+from lab.edge import command
 from lab.errors import BadArguments, BadBundle, BadEvidence, LabError
 from lab.nearest import meant
 
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         default="fail",
         help="warn: 0 with a warning in the place of 3; 1 stays 1",
     )
+    command.add(commands.add_parser("observe", help="any edge: one call, every plane, a picture"))
     judge = commands.add_parser("judge", help="judge stored runs, or bundles, again, offline")
     judge.add_argument("runs", nargs="*", help="default: all stored runs")
     why = commands.add_parser("why", help="what decided: packets, log lines, configuration")
@@ -274,6 +276,10 @@ def _run(options: argparse.Namespace) -> int:
         with interrupt.held(last=True):
             ownership.give_back()
     return _warned(code) if options.on_inconclusive == "warn" else code
+
+
+def _observe(options: argparse.Namespace) -> int:
+    return command.main(options, _width())
 
 
 def _warned(code: int) -> int:
@@ -533,6 +539,7 @@ _COMMANDS = {
     "down": _down,
     "status": _status,
     "run": _run,
+    "observe": _observe,
     "judge": _judge,
     "why": _why,
     "pcapng": _pcapng,

@@ -9,6 +9,7 @@ import secrets
 import shlex
 import time
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from clusters.base import Cluster, Completed
@@ -42,11 +43,12 @@ def make(
     counters: Counters,
     act: str = "",
     since: float = 0.0,
+    counted: Collection[str] | None = None,
 ) -> CallRecord:
     """Make a call once. A lost answer is recorded as lost; nothing is tried again.
 
-    counters: of the world's proxies, as they were before the call. since: when the
-    configuration that it is made under was seen active, Unix seconds.
+    counters: of the world's proxies. since: when the configuration that it is made under was
+    seen active, Unix seconds. counted: whose counters tell of it; else those of `witnesses`.
     """
     _, service, port = call.asked
     there = live.services.get(service)
@@ -69,7 +71,7 @@ def make(
         clock=clock.ahead(),
     )
     ends = [name for name in (call.source, call.asked[0], call.to) if name in live.pods]
-    with counters.of(witnesses(call, live), ends) as rose:
+    with counters.of(witnesses(call, live) if counted is None else counted, ends) as rose:
         made = _made(call, cluster, live, blank)
     return _with(made, clock_after=clock.ahead(), counters=rose)
 
@@ -98,7 +100,7 @@ def _made(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> C
 
 def _in_pod(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
     argv = shlex.split(blank.typed)
-    reads = _READERS[argv[0]]
+    reads = _READERS.get(argv[0], _any)
     if argv[0] == "grpcurl":
         argv[1:1] = ["-max-time", "10", "-H", f"x-request-id: {blank.request_id}"]
     if argv[0] == "curl":
@@ -138,12 +140,14 @@ def _curl(done: Completed) -> dict[str, Any]:
     }
 
 
-def _grpcurl(done: Completed) -> dict[str, Any]:
+def _any(done: Completed) -> dict[str, Any]:
+    """What any program tells: its code, and what it printed."""
     said = done.stderr.decode(errors="replace").strip()
+    if done.code in (126, 127):  # the shell's, and the container runtime's, for none that runs
+        return {"lost": f"`{done.argv[0]}` did not run in the pod: {said[-300:]}"}
     received = done.stdout.decode(errors="replace")[:4000]
-    return {"outcome": "answered" if done.code == 0 else "error", "received": received} | (
-        {"error": said[-4000:]} if said else {}
-    )
+    outcome = "answered" if done.code == 0 else "error"
+    return {"outcome": outcome, "received": received, "error": said[-4000:]}
 
 
 def _told(done: Completed) -> dict[str, Any]:
@@ -195,7 +199,7 @@ def _with(record: CallRecord, **fields: Any) -> CallRecord:
     return dataclasses.replace(record, **fields)
 
 
-_READERS = {"curl": _curl, "grpcurl": _grpcurl, "say": _told, "tls-probe": _told}
+_READERS = {"curl": _curl, "grpcurl": _any, "say": _told, "tls-probe": _told}
 
 
 def foreign_certificate(namespace: str) -> bytes:

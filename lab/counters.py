@@ -45,7 +45,7 @@ class Counters:
         ends = {name for name in asked if self._live.pods[name].has_sidecar}
         try:
             self._known |= self._read(ends - self._known.keys())
-            before = {name: self._known[name] for name in ends}
+            before = {name: self._known[name] for name in ends if _tells(self._known[name])}
         except LabError:
             before = {}
         for name in (*asked, *others):
@@ -66,6 +66,11 @@ class Counters:
     def _of(self, workload: str) -> dict[str, int]:
         counted = proxy.stats(self._cluster, self._live.pods[workload], KEPT)
         return {name: count for name, count in counted.items() if not OWN.search(name)}
+
+
+def _tells(counted: dict[str, int]) -> bool:
+    """Whether a proxy keeps these counters at all: Istio's default leaves them out."""
+    return any(name.endswith("downstream_cx_total") for name in counted)
 
 
 def _risen(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:

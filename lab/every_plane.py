@@ -95,6 +95,7 @@ def _heading(case: Case, seen: Observation, remedy: str) -> tuple[str, str]:
         return f"Remedy: {next(r.says for r in case.failure.remedies if r.name == remedy)}", ""
     world = case.evidence.worlds[seen.record.world]
     policy = f"PeerAuthentication {world.mtls or 'none'}, DestinationRule {world.rule or 'none'}"
+    policy = policy if case.failure.claims else f"asked in {world.namespace}"  # an edge of no world
     return case.failure.world(world.name).about, policy
 
 

@@ -15,6 +15,7 @@ from lab.planes import Seen, against
 from lab.planes.graph import PASSTHROUGH
 
 MUTUAL_RULE = "ISTIO_MUTUAL"
+MEANS_TLS = ("tls", "mutual_tls")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def edge(case: Case, seen: Observation) -> Edge:
         ),
         world.rule if client is not None and client.sidecar else "",
         tuple(_past(case, seen, server.ip)) if server is not None else (),
-        telemetry.hop(case, seen).doubt if between else "",
+        seen.strangeness,
     )
 
 
@@ -254,6 +255,13 @@ def _log_at_odds(edge: Edge) -> str:
     return ""
 
 
+def _counters_at_odds(edge: Edge) -> str:
+    counted, wire = edge.seen.counted, edge.seen.wire
+    if wire.security not in ("plaintext", "mixed") or counted.security not in MEANS_TLS:
+        return ""
+    return f"the {counted.source} counted {counted.security}, and the wire is {wire.security}"
+
+
 def _other_identity(edge: Edge) -> str:
     told = [
         f"the {whose} showed {one.shown}, and its proxy holds {one.held}"
@@ -320,6 +328,11 @@ KINDS = (
         "a log at odds with the packets",
         "the line or the capture is of another connection, or one of them was altered",
         _log_at_odds,
+    ),
+    Kind(
+        "counters of another call",
+        "something else called it meanwhile, or the counts were altered",
+        _counters_at_odds,
     ),
     Kind(
         "identity of somebody else",

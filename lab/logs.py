@@ -16,6 +16,7 @@ from lab.world import LiveWorld
 PATIENCE = 3.0
 """Seconds for a line of a proxy whose lines are not written at once."""
 
+
 def keep(cluster: Cluster, live: LiveWorld, folder: Path) -> None:
     """The JSON lines of all containers of a world's pods; all calls have ended."""
     with ThreadPoolExecutor(2 * len(live.pods)) as pool:

@@ -16,7 +16,7 @@ from lab.errors import BadEvidence
 from lab.evidence import CallRecord, Evidence, PodRecord, WorldRecord
 from lab.failure import Call, Failure
 from lab.packets import Connection
-from lab.planes import Security, Seen, config, log, stats, wire
+from lab.planes import Security, Seen, config, graph, log, stats, wire
 from lab.planes.wire import Edge
 
 CLOCK_SLACK = 0.005
@@ -49,11 +49,18 @@ class Observation:
     """What the application that was asked wrote into its own log."""
     edge: Edge | None = None
     """Which connection between the pods is meant; None: none can be."""
+    strangeness: str = ""
+    """Why the proxies' lines are not those of the captured connection, or nothing: packets,
+    lines and counters gainsay each other."""
 
     @property
     def security(self) -> Security:
-        """Both together: `mutual_tls` only where packets say TLS and the server's proxy who."""
-        if self.wire.security == "tls" and self.server.security == "mutual_tls":
+        """Together: `mutual_tls` only where packets say TLS, and the server's proxy of whom.
+
+        Its line must be of the captured connection.
+        """
+        told = self.server.security == "mutual_tls" and not self.strangeness
+        if self.wire.security == "tls" and told:
             return "mutual_tls"
         return self.wire.security
 
@@ -89,8 +96,12 @@ class Tap:
 class Case:
     """One failure's evidence as checks ask for it."""
 
-    def __init__(self, failure: Failure, evidence: Evidence, folder: Path) -> None:
+    def __init__(
+        self, failure: Failure, evidence: Evidence, folder: Path, *, older: bool = False
+    ) -> None:
+        """older: connections will do that began before the captures (see `wire.Edge`)."""
         self.failure, self.evidence, self.folder = failure, evidence, folder
+        self._older = older
         self._seen: dict[str, Observation | None] = {}
         self._lines: dict[str, list[log.Line]] = {}
 
@@ -178,6 +189,12 @@ class Case:
             peer = address  # it did not pass its own proxy, and kept the port that it had
         logged = self._log(world, call.to)
         server_line = log.find(logged, request_id=record.request_id, address=peer)
+        if client_line is None and not address:
+            # Its application told no port: the packets do, where they are its only call's.
+            client_line = log.sent_from(self._log(world, call.source), peer)
+        counted = _counted(call, record, world)
+        lines, during = (client_line, server_line), (record.started, record.ended)
+        request_id, of_server = record.request_id, counted.source == log.SERVER
         return Observation(
             call,
             record,
@@ -188,9 +205,12 @@ class Case:
             client_line,
             server_line,
             self._left_client(call, record, world),
-            _counted(call, record, world),
+            counted,
             self._app_line(call, record, world),
             edge,
+            graph.mismatch(
+                wired, *lines, request_id, during, counted.security if of_server else "unknown"
+            ),
         )
 
     def _wire(self, call: Call, record: CallRecord, world: WorldRecord, edge: Edge) -> Seen:
@@ -208,15 +228,17 @@ class Case:
         asked = self._asked(call, record, world)
         targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
         window = None if port else _while_made(record)
-        return Edge(world.pods[call.source].ip, targets, port, window, record.since)
+        client = world.pods[call.source].ip
+        return Edge(client, targets, port, window, record.since, self._older)
 
     def _asked(self, call: Call, record: CallRecord, world: WorldRecord) -> config.Route:
         name = call.service or call.to
         service = world.services[name]
         first_hop = call.source == self.calls[record.name].source
         target = record.target if first_hop else service.targets[str(call.port)]
+        by_address = name == service.cluster_ip
         return config.Route(
-            f"{name}.{world.namespace}.svc.cluster.local",
+            name if by_address else f"{name}.{world.namespace}.svc.cluster.local",
             call.port,
             service.cluster_ip,
             target,
@@ -266,7 +288,8 @@ class Case:
             return None
         world = self.evidence.worlds[seen.record.world]
         target = (world.pods[seen.call.to].ip, self._asked(seen.call, seen.record, world).target)
-        return Edge(address.rpartition(":")[0], (target,), log.port_of(address))
+        port = log.port_of(address)
+        return Edge(address.rpartition(":")[0], (target,), port, older=self._older)
 
     def _from_application(self, seen: Observation) -> Edge:
         """By the port that the caller had, which its own proxy's line names too."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -178,6 +178,8 @@ class Connection:
     segments: list[Segment] = field(default_factory=list)
     first_frame: int = 0
     """Number of the first frame that carries bytes; 0: none does."""
+    older: bool = False
+    """It began before the capture: its first bytes here are not the first that it carried."""
     _bytes: dict[Side, tuple[bytes, bool]] = field(default_factory=dict)
 
     @property
@@ -230,6 +232,24 @@ def connections(segments: Iterable[Segment]) -> list[Connection]:
             found.append(known)
         _add(known, segment)
     return found
+
+
+def from_the_middle(connection: Connection, client: Address) -> Connection:
+    """A connection whose SYN was not captured, by what was: its bytes from the first one seen on.
+
+    client: whose side is the client's, which only a SYN would tell.
+    """
+    server = connection.server if client == connection.client else connection.client
+    rebuilt = Connection(client, server, connection.began, older=True)
+    sides: Mapping[Side, Address] = {"client": client, "server": server}
+    for side, end in sides.items():
+        sent = (one.sequence for one in connection.segments if one.source == end)
+        told = (one.acknowledged for one in connection.segments if one.target == end)
+        first = next(sent, next(told, None))
+        rebuilt.halves[side].start = None if first is None else first - 1
+    for segment in connection.segments:
+        _add(rebuilt, segment)
+    return rebuilt
 
 
 def _begins_anew(segment: Segment, known: Connection) -> bool:

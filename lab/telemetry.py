@@ -18,11 +18,7 @@ def hop(case: Case, seen: Observation) -> graph.Hop:
     """An observed hop as telemetry is derived from it."""
     pods = case.evidence.worlds[seen.record.world].pods
     client, server = (pods.get(name) for name in (seen.call.source, seen.call.to))
-    during = (seen.record.started, seen.record.ended)
-    lines = (seen.client_line, seen.server_line)
-    doubt = graph.mismatch(seen.wire, *lines, seen.record.request_id, during)
-    if client is None or server is None:
-        doubt = "it is no call between pods"
+    between = client is not None and server is not None
     return graph.Hop(
         seen.call.source,
         seen.call.service or seen.call.to,
@@ -31,7 +27,7 @@ def hop(case: Case, seen: Observation) -> graph.Hop:
         seen.client_line,
         seen.server_line,
         case.flavour(seen),
-        doubt,
+        seen.strangeness if between else "it is no call between pods",
         _unheard(seen),
     )
 

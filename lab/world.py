@@ -88,8 +88,8 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> Non
 
     def look() -> bool:
         for pod in cluster.kube.items(path):
-            if _ready(pod):
-                live.pods[pod["metadata"]["labels"]["app"]] = _reference(pod)
+            if ready(pod):
+                live.pods[pod["metadata"]["labels"]["app"]] = reference(pod)
         return wanted <= set(live.pods)
 
     until(
@@ -160,12 +160,14 @@ def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
     return found
 
 
-def _ready(pod: dict[str, object]) -> bool:
+def ready(pod: dict[str, object]) -> bool:
+    """Whether a pod, as the API has it, says so of itself."""
     status: dict[str, list[dict[str, str]]] = pod.get("status", {})  # type: ignore[assignment]
     return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
 
 
-def _reference(pod: dict[str, dict[str, object]]) -> PodRef:
+def reference(pod: dict[str, dict[str, object]]) -> PodRef:
+    """A pod as the API has it, by what is needed of it."""
     spec, meta = pod["spec"], pod["metadata"]
     containers = [
         str(container["name"])

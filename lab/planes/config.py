@@ -237,6 +237,8 @@ def _client_means(client: View | None, route: Route) -> tuple[Security, str]:
     name = _listener_name(client, route)
     if not name:
         return as_sent, f"no listener for port {route.port}: {PASSTHROUGH}, as it is sent"
+    if route.host == route.cluster_ip and name.startswith("0.0.0.0_"):
+        return as_sent, f"{route.host} is no Service's address: {PASSTHROUGH}, as it is sent"
     chain = _chosen(client["listeners"][name], route.sends)
     if chain and chain.get("cluster") == PASSTHROUGH:
         what = "TLS" if route.sends == "tls" else "what is not HTTP"

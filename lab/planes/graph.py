@@ -264,15 +264,16 @@ def mismatch(
     server: Line | None,
     request_id: str,
     during: tuple[float, float],
+    counted: Security = "unknown",
 ) -> str:
     """Why two lines and a captured connection are not of one call, or nothing.
 
     request_id: the one that the call was sent with, if any. during: Unix seconds between which it
-    was made.
+    was made. counted: what the answering proxy's counters say of it.
     """
     return (
         _of_other_ports(wire, client or {}, server or {})
-        or _of_other_security(wire, client or {}, server or {})
+        or _of_other_security(wire, client or {}, server or {}, counted)
         or _of_another_request(client or {}, server or {}, request_id)
         or _of_another_time(client, server, during)
     )
@@ -291,11 +292,13 @@ def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
     return ""
 
 
-def _of_other_security(wire: Seen, client: Line, server: Line) -> str:
+def _of_other_security(wire: Seen, client: Line, server: Line, counted: Security) -> str:
     if not _mutual(server):
         return ""
     if wire.security in ("plaintext", "mixed"):
         return f"the server's line tells of mutual TLS, and the packets of {wire.security}"
+    if counted in ("plaintext", "tls"):
+        return f"the server's line tells of mutual TLS, and its counters of {counted}"
     by_cluster = _told(client, "upstream_cluster").startswith("outbound|")
     if by_cluster and not _told(client, "upstream_tls_version"):
         return "the server's line tells of mutual TLS, and the client's of none"

@@ -50,6 +50,12 @@ def find(lines: Sequence[Line], *, request_id: str, address: str) -> Line | None
     return found[-1] if found else None
 
 
+def sent_from(lines: Sequence[Line], address: str) -> Line | None:
+    """A proxy's last line of what it sent on from an address of its own."""
+    found = [one for one in lines if address and one.get("upstream_local_address") == address]
+    return found[-1] if found else None
+
+
 def untraced(request_id: Any) -> str:
     """A request id without the digit in which Envoy notes why a request is traced.
 

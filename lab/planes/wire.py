@@ -46,6 +46,20 @@ class Edge:
     """Unix seconds between which its SYN must lie, where the port is not known."""
     since: float = 0.0
     """A connection that began before this is of an earlier configuration."""
+    older: bool = False
+    """Whether a connection will do that began before the capture, such as one of a proxy's pool:
+    then only what crossed since is spoken of, and under which policy it began is not known."""
+
+    def joins(self, connection: Connection) -> bool:
+        """Whether a connection lies between these ends."""
+        return connection.client[0] == self.client_ip and connection.server in self.targets
+
+    def had(self, connection: Connection) -> bool:
+        """Whether a connection began in the window; of an older one, whether it was used in it."""
+        first, last = self.window or (0.0, 0.0)
+        used = [one.time for one in connection.segments if one.payload]
+        times = used if connection.older else [connection.began]
+        return any(first <= at <= last for at in times)
 
 
 class Unsure(Exception):
@@ -73,6 +87,8 @@ def read(
             raise Unsure(f"the connection was found on the {where} eth0 only")
         _check_same(at_client, at_server)
         security, why = _classify(at_client)
+        if at_client.older or at_server.older:
+            security, why = _since_the_capture(security, at_client, marker)
         return _seen(security, why, file=client_eth0.path.name, **_facts(at_client, marker))
     except (Unsure, BadEvidence) as reason:
         return _seen("unknown", str(reason))
@@ -144,17 +160,15 @@ def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
     """
     if capture.dropped:
         raise Unsure(f"tcpdump lost {capture.dropped} packets at the {where}")
-    found = [
-        connection
-        for connection in _connections(capture, REDIRECTED in edge.targets)
-        if connection.client[0] == edge.client_ip and connection.server in edge.targets
-    ]
+    there = _connections(capture, REDIRECTED in edge.targets)
+    if edge.older:
+        there = [_turned(edge, one) for one in there]
+    found = [connection for connection in there if edge.joins(connection)]
     if edge.client_port is not None:
         found = [c for c in found if c.client[1] == edge.client_port]
         found = found[-1:]  # a port used twice: the later one is the call's
     elif edge.window is not None:
-        first, last = edge.window
-        found = [c for c in found if first <= c.began <= last]
+        found = [c for c in found if edge.had(c)]
     if len(found) > 1:
         raise Unsure(f"{len(found)} connections at the {where} could be the call's")
     if not found:
@@ -166,6 +180,15 @@ def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
     if not found[0].whole:
         raise Unsure(f"packets of the connection are missing at the {where}")
     return found[0]
+
+
+def _turned(edge: Edge, connection: Connection) -> Connection:
+    """A connection of unknown beginning, as it lies between these ends; others as they are."""
+    if connection.syn_seen:
+        return connection
+    first, other = connection.client, connection.server
+    turned = other[0] == edge.client_ip and first in edge.targets
+    return packets.from_the_middle(connection, other if turned else first)
 
 
 def _stitched(segments: Sequence[packets.Segment]) -> Iterable[packets.Segment]:
@@ -211,6 +234,21 @@ def _classify(connection: Connection) -> tuple[Security, str]:
     if seen.certificate_requested and seen.client_certificate:
         return "mutual_tls", "TLS 1.2: a client certificate was asked for and given"
     return "tls", "both directions are TLS records from the first byte to the last"
+
+
+def _since_the_capture(
+    security: Security, connection: Connection, marker: bytes
+) -> tuple[Security, str]:
+    """What may be said of a connection whose beginning was not seen.
+
+    Whole records to the last byte are no accident; what is none may be the rest of one.
+    """
+    since = "it began before the capture; what crossed since is"
+    if security == "tls":
+        return "tls", f"{since} whole TLS records, in both directions"
+    if any(marker in connection.sent(side) for side in connection.halves):
+        return "plaintext", f"{since} not TLS: the marker can be read in it"
+    raise Unsure("the connection began before the capture, and what crossed since tells nothing")
 
 
 def _speaks(data: bytes) -> Literal["tls", "plain", "mixed", "cut"]:

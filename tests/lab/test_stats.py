@@ -105,11 +105,14 @@ def test_in_the_recorded_runs_counters_never_contradict_the_servers_log() -> Non
 class Asked:
     """A proxy's admin interface as `pilot-agent request` reads it: what each asking brings."""
 
+    also = "listener.0.0.0.0_15006.downstream_cx_total: 5\n"
+
     def __init__(self, *answers: str) -> None:
         self._answers = list(answers)
 
     def exec(self, pod: PodRef, argv: list[str], **_how: object) -> Completed:
         answer = self._answers.pop(0)
+        answer = f"{self.also}{answer}" if answer else ""
         return Completed(tuple(argv), int(not answer), answer.encode(), b"", 0.0, 0.0)
 
 
@@ -152,6 +155,16 @@ def test_what_rose_in_a_call_that_was_not_counted_is_not_taken_for_the_next_ones
     found = counters(*(f"{TLS}handshake: {n}\n" for n in (1, 3, 4)))
     assert rises(found, [], ["echo"]) == {}
     assert rises(found, ["echo"]) == {"echo": {f"{TLS}handshake": 1}}
+
+
+def test_a_proxy_that_keeps_no_count_of_connections_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = counters(*(f"server.dynamic_unknown_fields: {n}\n" for n in (1, 2)))
+    assert rises(found, ["echo"]) == {"echo": {"server.dynamic_unknown_fields": 1}}
+    monkeypatch.setattr(Asked, "also", "")
+    found = counters(*(f"server.dynamic_unknown_fields: {n}\n" for n in (1, 2)))
+    assert rises(found, ["echo"]) == {}
 
 
 def test_a_hops_witness_is_who_answers_and_where_it_has_no_proxy_the_caller() -> None:

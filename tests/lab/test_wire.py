@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,53 @@ def test_a_capture_of_another_link_type_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(BadEvidence, match="link type 195"):
         packets.read(path)
+
+
+def older(name: str, without: int, tmp_path: Path, marker: bytes = MARKER) -> Seen:
+    """A capture that began after this many of a connection's packets."""
+    data = (CAPTURES / f"{name}.pcap").read_bytes()
+    at = 24
+    for _ in range(without):
+        at += 16 + struct.unpack_from("<I", data, at + 8)[0]
+    path = tmp_path / "late.pcap"
+    path.write_bytes(data[:24] + data[at:])
+    file = CaptureFile(path, 0)
+    return read(replace(edge(CAPTURES / f"{name}.pcap"), older=True), file, file, marker)
+
+
+@pytest.mark.parametrize(
+    ("name", "without", "security"),
+    [
+        ("tls13", 1, "tls"),
+        ("tls13", 7, "tls"),
+        ("tls13", 9, "tls"),
+        ("plain", 3, "plaintext"),
+        ("plain", 5, "plaintext"),
+        ("starttls", 7, "tls"),
+        ("large", 4, "plaintext"),
+    ],
+)
+def test_of_an_older_connection_what_crossed_since_is_told_where_that_may_do(
+    name: str, without: int, security: str, tmp_path: Path
+) -> None:
+    seen = older(name, without, tmp_path)
+    assert (seen.security, "it began before the capture" in seen.why) == (security, True)
+
+
+def test_an_older_connection_that_may_be_in_the_midst_of_a_record_is_unknown(
+    tmp_path: Path,
+) -> None:
+    unmarked = older("plain", 3, tmp_path, b"not there")
+    assert unmarked.security == "unknown"
+    assert "tells nothing" in unmarked.why
+    assert older("plain", 10, tmp_path).security != "plaintext"
+    file = CaptureFile(CAPTURES / "tls13.pcap", 0)
+    whole = read(replace(edge(file.path), older=True), file, file, MARKER)
+    assert "from the first byte to the last" in whole.why, "its SYN was seen: nothing is older"
+
+
+def test_an_older_connection_is_unknown_where_that_will_not_do(tmp_path: Path) -> None:
+    older("tls13", 7, tmp_path)
+    file = CaptureFile(tmp_path / "late.pcap", 0)
+    seen = read(edge(CAPTURES / "tls13.pcap"), file, file, MARKER)
+    assert (seen.security, "SYN is not in the capture" in seen.why) == ("unknown", True)

@@ -1,0 +1,1 @@
+"""Any edge of a cluster: one call between somebody's own pods, seen through every plane."""

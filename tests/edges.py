@@ -1,0 +1,133 @@
+"""One edge of each sort, between pods of the lab's own images: what `observe` must say of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+from clusters.base import Cluster
+from clusters.kube import Obj
+from lab import world
+from lab.failure import Port, Service
+from lab.wait import until
+from lab.workloads.manifests import Setting, b, client, httpbin, stranger
+
+SERVICES = (
+    Service("httpbin", "httpbin", (Port("http", 8000, 8080),)),
+    # A TLS server behind a port that Istio carries as it comes.
+    Service("b", "b", (Port("tcp", 8443, 8400),)),
+)
+
+
+SERVER, CLIENT = "server's proxy", "client's proxy"
+
+
+class Edge(NamedTuple):
+    name: str
+    source: str
+    to: str
+    """`{httpbin}` is that pod's own address."""
+    together: str
+    planes: dict[str, str]
+    """Each plane's answer, by its source."""
+    odd: frozenset[str] = frozenset()
+    """Names of what is at odds."""
+    call: str = ""
+
+
+def _planes(wire: str, server: str, client: str, config: str) -> dict[str, str]:
+    """Of an edge whose answering proxy counts as it logs, as it does of one call at a time."""
+    return {
+        "packets": wire,
+        SERVER: server,
+        "counters": server,
+        CLIENT: client,
+        "control plane": config,
+    }
+
+
+MUTUAL, PLAIN = "mutual_tls", "plaintext"
+EDGES = (
+    Edge("mesh mTLS", "client", "httpbin:8000", MUTUAL, _planes("tls", *[MUTUAL] * 3)),
+    Edge("plaintext", "stranger", "httpbin:8000", PLAIN, _planes(PLAIN, PLAIN, "unknown", PLAIN)),
+    Edge(
+        "the application's TLS alone",
+        "stranger",
+        "b:8443",
+        "tls",
+        _planes("tls", PLAIN, "unknown", "tls"),
+        frozenset({"TLS of the application, not of the mesh"}),
+        "curl -sS -k https://b:8443/",
+    ),
+    Edge(
+        "TLS inside mTLS",
+        "client",
+        "b:8443",
+        MUTUAL,
+        _planes("tls", *[MUTUAL] * 3),
+        frozenset({"double TLS", "telemetry blind to TCP"}),
+        "curl -sS -k https://b:8443/",
+    ),
+    Edge(
+        "past the sidecar by an excluded port",
+        "skipper",
+        "httpbin:8000",
+        PLAIN,
+        # What istiod meant is told as it is: the packets did not go that way.
+        _planes(PLAIN, PLAIN, "unknown", MUTUAL),
+        frozenset(
+            {
+                "bypassed the sidecar",
+                "configuration says mutual TLS, the wire says plaintext",
+            }
+        ),
+    ),
+    Edge(
+        "past the mesh by the pod's own address",
+        "client",
+        "{httpbin}:8080",
+        PLAIN,
+        _planes(PLAIN, PLAIN, "unknown", PLAIN),
+        frozenset({"bypassed the sidecar"}),
+    ),
+)
+
+
+def _skipper() -> list[Obj]:
+    """A client whose calls to port 8000 its sidecar does not see."""
+    objects = copy.deepcopy(client(Setting()))
+    account, deployment = objects
+    account["metadata"]["name"] = "skipper"
+    deployment["metadata"] |= {"name": "skipper", "labels": {"app": "skipper"}}
+    spec = deployment["spec"]
+    spec["selector"]["matchLabels"] = {"app": "skipper"}
+    template = spec["template"]
+    template["metadata"]["labels"]["app"] = "skipper"
+    template["metadata"]["annotations"]["traffic.sidecar.istio.io/excludeOutboundPorts"] = "8000"
+    template["spec"]["serviceAccountName"] = "skipper"
+    return objects
+
+
+def deploy(cluster: Cluster, namespace: str) -> dict[str, str]:
+    """Make the edges' pods, wait for them, and return their addresses by name."""
+    meta = {"name": namespace, "labels": {"istio-injection": "enabled"}}
+    cluster.kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}])
+    setting = Setting()
+    objects = [
+        *_skipper(),
+        *(one for make in (client, stranger, httpbin, b) for one in make(setting)),
+    ]
+    for service in SERVICES:
+        cluster.kube.apply(service.manifest, namespace)
+    cluster.kube.apply(objects, namespace)
+    wanted = {"client", "stranger", "skipper", "httpbin", "b"}
+    addresses: dict[str, str] = {}
+
+    def look() -> bool:
+        for pod in cluster.kube.items(f"/api/v1/namespaces/{namespace}/pods"):
+            if world.ready(pod):
+                addresses[pod["metadata"]["labels"]["app"]] = pod["status"]["podIP"]
+        return wanted <= addresses.keys()
+
+    until(look, "the edges' pods", timeout=120, every=0.2)
+    return addresses

@@ -1,0 +1,137 @@
+"""`lab observe` on real clusters: every plane is right of one edge of each sort."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import edges
+import pytest
+from edges import EDGES, Edge
+
+from clusters.base import OwnCluster
+from clusters.embedded.cluster import Embedded
+from lab import findings, store
+from lab.edge import shown, stored
+
+NAMESPACE = "edges"
+ON = [
+    pytest.param("cluster", marks=pytest.mark.cluster, id="embedded"),
+    pytest.param("kind_cluster", marks=[pytest.mark.kind, pytest.mark.timeout(600)], id="kind"),
+]
+_made: dict[str, dict[str, str]] = {}
+
+
+@pytest.fixture(params=ON)
+def place(request: pytest.FixtureRequest) -> tuple[OwnCluster, dict[str, str]]:
+    """A cluster with the edges' pods, and their addresses."""
+    cluster: OwnCluster = request.getfixturevalue(request.param)
+    return cluster, _deployed(cluster)
+
+
+@pytest.fixture
+def deployed(cluster: Embedded) -> Embedded:
+    """The session's embedded cluster, with the edges' pods."""
+    _deployed(cluster)
+    return cluster
+
+
+def _deployed(cluster: OwnCluster) -> dict[str, str]:
+    if cluster.name not in _made:
+        _made[cluster.name] = edges.deploy(cluster, NAMESPACE)
+    return _made[cluster.name]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten() -> Iterator[None]:
+    """A cluster that a test ends may have a successor of the same name."""
+    yield
+    _made.clear()
+
+
+def observe(cluster: OwnCluster, runs: Path, *words: str) -> tuple[int, str]:
+    """`python -m lab observe ...`: code, and what it said."""
+    env = {**os.environ, "LAB_CLUSTER_NAME": cluster.name, "LAB_RUNS": str(runs)}
+    argv = [sys.executable, "-m", "lab", "observe", *words]
+    done = subprocess.run(
+        argv, cwd=store.ROOT, env=env, capture_output=True, text=True, timeout=100
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: edge.name)
+def test_every_plane_is_right_of_an_edge_of_each_sort(
+    edge: Edge, place: tuple[OwnCluster, dict[str, str]], tmp_path: Path
+) -> None:
+    cluster, addresses = place
+    to = edge.to.replace("{httpbin}", addresses["httpbin"])
+    words = ["--cluster", cluster.kind, "--from", f"{NAMESPACE}/{edge.source}", "--to", to]
+    code, said = observe(cluster, tmp_path, *words, "--call", edge.call)
+    assert code == 0, said
+    run = next(tmp_path.glob("2*"))
+    case = stored.read(run)
+    seen = stored.seen(case)
+    assert seen is not None
+    told = {shown.WORDS.get(one.plane, one.source): one.security for one in seen.planes}
+    assert (seen.security, told) == (edge.together, edge.planes), said
+    found = findings.edge(case, seen)
+    assert {odd.name for odd in findings.disagreements(found)} == edge.odd
+    assert (run / "edge" / "planes.svg").exists()
+    assert (run / "edge" / "call.pcapng").exists()
+    again, told_again = observe(cluster, tmp_path, run.name)
+    assert again == 0
+    assert shown.text(case, 100) in told_again
+
+
+@pytest.mark.cluster
+def test_of_a_connection_that_is_older_than_the_capture_what_crossed_since_is_told(
+    deployed: Embedded, tmp_path: Path
+) -> None:
+    words = ["--from", f"{NAMESPACE}/client", "--to", "httpbin:8000"]
+    # A proxy has a pool for each of its threads: within a few calls one is used again.
+    for _ in range(4):
+        code, said = observe(deployed, tmp_path, *words)
+        assert code == 0, said
+    cases = [stored.read(run) for run in sorted(tmp_path.glob("2*"))]
+    seen = [one for one in map(stored.seen, cases) if one]
+    assert {one.security for one in seen} == {"mutual_tls"}
+    older = [one for one in seen if "began before the capture" in one.wire.why]
+    assert older
+    assert all(one.counted.security == "unknown" for one in older), "no connection was opened"
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["--to", "httpbin:8000"], 254, "observe takes --from POD and --to SERVICE:PORT"),
+        (["--from", "edges/clint", "--to", "httpbin:8000"], 254, "did you mean edges/client-"),
+        (["--from", "edges/client", "--to", "htpbin:8000"], 254, "did you mean httpbin?"),
+        (["--from", "edges/client", "--to", "httpbin:80"], 254, "has no port 80: it has 8000"),
+        (["--from", "edges/client", "--to", "httpbin"], 254, "is not SERVICE:PORT"),
+        (["--from", "edges/client", "--to", "10.1.2.3:80"], 254, "0 ready pods have the address"),
+        (["--from", "edges/httpbin", "--to", "httpbin:8000"], 254, "would call itself"),
+        (["--from", "edges/client", "--to", "httpbin:8000", "--call", "a 'b"], 254, "as a command"),
+        (["20200101T000000Z-abcd"], 254, "no recorded edge"),
+    ],
+)
+def test_what_is_not_there_is_refused_and_the_nearest_is_named(
+    words: list[str], code: int, told: str, deployed: Embedded, tmp_path: Path
+) -> None:
+    came, said = observe(deployed, tmp_path, *words)
+    assert (came, "Traceback" in said) == (code, False), said
+    assert told in said
+
+
+@pytest.mark.cluster
+def test_a_program_that_the_pod_does_not_have_is_said_and_concludes_nothing(
+    deployed: Embedded, tmp_path: Path
+) -> None:
+    words = ["--from", f"{NAMESPACE}/client", "--to", "httpbin:8000", "--call", "wget-of-nobody x"]
+    code, said = observe(deployed, tmp_path, *words)
+    assert code == 3, said
+    assert "wget-of-nobody" in said
+    assert "Traceback" not in said
