@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 from typing import NamedTuple
 
-from clusters.base import Cluster
-from clusters.kube import Obj
+from clusters.kube import Kube, Obj
 from lab import world
 from lab.failure import Port, Service
 from lab.wait import until
@@ -108,23 +107,23 @@ def _skipper() -> list[Obj]:
     return objects
 
 
-def deploy(cluster: Cluster, namespace: str) -> dict[str, str]:
+def deploy(kube: Kube, namespace: str) -> dict[str, str]:
     """Make the edges' pods, wait for them, and return their addresses by name."""
     meta = {"name": namespace, "labels": {"istio-injection": "enabled"}}
-    cluster.kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}])
+    kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}])
     setting = Setting()
     objects = [
         *_skipper(),
         *(one for make in (client, stranger, httpbin, b) for one in make(setting)),
     ]
     for service in SERVICES:
-        cluster.kube.apply(service.manifest, namespace)
-    cluster.kube.apply(objects, namespace)
+        kube.apply(service.manifest, namespace)
+    kube.apply(objects, namespace)
     wanted = {"client", "stranger", "skipper", "httpbin", "b"}
     addresses: dict[str, str] = {}
 
     def look() -> bool:
-        for pod in cluster.kube.items(f"/api/v1/namespaces/{namespace}/pods"):
+        for pod in kube.items(f"/api/v1/namespaces/{namespace}/pods"):
             if world.ready(pod):
                 addresses[pod["metadata"]["labels"]["app"]] = pod["status"]["podIP"]
         return wanted <= addresses.keys()

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import edges
 import pytest
 import yaml
 from foreign import ROLE, Foreign, differences
 
 from clusters.base import BY_LABEL, RUN_LABEL, me
+from clusters.kube import Kube
 from lab import failures
 
 pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
@@ -180,3 +182,26 @@ def _nothing_granted_in_vain(foreign: Foreign) -> None:
         for verb in rule["verbs"]
     }
     assert granted - used == set()
+
+
+def test_an_edge_of_somebodys_pods_is_observed_and_packets_only_where_they_are_asked_for(
+    foreign: Foreign,
+) -> None:
+    edges.deploy(Kube.from_kubeconfig(foreign.kubeconfig, foreign.context), "edges")
+    config, before = foreign.grant(), foreign.requests()
+    words = ["observe", *CLUSTER, "--from", "edges/client", "--to", "httpbin:8000"]
+    code, said = foreign.lab(config, *words)
+    assert code == 3, said
+    assert "Together: UNKNOWN" in said
+    assert "an ephemeral container in each" in " ".join(said.split())
+    assert said.count("mutual TLS") >= 3, "the other planes say what they know"
+    there = [one for one in foreign.requests() - before if one[2] == "edges"]
+    assert {verb for verb, resource, _ in there if resource != "pods/exec"} <= {"get", "list"}
+    pods = ["get", "pods", "--namespace=edges", "--output=jsonpath={..ephemeralContainers[*].name}"]
+    assert foreign.kubectl(*pods) == ""
+    code, said = foreign.lab(config, *words, "--packets")
+    assert code == 0, said
+    assert "Together: MUTUAL TLS" in said
+    assert foreign.kubectl(*pods).split() == ["lab-capture"] * 2, (
+        "in these two pods, and in no other"
+    )

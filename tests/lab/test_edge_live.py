@@ -41,7 +41,7 @@ def deployed(cluster: Embedded) -> Embedded:
 
 def _deployed(cluster: OwnCluster) -> dict[str, str]:
     if cluster.name not in _made:
-        _made[cluster.name] = edges.deploy(cluster, NAMESPACE)
+        _made[cluster.name] = edges.deploy(cluster.kube, NAMESPACE)
     return _made[cluster.name]
 
 
