@@ -51,19 +51,49 @@ class Stream:
     hello: bool = False
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A capture as tshark reads it, asked once."""
+
+    streams: list[Stream]
+    sent: list[set[bytes]]
+    """Both directions' bytes, reassembled, of the first streams."""
+
+
+FOLLOWED = 4
+
+
 @functools.cache
-def streams(path: Path) -> list[Stream]:
+def reading(path: Path) -> Reading:
+    """All that is compared of a capture: tshark takes longer to start than to read one."""
     argv = ["tshark", "-r", str(path), "-T", "json", "-o", "tcp.desegment_tcp_streams:TRUE"]
     argv += ["-o", "tcp.reassemble_out_of_order:TRUE", "-Y", "tcp"]
     for port in (4433, 8080, 9000, 9001, 8000):
         argv += ["-d", f"tcp.port=={port},tls"]
     for name in FIELDS:
         argv += ["-e", name]
+    for number in range(FOLLOWED):
+        argv += ["-z", f"follow,tcp,raw,{number}"]
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    told, line, followed = said.partition("=" * 67)
     found: dict[str, Stream] = {}
-    for packet in json.loads(said or "[]"):
+    for packet in json.loads(told or "[]"):
         _add(found, packet["_source"]["layers"])
-    return list(found.values())
+    return Reading(list(found.values()), _followed(line + followed))
+
+
+def _followed(text: str) -> list[set[bytes]]:
+    """What `follow,tcp,raw` prints of several streams, by their numbers."""
+    sent = {}
+    for block in text.split("Follow: tcp,raw")[1:]:
+        lines = block.splitlines()
+        number = next(int(line.split()[-1]) for line in lines if line.startswith("Filter:"))
+        halves: dict[bool, bytearray] = {True: bytearray(), False: bytearray()}
+        for line in lines:
+            if line.strip() and all(c in "0123456789abcdef" for c in line.strip()):
+                halves[not line.startswith("\t")] += bytes.fromhex(line.strip())
+        sent[number] = {bytes(half) for half in halves.values()}
+    return [sent[number] for number in sorted(sent)]
 
 
 def _add(found: dict[str, Stream], layer: dict[str, list[str]]) -> None:
@@ -136,16 +166,3 @@ def _frame(packet: dict[str, list[tuple[str, Any]]]) -> Frame:
 
 def _true(layer: dict[str, list[str]], name: str) -> bool:
     return layer.get(name, ["0"])[0] in ("1", "True", "true")
-
-
-@functools.cache
-def followed(path: Path, number: int) -> tuple[bytes, bytes]:
-    """Both directions' bytes of a stream: (client's, server's)."""
-    argv = ["tshark", "-r", str(path), "-q", "-z", f"follow,tcp,raw,{number}"]
-    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-    sent: dict[bool, bytearray] = {True: bytearray(), False: bytearray()}
-    for line in lines:
-        text = line.strip()
-        if text and all(c in "0123456789abcdef" for c in text):
-            sent[not line.startswith("\t")] += bytes.fromhex(text)
-    return bytes(sent[True]), bytes(sent[False])

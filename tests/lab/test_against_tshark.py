@@ -26,7 +26,7 @@ def name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", CAPTURES, ids=name)
 def test_streams_hellos_and_alerts_are_as_tshark_reads_them(path: Path) -> None:
-    theirs = tshark.streams(path)
+    theirs = tshark.reading(path).streams
     ours = packets.connections(packets.read(path))
     assert len(ours) == len(theirs)
     for mine, other in zip(ours, theirs, strict=True):
@@ -55,9 +55,10 @@ def test_streams_hellos_and_alerts_are_as_tshark_reads_them(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CAPTURES, ids=name)
 def test_reassembled_bytes_are_as_tshark_follows_them(path: Path) -> None:
-    for number, mine in enumerate(packets.connections(packets.read(path))[:4]):
-        theirs = tshark.followed(path, number)
-        assert {mine.sent("client"), mine.sent("server")} == set(theirs)
+    ours = packets.connections(packets.read(path))[: tshark.FOLLOWED]
+    assert [{mine.sent("client"), mine.sent("server")} for mine in ours] == (
+        tshark.reading(path).sent[: len(ours)]
+    )
 
 
 WRITTEN = [*CAPTURES, *sorted(ROOT.glob("tests/evidence/*/captures/*.pcap"))]
