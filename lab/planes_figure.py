@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lab import store
-from lab.display import printable, wrap
+from lab.display import Picture, printable, wrap
 from lab.draw import STYLES
 from lab.errors import BadArguments
 from lab.every_plane import COLUMNS, Row, rows, table
@@ -36,6 +36,13 @@ MOST = 7
 INK, QUIET, FAINT = "#1f1f1f", "#5c5c5c", "#d8d8d8"
 DRAWN = {"lock": "mutual_tls", "no lock": "no lock", "no edge": "none"}
 """What Kiali would draw -> the sign for it."""
+
+
+def picture(case: Case) -> Picture:
+    """The figure as a part of a page."""
+    found = rows(case)
+    alt = _alt(case, found)
+    return Picture(data(case, found, "svg", alt).decode(), alt, table(found))
 
 
 def data(case: Case, found: Sequence[Row], form: Format, alt: str) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import at_odds, store, why
 from lab.draw import crossed
@@ -22,6 +22,9 @@ from lab.site.files import File, Files
 from lab.site.stored import Told
 from lab.story import came_back, difference, filled, legible, shorten
 from lab.verdict import PlaneSaid, Proof, RemedyVerdict, Said, places
+
+if TYPE_CHECKING:
+    from lab.display import Picture
 
 Shown = Mapping[str, Any]
 LINES = 60
@@ -104,22 +107,42 @@ def story(told: Told, _files: Files) -> Shown:
 
 def picture(told: Told, _files: Files) -> Shown:
     """The figure of all edges as proven, and the same as a table."""
-    from lab.draw import picture as drawn
+    from lab import draw
 
+    return _drawn(lambda: draw.picture(figure.drawable(told.case)), told.failure.name)
+
+
+def planes(told: Told, _files: Files) -> Shown:
+    """Each edge with the lock that every plane has of it, and the same as a table."""
+    from lab import planes_figure
+
+    prefix = f"{told.failure.name}-planes"
+    return _drawn(lambda: planes_figure.picture(figure.drawable(told.case)), prefix)
+
+
+def _drawn(draw: Callable[[], Picture], prefix: str) -> Shown:
+    """A figure, or why there is none."""
     try:
-        found = drawn(figure.drawable(told.case))
-        return {"svg": figure.inline(found, told.failure.name), "picture": found, "problem": ""}
-    except Exception as problem:  # of another's evidence; the table of calls says the same
+        found = draw()
+        return {"svg": figure.inline(found, prefix), "picture": found, "problem": ""}
+    except Exception as problem:  # of another's evidence; the tables beside it say the same
         return {"svg": "", "picture": None, "problem": f"{type(problem).__name__}: {problem}"}
 
 
 def hops(told: Told, files: Files) -> Shown | None:
     """Each call that an answer is shown by, hop by hop, and its packets to download."""
     found = [
-        {"name": name, **_drawn(told, name), "packets": files.packets.get(name)}
+        {"name": name, **_sequence(told, name), "packets": files.packets.get(name)}
         for name in shown_by(told)
     ]
     return {"calls": found} if found else None
+
+
+def _sequence(told: Told, name: str) -> Shown:
+    from lab import sequence
+
+    prefix = f"{told.failure.name}-{store.plain(name)}"
+    return _drawn(lambda: sequence.picture(told.case, name), prefix)
 
 
 def shown_by(told: Told) -> list[str]:
@@ -128,20 +151,6 @@ def shown_by(told: Told) -> list[str]:
     names = dict.fromkeys(a.shows for one in claims for a in (one.as_posted, one.today))
     made = (name for name in names if told.evidence.call(name) and not told.case.unseen(name))
     return [name for name in made if told.case.calls[name].source != "api"]
-
-
-def _drawn(told: Told, name: str) -> Shown:
-    from lab import sequence
-
-    try:
-        found = sequence.picture(told.case, name)
-        return {
-            "svg": figure.inline(found, f"{told.failure.name}-{store.plain(name)}"),
-            "picture": found,
-            "problem": "",
-        }
-    except Exception as problem:  # of another's evidence; the tables of witnesses say it too
-        return {"svg": "", "picture": None, "problem": f"{type(problem).__name__}: {problem}"}
 
 
 def graphs(told: Told, _files: Files) -> Shown | None:
@@ -230,6 +239,7 @@ def downloads(_told: Told, files: Files) -> Shown | None:
 SECTIONS = (
     Section("story", "What was set up", story),
     Section("picture", "Who spoke to whom", picture),
+    Section("planes", "Every edge, as every plane has it", planes),
     Section("claims", "Verdicts, and what decided them", claims),
     Section("graphs", "What a graph would have shown", graphs),
     Section("hops", "Hop by hop", hops),

@@ -63,6 +63,19 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def recorded(place: Path) -> str:
+    """The page of all that is recorded, written once."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LAB_RUNS", str(place))
+        return page.write([store.RECORDED]).read_text()
+
+
 def a_run(runs: Path, *names: str, run: str = RUN) -> Path:
     """A stored run with these failures' recorded evidence."""
     folder = runs / run
@@ -86,10 +99,10 @@ def with_calls(run: Path, name: str, **changes: object) -> None:
     altered(run, name, calls=[call | changes for call in there])
 
 
-def test_all_that_is_recorded_is_told_and_is_the_same_each_time() -> None:
-    written = page.write([store.RECORDED])
-    text = written.read_text()
-    read = Read(text)
+def test_all_that_is_recorded_is_told_and_is_the_same_each_time(
+    recorded: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Read(recorded)
     assert read.unclosed == []
     for name in failures.names():
         failure = failures.load(name)
@@ -102,12 +115,13 @@ def test_all_that_is_recorded_is_told_and_is_the_same_each_time() -> None:
         assert {f"{name}-call-{call.name}" for call in failure.calls} <= ids
         assert all(control.says in read.text for control in failure.controls)
         assert f"make reproduce FAILURE={name}" in read.text
-    assert page.write([store.RECORDED]).read_text() == text
+    monkeypatch.setenv("LAB_RUNS", str(place))
+    assert page.write([store.RECORDED]).read_text() == recorded
 
 
-def test_a_transcript_is_as_typed_with_what_came_back_and_who_says_what() -> None:
+def test_a_transcript_is_as_typed_with_what_came_back_and_who_says_what(recorded: str) -> None:
     told = stored.read(store.RECORDED).told
-    text = Read(page.write([store.RECORDED]).read_text()).text
+    text = Read(recorded).text
     record = next(one for one in told if one.failure.name == "tcp_mtls").evidence.call("udp-foo")
     assert record
     assert f"$ {record.typed}" in text
@@ -130,10 +144,12 @@ def test_of_the_missing_lock_it_shows_the_wire_both_graphs_and_the_cause(runs: P
     assert (written.parent / link).read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
 
 
-def test_recorded_shows_at_the_top_at_each_failure_and_each_figure(runs: Path) -> None:
-    read = Read(page.write([store.RECORDED]).read_text())
+def test_recorded_shows_at_the_top_at_each_failure_and_each_figure(
+    runs: Path, recorded: str
+) -> None:
+    read = Read(recorded)
     there = len(failures.names())
-    assert read.text.count("RECORDED on 20") == there
+    assert read.text.count("RECORDED on 20") == 2 * there, "in its picture of all planes too"
     figures = sum(tag == "figure" for tag, _ in read.elements)
     assert read.text.count("RECORDED.") == figures > there
     assert "RECORDED: run recorded" in read.text
@@ -160,22 +176,23 @@ def test_every_link_is_to_a_file_of_the_run_or_a_source_or_a_place_on_the_page(r
     assert kept <= {*files}
 
 
-def test_nothing_is_loaded_and_no_address_is_named_but_the_sources(runs: Path) -> None:
-    text = page.write([store.RECORDED]).read_text()
+def test_nothing_is_loaded_and_no_address_is_named_but_the_sources(
+    recorded: str, place: Path
+) -> None:
     loading = [
         (tag, name)
-        for tag, attributes in Read(text).elements
+        for tag, attributes in Read(recorded).elements
         for name in attributes
         if name in ("src", "srcset", "data", "action", "poster") or name.startswith("on")
     ]
     assert loading == []
-    assert "url(" not in re.sub(r"url\(#", "", text)
-    tags = {tag for tag, _ in Read(text).elements}
+    assert "url(" not in re.sub(r"url\(#", "", recorded)
+    tags = {tag for tag, _ in Read(recorded).elements}
     assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
-    assert "default-src 'none'" in text
-    assert "script-src" not in text
-    assert str(store.ROOT) not in text
-    assert str(runs) not in text
+    assert "default-src 'none'" in recorded
+    assert "script-src" not in recorded
+    assert str(store.ROOT) not in recorded
+    assert str(place) not in recorded
 
 
 def test_the_runs_commit_and_command_are_told(runs: Path) -> None:
