@@ -35,9 +35,19 @@ def run(plans: Sequence[Plan], width: int) -> int:
     codes = [code for _, code in done]
     for plan, (other, _) in list(zip(plans, done, strict=True))[1:]:
         codes += _beside(plans[0], done[0][0], plan, other, width)
+    _show_page([folder for folder, _ in done])
     code = judging.worst(codes)
     print(f"\nExit code {code}")
     return code
+
+
+def _show_page(folders: Sequence[Path]) -> None:
+    """The runs on one page; where there can be none, the comparison has been told all the same."""
+    from lab.site import page
+
+    written, why = page.last_words(folders)
+    told = store.from_here(written) if written else f"not written: {printable(why)}"
+    print(f"\nSide by side: {told}")
 
 
 def _beside(one: Plan, left: Path, other: Plan, right: Path, width: int) -> list[int]:

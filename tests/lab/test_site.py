@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from lab import failures, store, summary
+from lab import failures, runner, side_by_side, store, summary
 from lab.__main__ import main
 from lab.display import Picture, Table
 from lab.errors import BadEvidence
@@ -434,6 +434,23 @@ def test_the_command_writes_the_newest_run_or_those_that_are_named(
     assert main(["report", str(run), "recorded"]) == 0
     assert "side-by-side" in capsys.readouterr().out
     assert main(["report", "nonesuch"]) == 254
+
+
+def test_runs_of_several_stacks_end_with_one_page_of_all(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = iter([a_run(runs, "rest_mtls"), a_run(runs, "rest_mtls", run="20260102T000000Z-0000")])
+    monkeypatch.setattr(runner, "run", lambda _plan, _then: (next(there), 0))
+    plans = [
+        runner.plan(["rest_mtls"], {}, "embedded", False, {"LAB_ISTIO": istio})
+        for istio in ("1.30", "1.31")
+    ]
+    assert side_by_side.run(plans, 100) == 0
+    told = re.search(r"^Side by side: (.*)$", capsys.readouterr().out, re.MULTILINE)
+    assert told
+    read = Read((store.ROOT / told[1]).read_text())
+    assert "20260101T000000Z-0000" in read.text
+    assert "20260102T000000Z-0000" in read.text
 
 
 def finished(runs: Path) -> tuple[Path, int]:
