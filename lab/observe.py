@@ -254,9 +254,12 @@ class Case:
                     why = f"the configuration of {pod} was not recorded"
                     return Seen("config", config.SOURCE, "unknown", why)
                 views.append(view)
-            return config.says(views[0], views[1], self._asked(call, record, world))
+            said = config.says(views[0], views[1], self._asked(call, record, world))
         except BadEvidence as wrong:
             return Seen("config", config.SOURCE, "unknown", str(wrong))
+        held = call.to if views[0] is None else call.source
+        file = config_name(world.name, held, record.act, record.step)
+        return replace(said, facts={**said.facts, "file": file}) if any(views) else said
 
     def _view(self, world: WorldRecord, pod: str, record: CallRecord) -> config.View | None:
         path = self.folder / "config" / config_name(world.name, pod, record.act, record.step)

@@ -17,7 +17,7 @@ from lab.checks import Finding
 from lab.errors import BadEvidence, LabError
 from lab.evidence import Evidence, digest
 from lab.failure import STEPS, Answer, Claim, Failure, Pin, Remedy, RemedyWord, Word
-from lab.observe import FINAL_HOP, Case, Observation, config_name
+from lab.observe import FINAL_HOP, Case, Observation
 from lab.planes import agreement, config, log
 
 Agreement = Literal["as pinned", "differs", "unsure", "new"]
@@ -397,14 +397,13 @@ def _nodes(case: Case, seen: Observation) -> tuple[str, ...]:
 def places(seen: Observation) -> list[PlaneSaid]:
     """Each plane's answer with the file and place that it was read from."""
     call, world = seen.call, seen.record.world
-    act, step = seen.record.act, seen.record.step
     counted_at = call.source if seen.counted.source == log.CLIENT else call.to
     found = {
         "stats": f"evidence.json call {seen.record.name}, counters of {counted_at}",
         "packets": f"captures/{seen.wire.facts.get('file')} frame {seen.wire.facts.get('frame')}",
         log.SERVER: f"logs/{world}-{call.to}.jsonl line {seen.server.facts.get('line')}",
         log.CLIENT: f"logs/{world}-{call.source}.jsonl line {seen.client.facts.get('line')}",
-        config.SOURCE: f"config/{config_name(world, call.source, act, step)}"
+        config.SOURCE: f"config/{seen.config.facts.get('file')}"
         f" listener {seen.config.facts.get('listener') or 'none'}",
     }
     return [

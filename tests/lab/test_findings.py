@@ -14,6 +14,7 @@ from lab import findings
 from lab.findings import KINDS, UNEXPLAINED, Edge, Graph, Identity
 from lab.observe import Case
 from lab.planes import Seen
+from lab.verdict import places
 
 ANOTHER, BLIND, UNREPORTED = (
     "log of another connection",
@@ -277,3 +278,12 @@ def test_a_plane_that_cannot_say_disagrees_with_nobody() -> None:
                 client=Identity("", found.client.held), server=Identity("", found.server.held),
             )  # fmt: skip
             assert names(mute) == [], record.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_planes_answer_is_told_with_a_file_that_is_there(name: str) -> None:
+    of = case(name)
+    told = [one for call in of.calls if (seen := of.see(call)) for one in places(seen)]
+    files = {one.where.partition(" ")[0] for one in told if one.where}
+    assert len(files) > 10
+    assert {file for file in files if not (of.folder / file).exists()} == set()
