@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 def printable(text: str) -> str:
     """The text without what a terminal would take for a command, or could not show."""
     return _CONTROL.sub("?", text)
+
+
+def terminal_width() -> int:
+    """Columns of a table on this terminal: as wide as it is, and no wider than one reads."""
+    return min(120, shutil.get_terminal_size((100, 24)).columns)
 
 
 @dataclass(frozen=True)

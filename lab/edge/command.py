@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.display import printable
+from lab.display import printable, terminal_width
 from lab.errors import BadArguments, ClusterGone
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ def add(observe: argparse.ArgumentParser) -> None:
     )
 
 
-def main(options: argparse.Namespace, width: int) -> int:
+def main(options: argparse.Namespace) -> int:
     """0 where it can be said how the edge was secured, 3 where it cannot."""
     from lab.edge import shown, stored
 
     case = _recorded(options) if options.run else _made(options)
-    print(printable(shown.text(case, width)))
+    print(printable(shown.text(case, terminal_width())))
     print("\n" + "\n".join(f"written: {path}" for path in shown.files(case)))
     seen = stored.seen(case)
     return 0 if seen and seen.security != "unknown" else 3
