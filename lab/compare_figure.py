@@ -5,12 +5,11 @@ Every pair of answers has its mark between them: `=` the same, `≠` differs, `?
 
 from __future__ import annotations
 
-import io
 import textwrap
 from pathlib import Path
 from typing import Any
 
-from lab import store
+from lab import figures, store
 from lab.compare import (
     Compared,
     Comparison,
@@ -54,23 +53,9 @@ def picture(compared: Comparison) -> Picture:
         f"{compared.left.name} (left) and {compared.right.name} (right) side by side, "
         f"{len(compared.rows)} claims and remedies. {compared.sentence}"
     )
-    return Picture(_svg(compared, alt), alt, answers_table(compared))
-
-
-def _svg(compared: Comparison, alt: str) -> str:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    settings: Any = {"svg.hashsalt": "lab", "svg.fonttype": "none", "font.family": "sans-serif"}
-    with mpl.rc_context(settings):
-        page = _Page(compared)
-        figure = Figure(figsize=(page.width, page.height))
-        FigureCanvasSVG(figure)
-        page.draw(figure.add_axes((0, 0, 1, 1)))
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": alt})
-    return buffer.getvalue()
+    page = _Page(compared)
+    svg = figures.svg((page.width, page.height), page.draw, alt)
+    return Picture(svg, alt, answers_table(compared))
 
 
 class _Page:
@@ -113,7 +98,7 @@ class _Page:
 
     def _text(self, x: float, y: float, words: str, **how: Any) -> None:
         style = {"fontsize": 8.5, "color": INK, "va": "center", "linespacing": 1.25, **how}
-        self._axes.text(x, y, words, parse_math=False, **style)
+        self._axes.text(x, y, words, **style)
 
     def _line(self, y: float, colour: str, width: float) -> None:
         self._axes.plot([NAME, self.width - NAME], [y, y], color=colour, linewidth=width)

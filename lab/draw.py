@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from lab import figures
 from lab.display import Picture, Table
 from lab.observe import FINAL_HOP, Case, Observation
 from lab.report import SHOWS
@@ -123,25 +123,9 @@ def picture(case: Case) -> Picture:
     }
     told = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
     alt = f"{case.failure.title}: {len(found)} edges between pods as proven on the wire: {told}."
-    return Picture(_svg(case, found), alt, table(found))
-
-
-def _svg(case: Case, found: list[Edge]) -> str:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    settings: Any = {"svg.hashsalt": "lab", "svg.fonttype": "none", "font.family": "sans-serif"}
-    settings["text.parse_math"] = False  # a `$` in what was recorded is no formula
-    with mpl.rc_context(settings):
-        height = 0.52 * len(found) + 0.45 * len({e.place for e in found}) + 0.6
-        figure = Figure(figsize=(9.6, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        _draw(axes, case, found)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    height = 0.52 * len(found) + 0.45 * len({e.place for e in found}) + 0.6
+    svg = figures.svg((9.6, height), lambda axes: _draw(axes, case, found), constrained=True)
+    return Picture(svg, alt, table(found))
 
 
 def _draw(axes: Any, case: Case, found: list[Edge]) -> None:

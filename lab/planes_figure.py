@@ -6,26 +6,22 @@ Never by colour alone: a lock is closed and filled (mutual TLS), closed and empt
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from lab import store
+from lab import figures, store
 from lab.display import Picture, printable, wrap
 from lab.draw import STYLES
 from lab.errors import BadArguments
 from lab.every_plane import COLUMNS, Row, rows, table
+from lab.figures import Format
 from lab.observe import Case
 from lab.recorded import said
 from lab.redaction import redact
 from lab.report import SHOWS, markdown_table
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Format = Literal["svg", "png"]
 # Inches.
 MARGIN, EDGE, FIRST, COLUMN, WHY = 0.25, 4.3, 4.75, 0.86, 11.75
 WIDTH, HEAD, HEADING, ROW, LINE, FOOT = 16.4, 1.25, 0.42, 0.56, 0.135, 0.3
@@ -47,21 +43,8 @@ def picture(case: Case) -> Picture:
 
 def data(case: Case, found: Sequence[Row], form: Format, alt: str) -> bytes:
     """The figure as a file of this format."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    settings: Any = {"svg.hashsalt": "lab", "svg.fonttype": "none", "font.family": "sans-serif"}
-    with mpl.rc_context(settings):
-        page = _Page(case, found)
-        figure: Figure = Figure(figsize=(WIDTH, page.height))
-        (FigureCanvasSVG if form == "svg" else FigureCanvasAgg)(figure)
-        page.draw(figure.add_axes((0, 0, 1, 1)))
-        buffer = io.BytesIO()
-        about = {"Date": None, "Title": alt} if form == "svg" else {"Title": alt, "Software": None}
-        figure.savefig(buffer, format=form, dpi=144, metadata=about)
-    return buffer.getvalue()
+    page = _Page(case, found)
+    return figures.data((WIDTH, page.height), page.draw, title=alt, form=form)
 
 
 class _Page:
@@ -87,7 +70,7 @@ class _Page:
 
     def _text(self, x: float, y: float, words: str, **how: Any) -> None:
         style = {"fontsize": 8.5, "color": INK, "va": "center", "linespacing": 1.2, **how}
-        self._axes.text(x, y, redact(printable(words)), parse_math=False, **style)
+        self._axes.text(x, y, redact(printable(words)), **style)
 
     def _head(self) -> None:
         self._text(MARGIN, 0.3, self._case.failure.title, weight="bold", fontsize=13)

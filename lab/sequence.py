@@ -6,11 +6,10 @@ server's sidecar, its application; a gateway where one stands between.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lab import flights, hops, store, tls
+from lab import figures, flights, hops, store, tls
 from lab.display import Picture, Table, printable, wrap
 from lab.draw import STYLES
 from lab.errors import BadEvidence
@@ -53,7 +52,7 @@ def picture(case: Case, name: str) -> Picture:
     crossings = _crossings(found, record)
     alt = _safe(_alt(record, found))
     page = _Page(case, record, found, crossings)
-    return Picture(_svg(page, alt), alt, _table(crossings))
+    return Picture(figures.svg((page.width, page.height), page.draw, alt), alt, _table(crossings))
 
 
 def file_name(name: str) -> str:
@@ -119,21 +118,6 @@ def _safe(text: str) -> str:
     return redact(printable(text))
 
 
-def _svg(page: _Page, alt: str) -> str:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    settings: Any = {"svg.hashsalt": "lab", "svg.fonttype": "none", "font.family": "sans-serif"}
-    with mpl.rc_context(settings):
-        figure = Figure(figsize=(page.width, page.height))
-        FigureCanvasSVG(figure)
-        page.draw(figure.add_axes((0, 0, 1, 1)))
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": alt})
-    return buffer.getvalue()
-
-
 def _lanes(found: Sequence[Hop]) -> list[End | int]:
     """The life lines in order; a number is the way between pods that this hop of them takes."""
     lanes: list[End | int] = []
@@ -178,7 +162,7 @@ class _Page:
 
     def _text(self, x: float, y: float, words: str, **how: Any) -> None:
         style = {"fontsize": 8, "color": INK, "va": "center", "ha": "center", **how}
-        self._axes.text(x, y, _safe(words), parse_math=False, **style)
+        self._axes.text(x, y, _safe(words), **style)
 
     def _head(self) -> None:
         typed = _shorter(self._record.typed, int(self.width * 11))
