@@ -11,11 +11,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import kind
@@ -23,8 +26,10 @@ import kind
 from clusters import mesh
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
-from lab import store
+from lab import failures, run, store
+from lab.capture import Captures
 from lab.failure import Port, Service, World
+from lab.parameters import parameters_of
 from lab.wait import until
 from lab.world import deploy, wait_active, wait_ready
 
@@ -35,16 +40,31 @@ HTTPBIN = (("client", "httpbin"), (Service("httpbin", "httpbin", (Port("http", 8
 CALLS = 100
 """Requests of one round."""
 WHAT = {
+    "up": ("`lab up`, binaries cached", "8 s"),
     "first_mtls": ("nothing, binaries cached, to the first request under STRICT mTLS", "10 s"),
-    "reproduce": ("`make reproduce`, cached", "90 s"),
-    "judge": ("judging all stored runs", "1 s"),
+    "reproduce": ("`make reproduce`, cached", "75 s"),
+    "judge": ("judging all stored runs", "2 s"),
+    "report": ("the page of all failures, with their notebooks", "10 s"),
+    "capture": ("recording packets, of the time that all failures take on a cluster", "10 %"),
     "memory": ("control plane and four sidecars, PSS", "1.3 GB"),
-    "cold": ("empty caches to the table", "18 min"),
+    "cold": ("empty caches to the table", "15 min"),
     "test": ("`make test`, cached", "8 min"),
     "kind_1": ("kind: nothing, images built, to the pods of all four failures, one node", "60 s"),
     "kind_3": ("the same on three nodes", "100 s"),
     "mtls_cost": ("a request with no TLS, mTLS, the service's own TLS, and that inside mTLS", ""),
 }
+
+
+def up() -> dict[str, object]:
+    """Seconds until Kubernetes and Istio answer."""
+    seconds = []
+    for _ in range(ROUNDS):
+        cluster = Embedded(f"bench-{os.getpid()}")
+        began = time.monotonic()
+        cluster.up(lambda _step: None, owned=True)
+        seconds.append(round(time.monotonic() - began, 2))
+        cluster.down()
+    return {"seconds": seconds}
 
 
 def first_mtls() -> dict[str, object]:
@@ -120,6 +140,61 @@ def judge() -> dict[str, object]:
     """Seconds to judge every stored run, and how many there were."""
     argv = [sys.executable, "-m", "lab", "judge"]
     return {"seconds": [_timed(argv) for _ in range(ROUNDS)], "runs": len(store.stored())}
+
+
+def report() -> dict[str, object]:
+    """Seconds of the page of what is recorded."""
+    argv = [sys.executable, "-m", "lab", "report", "recorded"]
+    return {"seconds": [_timed(argv) for _ in range(ROUNDS)]}
+
+
+class _Uncaptured(Captures):
+    """No interface is recorded."""
+
+    def start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+
+def capture() -> dict[str, object]:
+    """Seconds of all failures, side by side, with and without captures, in turn."""
+    found: dict[str, list[float]] = {"with": [], "without": []}
+    cluster = Embedded(f"bench-{os.getpid()}")
+    cluster.up(lambda _step: None, owned=True)
+    try:
+        _all_failures(cluster)  # what is slower the first time is nobody's
+        for _ in range(ROUNDS):
+            for how, kind_of in (("with", Captures), ("without", _Uncaptured)):
+                run.Captures = kind_of
+                found[how].append(_all_failures(cluster))
+    finally:
+        run.Captures = Captures
+        cluster.down()
+    pairs = zip(found["with"], found["without"], strict=True)
+    return {**found, "percent": round(statistics.median(100 * (a / b - 1) for a, b in pairs), 1)}
+
+
+def _all_failures(cluster: Embedded) -> float:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [_live(cluster, name, Path(folder)) for name in failures.names()]
+        with ThreadPoolExecutor(len(runs)) as pool:
+            list(pool.map(_through, runs))
+    return round(time.monotonic() - began, 2)
+
+
+def _live(cluster: Embedded, name: str, folder: Path) -> run.LiveRun:
+    failure = failures.load(name)
+    values = parameters_of(failure, {})
+    place = folder / f"bench-{secrets.token_hex(2)}" / name
+    return run.LiveRun(failure, cluster, place, values, lambda _line: None)
+
+
+def _through(one: run.LiveRun) -> None:
+    try:
+        for step in (one.open, one.before, one.during, one.after, one.remedies):
+            step()
+    finally:
+        one.close()
 
 
 def mtls_cost() -> dict[str, object]:
@@ -210,6 +285,8 @@ def _said(found: dict[str, object]) -> str:
         ordered = sorted(ways.items(), key=lambda way: way[1])
         told = ", ".join(f"{way} {ms} ms ({ms / ways['none']:.1f}x)" for way, ms in ordered)
         return f"{told}; {found['machine']}, {found['date']}"
+    if "percent" in found:
+        return f"{found['percent']} %; {found['machine']}, {found['date']}"
     text = f"{found['megabytes']} MB" if "megabytes" in found else _seconds(found["seconds"])
     runs = f" ({found['runs']} runs)" if "runs" in found else ""
     return f"{text}{runs}; {found['machine']}, {found['date']}"
@@ -231,7 +308,19 @@ def main(argv: list[str]) -> int:
         measured = {argv[1]: {"seconds": [_timed(argv[argv.index("--") + 1 :])]}}
     else:
         known = {
-            f.__name__: f for f in (first_mtls, memory, judge, reproduce, kind_1, kind_3, mtls_cost)
+            f.__name__: f
+            for f in (
+                up,
+                first_mtls,
+                memory,
+                judge,
+                report,
+                capture,
+                reproduce,
+                kind_1,
+                kind_3,
+                mtls_cost,
+            )
         }
         measured = {name: known[name]() for name in argv or known}
     for name, found in measured.items():
