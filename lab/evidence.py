@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,15 @@ class Evidence:
 
     def call(self, name: str) -> CallRecord | None:
         return next((call for call in self.calls if call.name == name), None)
+
+
+def with_proxies(stack: dict[str, str], pods: Iterable[PodRecord]) -> dict[str, str]:
+    """A stack with what only its proxies know: of an existing cluster nobody else tells it."""
+    found = {**stack}
+    for pod in (one for one in pods if one.sidecar):
+        found["envoy"] = found["envoy"] or pod.envoy_version
+        found["flavour"] = found["flavour"] or pod.flavour
+    return found
 
 
 def save(evidence: Evidence, folder: Path) -> None:

@@ -288,7 +288,10 @@ class LiveRun:
             run=self.folder.parent.name,
             recorded_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             cluster=self._cluster.kind,
-            stack=self._stack_of_proxies(),
+            stack=evidence.with_proxies(
+                dataclasses.asdict(self._stack),
+                (pod for pods in self._pods.values() for pod in pods.values()),
+            ),
             parameters=self.parameters,
             started={name: float(at) for name, at in self._status.details.items()},
             worlds={name: self._world_record(live) for name, live in self._worlds.items()},
@@ -299,14 +302,6 @@ class LiveRun:
             skipped=dict(self._skipped),
             mesh=self._mesh,
         )
-
-    def _stack_of_proxies(self) -> dict[str, str]:
-        """Of an existing cluster the proxies' own word is the only one."""
-        stack = dataclasses.asdict(self._stack)
-        for pod in (pod for pods in self._pods.values() for pod in pods.values() if pod.sidecar):
-            stack["envoy"] = stack["envoy"] or pod.envoy_version
-            stack["flavour"] = stack["flavour"] or pod.flavour
-        return stack
 
     def _world_record(self, live: LiveWorld) -> WorldRecord:
         name = live.world.name

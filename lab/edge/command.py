@@ -63,7 +63,7 @@ def _recorded(options: argparse.Namespace) -> Case:
 def _made(options: argparse.Namespace) -> Case:
     from clusters import open_cluster
     from lab import store
-    from lab.edge import ends, stored
+    from lab.edge import ends
     from lab.edge.recording import Recording
 
     if not (options.source and options.to):
@@ -78,5 +78,6 @@ def _made(options: argparse.Namespace) -> Case:
     source = ends.source(cluster.kube, options.source)
     target = ends.target(cluster.kube, options.to, source.namespace)
     print(f"calling from {source.namespace}/{source.name}", file=sys.stderr, flush=True)
-    recording = Recording(cluster, source, target, store.new_run() / stored.NAME)
-    return recording.make(options.call, packets=options.packets or cluster.kind != "existing")
+    recording = Recording(cluster, source, target, options.call)
+    packets = options.packets or cluster.kind != "existing"
+    return recording.make(store.new_run(), packets=packets)

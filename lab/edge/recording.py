@@ -84,37 +84,39 @@ def _side_by_side(work: Callable[[str], T], names: Iterable[str]) -> dict[str, T
 
 
 class Recording:
-    """One edge of a live cluster, into a folder."""
+    """One call over one edge of a live cluster."""
 
-    def __init__(self, cluster: Cluster, source: PodRef, target: Target, folder: Path) -> None:
-        self._cluster, self._target, self.folder = cluster, target, folder
+    def __init__(self, cluster: Cluster, source: PodRef, target: Target, typed: str) -> None:
+        """typed: the command, or nothing. Raises BadArguments for what cannot be called so."""
+        self._cluster, self._target = cluster, target
         self._live = live_world(source, target)
+        first, *self._there = self._live.pods
+        wanted = command(target, typed)
+        self._asked = Asked(first, self._there[0], target.name, target.port, wanted)
 
-    def make(self, typed: str, *, packets: bool) -> Case:
-        """Make the call once; all that is recorded of it is on disk then.
+    def make(self, run: Path, *, packets: bool) -> Case:
+        """Make the call once; all that is recorded of it is on disk then, in a run's folder.
 
         packets: whether they may be recorded. Raises LabError where the cluster cannot be asked.
         """
-        source, *there = self._live.pods
-        wanted = command(self._target, typed)
-        asked = Asked(source, there[0], self._target.name, self._target.port, wanted)
+        self.folder = run / NAME
         settings = mesh.read(self._cluster.kube)
         pods = _side_by_side(self._pod_record, self._live.pods)
         _side_by_side(self._keep_view, self._sidecars)
         captures = Captures(self._cluster, self._live, self.folder / "captures", "")
-        record = self._call(asked, captures, packets)
+        record = self._call(captures, packets)
         _side_by_side(lambda name: self._keep_log(name, record), self._sidecars)
         problems = [] if access_log.ours(settings["config"]) else [ANOTHER_LOG]
         told = self._evidence(pods, captures, record, [*problems, *captures.problems])
         told = dataclasses.replace(told, mesh=settings)
         evidence.save(told, self.folder)
-        return self._answered(told, asked, there)
+        return self._answered(told)
 
     @property
     def _sidecars(self) -> list[str]:
         return [name for name, pod in self._live.pods.items() if pod.has_sidecar]
 
-    def _call(self, asked: Asked, captures: Captures, packets: bool) -> CallRecord:
+    def _call(self, captures: Captures, packets: bool) -> CallRecord:
         if packets:
             captures.start()
         else:
@@ -122,7 +124,7 @@ class Recording:
         try:
             counters = Counters(self._cluster, self._live)
             return calls.make(
-                asked.call, self._cluster, self._live, counters, counted=[*self._live.pods]
+                self._asked.call, self._cluster, self._live, counters, counted=[*self._live.pods]
             )
         finally:
             captures.stop()
@@ -150,10 +152,6 @@ class Recording:
         record: CallRecord,
         problems: list[str],
     ) -> Evidence:
-        stack = dataclasses.asdict(self._cluster.stack)
-        for pod in (pod for pod in pods.values() if pod.sidecar):
-            stack["envoy"] = stack["envoy"] or pod.envoy_version
-            stack["flavour"] = stack["flavour"] or pod.flavour
         there = WorldRecord(
             name=NAME,
             namespace=self._live.namespace,
@@ -169,7 +167,7 @@ class Recording:
             run=self.folder.parent.name,
             recorded_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             cluster=self._cluster.kind,
-            stack=stack,
+            stack=evidence.with_proxies(dataclasses.asdict(self._cluster.stack), pods.values()),
             parameters={},
             started={},
             worlds={NAME: there},
@@ -177,9 +175,9 @@ class Recording:
             problems=tuple(problems),
         )
 
-    def _answered(self, told: Evidence, asked: Asked, there: Iterable[str]) -> Case:
+    def _answered(self, told: Evidence) -> Case:
         """The case whose answering end is the pod that the call was seen to come to."""
-        asked_each = [dataclasses.replace(asked, to=name) for name in there]
+        asked_each = [dataclasses.replace(self._asked, to=name) for name in self._there]
         cases = [stored.case(told, one, self.folder) for one in asked_each]
         number = next((n for n, case in enumerate(cases) if _came_there(case)), 0)
         stored.save(asked_each[number], self.folder)
