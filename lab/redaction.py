@@ -14,18 +14,18 @@ _NEWLINE = r"(?:\s|\\+[nrt]|%0[AD9]|%20)"
 """Between a PEM block's lines: as it is, escaped as in JSON, or percent-encoded as Envoy has it."""
 _LABEL = r"[A-Z0-9](?:[A-Z0-9 +]|%20){0,60}"
 _BASE64 = r"(?:[A-Za-z0-9+/=]|%2[BF]|%3D)"
-_PEM = re.compile(
-    rf"-----BEGIN(?:[ +]|%20){_LABEL}-----"
-    # Headers of encrypted keys (RFC 1421) and lines of base64, as many as there are ...
-    rf"(?:{_NEWLINE}*+(?:(?:Proc-Type|DEK-Info): ?[\w,-]++|{_BASE64}{{16,}}+))*+"
-    # ... with the last and short one, where it was not cut off.
-    rf"(?:(?:{_NEWLINE}*+{_BASE64}{{1,15}}+)?{_NEWLINE}*+-----END(?:[ +]|%20){_LABEL}-----)?"
-)
+_BEGIN = re.compile(rf"-----BEGIN(?:[ +]|%20){_LABEL}-----")
+_LINE = re.compile(rf"{_NEWLINE}*(?:(?:Proc-Type|DEK-Info): ?[\w,-]+|{_BASE64}{{16,}})")
+"""A header of an encrypted key (RFC 1421), or a line of base64."""
+_END = re.compile(rf"(?:{_NEWLINE}*{_BASE64}{{1,15}})?{_NEWLINE}*-----END(?:[ +]|%20){_LABEL}-----")
+"""The last and short line with the end, where it was not cut off."""
+_TORN = re.compile(rf"{_NEWLINE}*(?:{_BASE64}| ){{60,}}|{_NEWLINE}+(?:{_BASE64}| )+(?=\\*[\"'])")
+"""A line of a form's field, where a `+` has become a space; the last one ends with a quote."""
 _PEM_IN_BASE64 = re.compile(r"LS0tLS1CRUdJTi[\w+/=-]*+")
 """base64 of `-----BEGIN `: a kubeconfig's *-data, a Secret's data, Envoy's inline_bytes."""
 _JWT = re.compile(r"eyJ[\w-]{8,}+((?:\.[\w-]*+){1,4})?")
 """What has no dots is no token; it is passed over at once, or long words would take for ever."""
-_BEARER = re.compile(r"(?i)(bearer(?:\s|%20)++)[\w.~+/-]{16,}+=*+")
+_BEARER = re.compile(r"(?i)(bearer(?:\s|%20)+)[\w.~+/-]{16,}+=*+")
 _URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@:\"'\\]{0,200}+:[^\s/@\"'\\]{1,200}+@")
 _NOT_YET = r"(?!\[redacted)"
 _IS = rf"(?:\\*[\"'])?\s{{0,9}}+[:=]\s{{0,9}}+{_NOT_YET}\[?\s{{0,99}}+(?:\\*[\"'])?{_NOT_YET}"
@@ -48,12 +48,29 @@ _TEXT = re.compile(rb"[\t\n\r -~]{12}")
 
 def redact(text: str) -> str:
     """The text without private keys, certificates, tokens, cookies and passwords."""
-    for secret in (_PEM, _PEM_IN_BASE64):
-        text = secret.sub(REDACTED, text)
+    text = _PEM_IN_BASE64.sub(REDACTED, _without_pem(text))
     text = _JWT.sub(lambda found: REDACTED if found[1] else found[0], text)
     for named in (_BEARER, _HEADERS, _NAMED):
         text = named.sub(rf"\1{REDACTED}", text)
     return _URL.sub(rf"\1{REDACTED}@", text)
+
+
+def _without_pem(text: str) -> str:
+    """The text without PEM blocks, line by line.
+
+    A possessive group would do, but Pythons before 3.11.5 get that wrong: gh-106052.
+    """
+    kept, after = [], 0
+    for begin in _BEGIN.finditer(text):
+        if begin.start() < after:
+            continue
+        kept += [text[after : begin.start()], REDACTED]
+        after = begin.end()
+        while line := _TORN.match(text, after) or _LINE.match(text, after):
+            after = line.end()
+        if end := _END.match(text, after):
+            after = end.end()
+    return "".join([*kept, text[after:]])
 
 
 def redact_encoded(text: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fuzz.damage import effort
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +38,20 @@ def test_a_secret_is_taken_out_wherever_it_stands(name: str) -> None:
         assert redact(found) == found
         for word in ("before", "after"):
             assert found.count(word) == text.count(word)
+
+
+def test_a_key_that_a_form_has_torn_leaves_the_json_around_it_whole() -> None:
+    """httpbin says a form's field back: its name ends at the first `=`, and a `+` is a space."""
+    for _ in range(300):
+        key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+        )
+        name, _, value = key.decode().partition("=")
+        said = json.dumps({"form": {name.replace("+", " "): value}})
+        found = json.loads(json.loads(redact(json.dumps({"received": said})))["received"])
+        assert [*found["form"].values()] == [value]
+        pieces = [one for one in re.split(r"[+\n]", name)[1:] if len(one) > 7]
+        assert [one for one in pieces if one in str(found)] == []
 
 
 SHAPES = st.recursive(
