@@ -1,0 +1,77 @@
+"""What is typed over an edge, and by which names its ends are told apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clusters.base import PodRef
+from lab.edge import stored
+from lab.edge.ends import Target
+from lab.edge.recording import command, live_world
+from lab.errors import BadArguments, BadEvidence
+
+
+def pod(name: str, namespace: str = "shop", ip: str = "10.0.0.1") -> PodRef:
+    return PodRef(namespace, name, ip, ("app", "istio-proxy"))
+
+
+def target(spoken: str = "http", *pods: PodRef) -> Target:
+    ends = pods or (pod("web-5d4f8-abcde"),)
+    return Target("web", "shop", "10.96.0.7", 80, 8080, spoken, ends)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "typed", "expected"),
+    [
+        ("http", "", "curl -H 'x-lab-marker: {marker}' -sS --http0.9 http://web.shop:80/"),
+        ("tcp", "", "curl -H 'x-lab-marker: {marker}' -sS --http0.9 http://web.shop:80/"),
+        ("https", "", "curl -H 'x-lab-marker: {marker}' -sS --http0.9 -k https://web.shop:80/"),
+        (
+            "grpc",
+            "",
+            "curl -H 'x-lab-marker: {marker}' -sS --http2-prior-knowledge http://web.shop:80/",
+        ),
+        ("http", "curl -d {marker} web/x", "curl -d '{marker}' web/x"),
+        ("http", "nc web 80", "nc web 80"),
+    ],
+)
+def test_what_is_typed_is_a_get_that_carries_the_marker_unless_something_else_is_wished(
+    spoken: str, typed: str, expected: str
+) -> None:
+    assert command(target(spoken), typed) == expected
+
+
+def test_ends_have_their_deployments_names_and_whole_ones_where_those_are_alike() -> None:
+    live = live_world(pod("cart-7c9d5-x2x4z"), target())
+    assert [*live.pods] == ["cart", "web"]
+    twins = (pod("web-5d4f8-abcde"), pod("web-5d4f8-fghij"))
+    live = live_world(pod("cart-7c9d5-x2x4z"), target("http", *twins))
+    assert [*live.pods] == [
+        "cart-7c9d5-x2x4z.shop",
+        "web-5d4f8-abcde.shop",
+        "web-5d4f8-fghij.shop",
+    ]
+    assert live.all_ports == {80, 8080}
+
+
+def test_a_pod_that_would_call_itself_is_no_edge() -> None:
+    with pytest.raises(BadArguments, match="would call itself"):
+        live_world(pod("web-5d4f8-abcde"), target())
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"source": 1}'])
+def test_a_recorded_edge_that_is_damaged_is_a_sentence(content: str, tmp_path: Path) -> None:
+    (tmp_path / stored.NAME).mkdir()
+    (tmp_path / stored.NAME / "call.json").write_text(content)
+    with pytest.raises(BadEvidence, match=r"call\.json holds no call"):
+        stored.read(tmp_path)
+
+
+def test_what_was_asked_is_read_as_it_was_kept(tmp_path: Path) -> None:
+    asked = stored.Asked("cart", "web", "web", 80, "curl web")
+    stored.save(asked, tmp_path)
+    assert json.loads((tmp_path / "call.json").read_text()) == vars(asked)
+    assert asked.call.asked == ("web", "web", 80)
