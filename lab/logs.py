@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from clusters.base import Cluster, PodRef
@@ -17,15 +17,22 @@ PATIENCE = 3.0
 """Seconds for a line of a proxy whose lines are not written at once."""
 
 
-def keep(cluster: Cluster, live: LiveWorld, folder: Path) -> None:
-    """The JSON lines of all containers of a world's pods; all calls have ended."""
+def keep(cluster: Cluster, live: LiveWorld, folder: Path) -> list[str]:
+    """The JSON lines of all containers of a world's pods; all calls have ended.
+
+    Returns what could not be kept, and why.
+    """
+    kept: dict[str, Future[None]] = {}
     with ThreadPoolExecutor(2 * len(live.pods)) as pool:
         for workload, pod in live.pods.items():
             name = f"{live.world.name}-{workload}"
             own = [one for one in pod.containers if one != "istio-proxy"]
             if pod.has_sidecar:
-                pool.submit(_keep, cluster, pod, ["istio-proxy"], folder / f"{name}.jsonl")
-            pool.submit(_keep, cluster, pod, own, folder / f"{name}.app.jsonl")
+                path = folder / f"{name}.jsonl"
+                kept[path.name] = pool.submit(_keep, cluster, pod, ["istio-proxy"], path)
+            path = folder / f"{name}.app.jsonl"
+            kept[path.name] = pool.submit(_keep, cluster, pod, own, path)
+    return [f"log {name}: {problem}" for name, one in kept.items() if (problem := one.exception())]
 
 
 def keep_since(cluster: Cluster, live: LiveWorld, workload: str, folder: Path, since: str) -> None:

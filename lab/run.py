@@ -236,7 +236,7 @@ class LiveRun:
             captures.stop()
             self._captures.setdefault(live.world.name, []).extend(captures.records)
             self._problems += captures.problems
-            logs.keep(self._cluster, live, self.folder / "logs")
+            self._problems += logs.keep(self._cluster, live, self.folder / "logs")
 
     def _keep_refusals(self, name: str, refused: dict[str, str]) -> None:
         """Whose packets may not be recorded; each reason is told once in a world."""
