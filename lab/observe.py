@@ -191,7 +191,11 @@ class Case:
         server_line = log.find(logged, request_id=record.request_id, address=peer)
         if client_line is None and not address:
             # Its application told no port: the packets do, where they are its only call's.
-            client_line = log.sent_from(self._log(world, call.source), peer)
+            sent_from = str(wired.facts.get("client") or "")
+            client_line = log.sent_from(self._log(world, call.source), sent_from)
+        if server_line is None and (server_line := self._renamed(call, record, world, wired)):
+            renamed = str(server_line.get("downstream_remote_address"))
+            wired = replace(wired, facts={**wired.facts, "client_at_proxy": renamed})
         counted = _counted(call, record, world)
         lines, during = (client_line, server_line), (record.started, record.ended)
         request_id, of_server = record.request_id, counted.source == log.SERVER
@@ -212,6 +216,37 @@ class Case:
                 wired, *lines, request_id, during, counted.security if of_server else "unknown"
             ),
         )
+
+    def _renamed(
+        self, call: Call, record: CallRecord, world: WorldRecord, wired: Seen
+    ) -> log.Line | None:
+        """The answering proxy's line of a connection that came to it from another port.
+
+        Istio redirects all that comes in to one port. Where a pod's conntrack remembers an earlier
+        connection from the same address and port, to whichever port, the kernel gives the new one
+        another source port on its way from eth0 to the proxy. It is the one line of that moment,
+        name and target whose address nobody on eth0 has.
+        https://docs.kernel.org/networking/nf_conntrack-sysctl.html
+        """
+        capture = self._capture(world, call.to, "eth0", record.act)
+        sent = wire.senders(capture) if capture else None
+        began, target = wired.facts.get("syn_time"), self._asked(call, record, world).target
+        if sent is None or not isinstance(began, float):
+            return None
+
+        def is_it(line: log.Line) -> bool:
+            whose, at = str(line.get("downstream_remote_address")), log.began(line)
+            return (
+                whose.rpartition(":")[0] == world.pods[call.source].ip
+                and whose not in sent
+                and at is not None
+                and abs(at - began) <= CLOCK_SLACK
+                and log.port_of(line.get("downstream_local_address")) == target
+                and (line.get("requested_server_name") or "") == (wired.facts.get("sni") or "")
+            )
+
+        found = [line for line in self._log(world, call.to) if is_it(line)]
+        return found[0] if len(found) == 1 else None
 
     def _wire(self, call: Call, record: CallRecord, world: WorldRecord, edge: Edge) -> Seen:
         captures = [self._capture(world, pod, "eth0", record.act) for pod in (call.source, call.to)]

@@ -282,11 +282,12 @@ def mismatch(
 def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
     left, came = _told(client, "upstream_local_address"), _told(server, "downstream_remote_address")
     crossed = str(wire.facts.get("client") or "")
-    if left and came and left != came:
+    arrived = str(wire.facts.get("client_at_proxy") or crossed)
+    if left and came and left != came and (left, came) != (crossed, arrived):
         return f"the two proxies' lines are of two connections: {left} and {came}"
-    for whose, address in (("server's", came), ("client's", left)):
-        if crossed and address and crossed != address:
-            return f"the {whose} line is of {address}, and the captured connection of {crossed}"
+    for whose, address, seen in (("server's", came, arrived), ("client's", left, crossed)):
+        if seen and address and seen != address:
+            return f"the {whose} line is of {address}, and the captured connection of {seen}"
     if came and wire.security == "none":
         return f"the server's line tells of {came}, and no such connection was captured"
     return ""

@@ -5,6 +5,7 @@ The server's proxy is the witness of *mutual*: it alone saw the client's certifi
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -54,6 +55,14 @@ def sent_from(lines: Sequence[Line], address: str) -> Line | None:
     """A proxy's last line of what it sent on from an address of its own."""
     found = [one for one in lines if address and one.get("upstream_local_address") == address]
     return found[-1] if found else None
+
+
+def began(line: Line) -> float | None:
+    """When a line's request or connection began, Unix seconds; None where it does not say."""
+    try:
+        return datetime.datetime.fromisoformat(str(line.get("start_time"))).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def untraced(request_id: Any) -> str:

@@ -114,6 +114,18 @@ def on_loopback(
     return any(marker in data for data in sent.values())
 
 
+def senders(capture: CaptureFile) -> frozenset[str] | None:
+    """`IP:port` of whoever sent anything; None where the capture may lack some."""
+    try:
+        return (
+            None
+            if capture.dropped
+            else frozenset(f"{one.source[0]}:{one.source[1]}" for one in _segments(capture))
+        )
+    except BadEvidence:
+        return None
+
+
 @functools.lru_cache(maxsize=64)
 def _read_once(path: Path, _size: int, _changed: int) -> tuple[packets.Segment, ...]:
     return tuple(packets.read(path))

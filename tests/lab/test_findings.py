@@ -287,3 +287,54 @@ def test_every_planes_answer_is_told_with_a_file_that_is_there(name: str) -> Non
     files = {one.where.partition(" ")[0] for one in told if one.where}
     assert len(files) > 10
     assert {file for file in files if not (of.folder / file).exists()} == set()
+
+
+def of_server(**other: Any) -> Callable[[Lines], Lines]:
+    """The server's line of `tcp-foo` with other values."""
+
+    def change(lines: Lines) -> Lines:
+        first = next(one for one in lines if one["downstream_tls_version"])
+        return [{**one, **other} if one is first else one for one in lines]
+
+    return change
+
+
+UNSEEN = "10.244.0.81:65001"
+RENAMED = {
+    "another port": ({"downstream_remote_address": UNSEEN}, True),
+    "of another pod": ({"downstream_remote_address": "10.244.0.99:65001"}, False),
+    "of another second": (
+        {"downstream_remote_address": UNSEEN, "start_time": "2026-11-25T04:00:00.000Z"},
+        False,
+    ),
+    "of another name": (
+        {"downstream_remote_address": UNSEEN, "requested_server_name": "outbound_.1_._.other"},
+        False,
+    ),
+    "of another target": (
+        {"downstream_remote_address": UNSEEN, "downstream_local_address": "10.244.0.87:9001"},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", RENAMED)
+def test_a_connection_that_conntrack_gave_another_port_is_known_by_all_else(
+    how: str, tmp_path: Path
+) -> None:
+    other, known = RENAMED[how]
+    true = case("tcp_mtls").see("tcp-foo")
+    assert true
+    assert str(true.wire.facts["client"]).startswith("10.244.0.81:"), "the test's own address"
+    found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
+    assert (found.seen.security == "mutual_tls") == known
+    assert (found.seen.server.security == "unknown") != known
+    assert names(found) == ([BLIND] if known else [])
+
+
+def test_a_port_that_somebody_else_sent_from_is_no_other_name_of_it(tmp_path: Path) -> None:
+    seen = case("tcp_mtls").see("udp-foo-strict")
+    assert seen
+    other = {"downstream_remote_address": seen.wire.facts["client"]}
+    found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
+    assert found.seen.security == "tls"
