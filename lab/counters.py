@@ -56,6 +56,10 @@ class Counters:
             self._known |= now
             rose |= {name: _risen(before[name], counted) for name, counted in now.items()}
 
+    def forget(self) -> None:
+        """What is known is no longer: others than calls were served meanwhile."""
+        self._known.clear()
+
     def _read(self, workloads: Iterable[str]) -> dict[str, dict[str, int]]:
         names = sorted(set(workloads))
         if len(names) < 2:

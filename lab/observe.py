@@ -184,7 +184,9 @@ class Case:
             port = record.local_port or None
         edge = self._between(call, record, world, port)
         wired = self._wire(call, record, world, edge)
-        peer = f"{client_ip}:{port}" if port else str(wired.facts.get("client", ""))
+        crossed = str(wired.facts.get("client", ""))
+        known = f"{client_ip}:{port}" if port else crossed
+        peer = str(wired.facts.get("client_at_server") or known)
         if call.source in world.uncaptured and client_line is None:
             peer = address  # it did not pass its own proxy, and kept the port that it had
         logged = self._log(world, call.to)
@@ -193,9 +195,11 @@ class Case:
             # Its application told no port: the packets do, where they are its only call's.
             sent_from = str(wired.facts.get("client") or "")
             client_line = log.sent_from(self._log(world, call.source), sent_from)
-        if server_line is None and (server_line := self._renamed(call, record, world, wired)):
-            renamed = str(server_line.get("downstream_remote_address"))
-            wired = replace(wired, facts={**wired.facts, "client_at_proxy": renamed})
+        if (server_line or {}).get("downstream_remote_address") != peer:
+            renamed = self._renamed(call, record, world, wired)
+            if renamed and server_line in (None, renamed):
+                server_line, came = renamed, str(renamed.get("downstream_remote_address"))
+                wired = replace(wired, facts={**wired.facts, "client_at_server": came})
         counted = _counted(call, record, world)
         lines, during = (client_line, server_line), (record.started, record.ended)
         request_id, of_server = record.request_id, counted.source == log.SERVER
@@ -262,9 +266,8 @@ class Case:
         """By the network-side port where it is known; else by when the call was made."""
         asked = self._asked(call, record, world)
         targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
-        window = None if port else _while_made(record)
         client = world.pods[call.source].ip
-        return Edge(client, targets, port, window, record.since, self._older)
+        return Edge(client, targets, port, _while_made(record), record.since, self._older)
 
     def _asked(self, call: Call, record: CallRecord, world: WorldRecord) -> config.Route:
         name = call.service or call.to
@@ -358,9 +361,11 @@ class Case:
 
     def _crossing(self, seen: Observation) -> Iterator[Tap]:
         """Both ends of the way between two pods."""
+        found = None
         for pod in (seen.call.source, seen.call.to):
             capture = self._captured(seen, pod, "eth0")
-            yield Tap(pod, "eth0", capture, _found(seen.edge, capture), seen.wire)
+            found = _found(seen.edge, capture, found)
+            yield Tap(pod, "eth0", capture, found, seen.wire)
 
     def _tap(self, seen: Observation, pod: str, edge: Edge | None) -> Tap:
         """Between an application and its own sidecar; edge: None where the proxy names none."""
@@ -476,9 +481,13 @@ def _while_made(record: CallRecord) -> tuple[float, float]:
     return record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK
 
 
-def _found(edge: Edge | None, capture: wire.CaptureFile | None) -> Connection | None:
+def _found(
+    edge: Edge | None, capture: wire.CaptureFile | None, at_client: Connection | None = None
+) -> Connection | None:
+    if edge is None or capture is None:
+        return None
     try:
-        return wire.find(edge, capture, capture.path.name) if edge and capture else None
+        return wire.find(edge, capture, capture.path.name, at_client)
     except (wire.Unsure, BadEvidence):
         return None
 

@@ -80,6 +80,17 @@ def stats(cluster: Cluster, pod: PodRef, pattern: str) -> dict[str, int]:
     return {name: int(value) for name, value in pairs if re.fullmatch("[0-9]{1,20}", value)}
 
 
+def not_connected(cluster: Cluster, pod: PodRef, address: str) -> int:
+    """How many connections that it passed on to an address (`IP:port`) came to nothing.
+
+    Told of hosts whichever counters Istio keeps; of one that is not in use for some seconds, 0.
+    https://www.envoyproxy.io/docs/envoy/latest/operations/admin#get--clusters
+    """
+    prefix = f"PassthroughCluster::{address}::cx_connect_fail::"
+    told = ask(cluster, pod, "clusters").splitlines()
+    return sum(int(line.removeprefix(prefix)) for line in told if line.startswith(prefix))
+
+
 def certificate(cluster: Cluster, pod: PodRef) -> dict[str, str]:
     """The workload certificate in use: spiffe, issuer, serial, valid_from, expires."""
     with _explained("certs", pod):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusters import mesh
-from lab import calls, evidence, logs, preconditions, store, world
+from lab import calls, evidence, logs, preconditions, served, store, world
 from lab.capture import Captures
 from lab.counters import Counters
 from lab.errors import ClusterGone, LabError, TimedOut
@@ -100,6 +100,7 @@ class LiveRun:
         problem = world.wait_active(self._cluster, live)
         if problem:
             self._problems.append(problem)
+        served.wait(self._cluster, world.ways(live, self.failure.calls_in(name)))
         self._look_at_pods(live)
         for workload, view in live.views.items():
             self._keep_view(name, workload, view)
@@ -174,10 +175,12 @@ class LiveRun:
             self._step(live, counters, act, "broken", ours, 0.0)
             try:
                 self._untried.update(trial.apply())
+                counters.forget()
                 self._keep_views(live, act, "changed", trial)
                 self._step(live, counters, act, "changed", ours, trial.since)
             finally:
                 self._untried.update(trial.withdraw())
+                counters.forget()
             self._keep_views(live, act, "restored", trial)
             self._step(live, counters, act, "restored", ours, trial.since)
         self._look_at_pods(live)

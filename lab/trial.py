@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from clusters.base import RUN_LABEL, Cluster
 from clusters.kube import Obj, documents
-from lab import world
+from lab import served, world
 from lab.errors import TimedOut
-from lab.failure import Change, Remedy, fill
+from lab.failure import Call, Change, Remedy, fill
 from lab.planes import config
 from lab.wait import until
 from lab.world import LiveWorld
@@ -41,7 +41,8 @@ class Trial:
         """Make every change; returns remedy -> why it cannot be relied on."""
         for remedy in self._remedies:
             self._cluster.kube.apply(self.changes(remedy, self._live), self._live.namespace)
-        return self._wait("active", self._changed)
+        late = self._wait("active", self._active)
+        return {**self._wait_served({r.name: r.instead or r.call for r in self._remedies}), **late}
 
     @staticmethod
     def changes(remedy: Remedy, live: LiveWorld) -> list[Obj]:
@@ -58,7 +59,8 @@ class Trial:
             gone = [obj for key, obj in after.items() if key not in before]
             self._cluster.kube.delete(gone, self._live.namespace)
             self._cluster.kube.apply(before.values(), self._live.namespace)
-        return self._wait("taken back", lambda remedy, name: not self._changed(remedy, name))
+        late = self._wait("taken back", lambda remedy, name: not self._changed(remedy, name))
+        return {**self._wait_served({r.name: r.call for r in self._remedies}), **late}
 
     def _wait(self, what: str, done: Callable[[Remedy, str], bool]) -> dict[str, str]:
         waiting = {(r.name, name): r for r in self._remedies for name in r.proxies}
@@ -81,6 +83,27 @@ class Trial:
             self._live.services = world.services(self._cluster, self._live.namespace)
             self.since = time.time()
         return {}
+
+    def _wait_served(self, asked: Mapping[str, Call]) -> dict[str, str]:
+        """Where a Service itself was changed, nodes follow later than the API and proxies do.
+
+        asked: remedy -> what is called next.
+        """
+        ways = {
+            remedy.name: world.way(self._live, asked[remedy.name])
+            for remedy in self._remedies
+            if any(key.startswith("Service/") for key in self._objects(remedy.change)[0])
+        }
+        try:
+            served.wait(self._cluster, ways.values())
+        except TimedOut as late:
+            return dict.fromkeys(ways, str(late))
+        return {}
+
+    def _active(self, remedy: Remedy, name: str) -> bool:
+        """It is not while a proxy knows of a Service, and of nobody who serves it."""
+        seen = self._part(remedy, self.views[name])
+        return self._changed(remedy, name) and bool(seen["endpoints"] or not seen["cluster"])
 
     def _changed(self, remedy: Remedy, name: str) -> bool:
         known, seen = self._live.views[name], self.views[name]

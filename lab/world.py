@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from clusters.base import BY_LABEL, RUN_LABEL, Cluster, PodRef, me
 from clusters.kube import ApiError, documents
-from lab import access_log, failures, proxy
+from lab import access_log, failures, proxy, served
 from lab.errors import CommandFailed, TimedOut
 from lab.evidence import PodRecord, ServiceRecord
 from lab.failure import Call, Port, Service, World, fill
@@ -262,8 +262,8 @@ def _differs(live: LiveWorld, name: str) -> str:
 
 
 def _outbound(live: LiveWorld, name: str, service: Service, port: Port) -> str:
-    if (port.app_protocol or port.name).partition("-")[0] == "udp":
-        return ""  # a port that is taken for UDP has no cluster
+    if _for_udp(port):
+        return ""
     seen = live.views[name]
     host = f"{service.name}.{live.namespace}.svc.cluster.local"
     cluster = f"outbound|{port.number}||{host}"
@@ -275,6 +275,33 @@ def _outbound(live: LiveWorld, name: str, service: Service, port: Port) -> str:
     if f"{address}:{port.target}" not in [endpoint["address"] for endpoint in healthy]:
         return f"{name} has no endpoint {address}:{port.target} of {service.name}"
     return ""
+
+
+def _for_udp(port: Port) -> bool:
+    """Istio knows no cluster for it: proxies pass on what is sent to its ClusterIP."""
+    return (port.app_protocol or port.name).partition("-")[0] == "udp"
+
+
+def ways(live: LiveWorld, calls: Iterable[Call]) -> Iterator[served.Way]:
+    """Those of the calls' ways that lead over a ClusterIP."""
+    passed_on = {
+        (service.name, port.number)
+        for service in live.world.services
+        for port in service.ports
+        if _for_udp(port)
+    }
+    for call in calls:
+        _, service, port = call.asked
+        if call.source == "api" or service not in live.services:
+            continue
+        if not live.pods[call.source].has_sidecar or (service, port) in passed_on:
+            yield way(live, call)
+
+
+def way(live: LiveWorld, call: Call) -> served.Way:
+    """From a call's pod to the Service that it asks."""
+    _, service, port = call.asked
+    return served.Way(live.pods[call.source], service, live.services[service].cluster_ip, port)
 
 
 def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import NamedTuple
 
+from clusters.base import PodRef
 from clusters.kube import Kube, Obj
 from lab import world
+from lab.errors import LabError
 from lab.failure import Port, Service
 from lab.wait import until
 from lab.workloads.manifests import Setting, b, client, httpbin, stranger
@@ -130,3 +133,23 @@ def deploy(kube: Kube, namespace: str) -> dict[str, str]:
 
     until(look, "the edges' pods", timeout=120, every=0.2)
     return addresses
+
+
+def pod(kube: Kube, namespace: str, name: str) -> PodRef:
+    """One of them."""
+    found = kube.items(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": f"app={name}"})
+    return world.reference(found[0])
+
+
+def cluster_ip(kube: Kube, namespace: str, service: str) -> str:
+    found = kube.get(f"/api/v1/namespaces/{namespace}/services/{service}")
+    assert found
+    return str(found["spec"]["clusterIP"])
+
+
+def remove(kube: Kube, namespace: str) -> None:
+    """Take everything away again, where the cluster is still there."""
+    with contextlib.suppress(LabError):
+        path = f"/api/v1/namespaces/{namespace}"
+        kube.request("DELETE", path)
+        until(lambda: kube.get(path) is None, "the edges' namespace to be gone", timeout=60)

@@ -282,7 +282,7 @@ def mismatch(
 def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
     left, came = _told(client, "upstream_local_address"), _told(server, "downstream_remote_address")
     crossed = str(wire.facts.get("client") or "")
-    arrived = str(wire.facts.get("client_at_proxy") or crossed)
+    arrived = str(wire.facts.get("client_at_server") or crossed)
     if left and came and left != came and (left, came) != (crossed, arrived):
         return f"the two proxies' lines are of two connections: {left} and {came}"
     for whose, address, seen in (("server's", came, arrived), ("client's", left, crossed)):

@@ -43,7 +43,7 @@ class Edge:
     """Where it may have been sent: pod IP and target port, ClusterIP and Service port."""
     client_port: int | None = None
     window: tuple[float, float] | None = None
-    """Unix seconds between which its SYN must lie, where the port is not known."""
+    """Unix seconds in which the call was made; its SYN must lie there where no port is known."""
     since: float = 0.0
     """A connection that began before this is of an earlier configuration."""
     older: bool = False
@@ -76,7 +76,9 @@ def read(
     try:
         where = "client's eth0" if server_eth0 else client_eth0.path.name
         at_client = find(edge, client_eth0, where)
-        at_server = find(edge, server_eth0, "server's eth0") if server_eth0 else at_client
+        at_server = at_client
+        if server_eth0:
+            at_server = find(edge, server_eth0, "server's eth0", at_client)
         anywhere = "on either pod's eth0" if server_eth0 else f"in {where}"
         if at_client is None and at_server is None and edge.client_port:
             raise Unsure(f"no connection from port {edge.client_port} {anywhere}")
@@ -89,7 +91,10 @@ def read(
         security, why = _classify(at_client)
         if at_client.older or at_server.older:
             security, why = _since_the_capture(security, at_client, marker)
-        return _seen(security, why, file=client_eth0.path.name, **_facts(at_client, marker))
+        facts = _facts(at_client, marker)
+        if at_server.client != at_client.client:
+            facts["client_at_server"] = _text(at_server.client)
+        return _seen(security, why, file=client_eth0.path.name, **facts)
     except (Unsure, BadEvidence) as reason:
         return _seen("unknown", str(reason))
 
@@ -165,9 +170,12 @@ def _connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]
     return _connected_once(*_version(capture), redirected)
 
 
-def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
+def find(
+    edge: Edge, capture: CaptureFile, where: str, at_client: Connection | None = None
+) -> Connection | None:
     """The one connection meant, or None when a sound capture holds none.
 
+    at_client: what it is at the other pod, where that is known.
     Raises Unsure where packets of it are missing, or where it cannot be told from others.
     """
     if capture.dropped:
@@ -175,12 +183,8 @@ def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
     there = _connections(capture, REDIRECTED in edge.targets)
     if edge.older:
         there = [_turned(edge, one) for one in there]
-    found = [connection for connection in there if edge.joins(connection)]
-    if edge.client_port is not None:
-        found = [c for c in found if c.client[1] == edge.client_port]
-        found = found[-1:]  # a port used twice: the later one is the call's
-    elif edge.window is not None:
-        found = [c for c in found if edge.had(c)]
+    joining = [connection for connection in there if edge.joins(connection)]
+    found = _sent_on(at_client, joining) or _meant(edge, joining)
     if len(found) > 1:
         raise Unsure(f"{len(found)} connections at the {where} could be the call's")
     if not found:
@@ -192,6 +196,28 @@ def find(edge: Edge, capture: CaptureFile, where: str) -> Connection | None:
     if not found[0].whole:
         raise Unsure(f"packets of the connection are missing at the {where}")
     return found[0]
+
+
+def _meant(edge: Edge, joining: list[Connection]) -> list[Connection]:
+    if edge.client_port is not None:
+        # Of a port used twice: the last that had begun when the call ended.
+        found = [one for one in joining if one.client[1] == edge.client_port]
+        begun = [one for one in found if edge.window is None or one.began <= edge.window[1]]
+        return (begun or found)[-1:]
+    return [one for one in joining if edge.window is None or edge.had(one)]
+
+
+def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Connection]:
+    """The same connection, as a node sent it on.
+
+    What is for a ClusterIP comes to the pod from another source port where the node's conntrack
+    remembers a connection of just these addresses and ports. Sequence numbers stay as they are.
+    https://docs.kernel.org/networking/nf_conntrack-sysctl.html
+    """
+    if at_client is None or not at_client.syn_seen or at_client.older:
+        return []
+    start = at_client.halves["client"].start
+    return [one for one in joining if one.halves["client"].start == start]
 
 
 def _turned(edge: Edge, connection: Connection) -> Connection:
@@ -219,8 +245,8 @@ def asked(capture: CaptureFile, connection: Connection) -> Address | None:
 
 
 def _check_same(one: Connection, other: Connection) -> None:
-    """The same connection on both pods: same port, same first number, same bytes."""
-    if one.client != other.client or one.halves["client"].start != other.halves["client"].start:
+    """The same connection on both pods: same first number, same bytes."""
+    if one.halves["client"].start != other.halves["client"].start:
         raise Unsure("the two pods' captures show different connections")
     if any(one.sent(side) != other.sent(side) for side in one.halves):
         raise Unsure("the two pods saw different bytes of the connection")
@@ -278,8 +304,8 @@ def _facts(connection: Connection, marker: bytes) -> dict[str, Fact]:
     client, server = connection.sent("client"), connection.sent("server")
     seen = tls.shown(tls.records(client), tls.records(server))
     facts: dict[str, Fact] = {
-        "client": f"{connection.client[0]}:{connection.client[1]}",
-        "server": f"{connection.server[0]}:{connection.server[1]}",
+        "client": _text(connection.client),
+        "server": _text(connection.server),
         "syn_time": connection.began,
         "segments": len(connection.segments),
         "frame": connection.first_frame,
@@ -296,6 +322,10 @@ def _facts(connection: Connection, marker: bytes) -> dict[str, Fact]:
     if seen.server_hello:
         facts["tls_version"] = seen.server_hello.version
     return facts
+
+
+def _text(address: Address) -> str:
+    return f"{address[0]}:{address[1]}"
 
 
 def _seen(security: Security, why: str, **facts: Fact) -> Seen:

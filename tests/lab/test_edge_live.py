@@ -5,51 +5,66 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import edges
 import pytest
-from edges import EDGES, Edge
+from edges import EDGES, PLAIN, Edge
 
 from clusters.base import OwnCluster
 from clusters.embedded.cluster import Embedded
-from lab import findings, store
+from lab import findings, served, store
 from lab.edge import shown, stored
+from lab.wait import until
 
 NAMESPACE = "edges"
 ON = [
     pytest.param("cluster", marks=pytest.mark.cluster, id="embedded"),
     pytest.param("kind_cluster", marks=[pytest.mark.kind, pytest.mark.timeout(600)], id="kind"),
 ]
-_made: dict[str, dict[str, str]] = {}
+Deploy = Callable[[OwnCluster], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def deploy() -> Iterator[Deploy]:
+    """Makes the edges' pods on a cluster, once, and tells their addresses."""
+    made: dict[str, tuple[OwnCluster, dict[str, str]]] = {}
+
+    def once(cluster: OwnCluster) -> dict[str, str]:
+        if cluster.kind not in made:
+            made[cluster.kind] = cluster, edges.deploy(cluster.kube, NAMESPACE)
+        return made[cluster.kind][1]
+
+    yield once
+    for cluster, _ in made.values():
+        edges.remove(cluster.kube, NAMESPACE)
 
 
 @pytest.fixture(params=ON)
-def place(request: pytest.FixtureRequest) -> tuple[OwnCluster, dict[str, str]]:
+def place(request: pytest.FixtureRequest, deploy: Deploy) -> tuple[OwnCluster, dict[str, str]]:
     """A cluster with the edges' pods, and their addresses."""
     cluster: OwnCluster = request.getfixturevalue(request.param)
-    return cluster, _deployed(cluster)
+    return cluster, deploy(cluster)
 
 
 @pytest.fixture
-def deployed(cluster: Embedded) -> Embedded:
+def deployed(cluster: Embedded, deploy: Deploy) -> Embedded:
     """The session's embedded cluster, with the edges' pods."""
-    _deployed(cluster)
+    deploy(cluster)
     return cluster
 
 
-def _deployed(cluster: OwnCluster) -> dict[str, str]:
-    if cluster.name not in _made:
-        _made[cluster.name] = edges.deploy(cluster.kube, NAMESPACE)
-    return _made[cluster.name]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _forgotten() -> Iterator[None]:
-    """A cluster that a test ends may have a successor of the same name."""
-    yield
-    _made.clear()
+# A connection from a port that is free again at once, and remembered on its way.
+BROKEN_OFF = """
+import socket, struct, sys
+link = socket.socket()
+link.bind(("", int(sys.argv[1])))
+link.connect((sys.argv[2], int(sys.argv[3])))
+link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+link.close()
+"""
 
 
 def observe(cluster: OwnCluster, runs: Path, *words: str) -> tuple[int, str]:
@@ -101,6 +116,67 @@ def test_of_a_connection_that_is_older_than_the_capture_what_crossed_since_is_to
     older = [one for one in seen if "began before the capture" in one.wire.why]
     assert older
     assert all(one.counted.security == "unknown" for one in older), "no connection was opened"
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("first", "port", "to", "call"),
+    [
+        # A node sends on what is for the ClusterIP, to where the first connection went.
+        (8080, "41000", "httpbin:8000", "http://httpbin:8000/"),
+        # Both are redirected to the sidecar's one port.
+        (8081, "41001", "{httpbin}:8080", "http://{httpbin}:8080/"),
+    ],
+    ids=["by the node", "in the pod"],
+)
+def test_a_connection_that_is_given_another_port_on_its_way_is_known_all_the_same(
+    first: int, port: str, to: str, call: str, cluster: Embedded, deploy: Deploy, tmp_path: Path
+) -> None:
+    addresses = deploy(cluster)
+    to, call = (one.format(**addresses) for one in (to, call))
+    stranger = edges.pod(cluster.kube, NAMESPACE, "stranger")
+    argv = ["python3", "-c", BROKEN_OFF, port, addresses["httpbin"], str(first)]
+    done = cluster.exec(stranger, argv)
+    assert done.code == 0, done.stderr
+    words = ["--from", f"{NAMESPACE}/stranger", "--to", to]
+    typed = f"curl -sS --local-port {port} {call}"
+    code, said = observe(cluster, tmp_path, *words, "--call", typed)
+    assert code == 0, said
+    seen = stored.seen(stored.read(next(tmp_path.glob("2*"))))
+    assert seen
+    assert (seen.security, seen.server.security, seen.strangeness) == ("plaintext", PLAIN, "")
+    left, came = (seen.wire.facts[name] for name in ("client", "client_at_server"))
+    assert str(left).endswith(f":{port}")
+    assert left != came
+    assert seen.server_line
+    assert seen.server_line["downstream_remote_address"] == came
+
+
+@pytest.mark.cluster
+def test_a_service_whose_port_gets_another_name_is_waited_for(
+    cluster: Embedded, deploy: Deploy
+) -> None:
+    deploy(cluster)
+    stranger = edges.pod(cluster.kube, NAMESPACE, "stranger")
+    address = edges.cluster_ip(cluster.kube, NAMESPACE, "httpbin")
+    way = served.Way(stranger, "httpbin", address, 8000)
+
+    def call(*, waited: bool) -> int:
+        """Give the port another name, and call. curl's 7: refused; 28: nothing came back."""
+        for name in ("tcp-other", "http"):
+            port = replace(edges.SERVICES[0].ports[0], name=name)
+            renamed = replace(edges.SERVICES[0], ports=(port,))
+            cluster.kube.apply(renamed.manifest, NAMESPACE)
+            if waited:
+                served.wait(cluster, [way])
+            argv = ["curl", "-sS", "--max-time", "0.5", f"http://{address}:8000/status/200"]
+            code = next((c for _ in range(10) if (c := cluster.exec(stranger, argv).code)), 0)
+            if code:
+                return code
+        return 0
+
+    assert [call(waited=True) for _ in range(3)] == [0, 0, 0]
+    until(lambda: call(waited=False), "a call to be refused without waiting", timeout=30)
 
 
 @pytest.mark.cluster

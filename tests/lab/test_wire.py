@@ -167,6 +167,55 @@ def test_without_a_port_only_one_candidate_may_be_meant(tmp_path: Path) -> None:
     assert read(wide, both, both, MARKER).security == "unknown"
 
 
+def moved(path: Path, into: Path, port: int, later: int = 0) -> CaptureFile:
+    """A capture with another client port and later sequence numbers of the client's."""
+    client = edge(path).client_port
+    data, position = bytearray(path.read_bytes()), 24
+    while position < len(data):
+        (held,) = struct.unpack_from("<I", data, position + 8)
+        tcp = position + 16 + 14 + 20
+        for end in (tcp, tcp + 2):
+            if struct.unpack_from(">H", data, end)[0] == client:
+                struct.pack_into(">H", data, end, port)
+                number = tcp + 4 if end == tcp else tcp + 8
+                (sequence,) = struct.unpack_from(">I", data, number)
+                struct.pack_into(">I", data, number, (sequence + later) & 0xFFFFFFFF)
+        position += 16 + held
+    into.write_bytes(data)
+    return CaptureFile(into, 0)
+
+
+def test_a_connection_that_a_node_gave_another_port_is_known_by_its_sequence_numbers(
+    tmp_path: Path,
+) -> None:
+    path = CAPTURES / "plain.pcap"
+    at_server = moved(path, tmp_path / "server.pcap", 65001)
+    seen = read(edge(path), CaptureFile(path, 0), at_server, MARKER)
+    assert seen.security == "plaintext"
+    assert seen.facts["client_at_server"] == f"{edge(path).client_ip}:65001"
+    other = moved(path, tmp_path / "other.pcap", 65001, later=1)
+    assert read(edge(path), CaptureFile(path, 0), other, MARKER).security == "unknown"
+
+
+def test_of_a_port_used_twice_the_connection_of_the_calls_own_time_is_meant(
+    tmp_path: Path,
+) -> None:
+    early, late = CAPTURES / "plain.pcap", CAPTURES / "refused.pcap"
+    one, other = edge(early), packets.connections(packets.read(late))[0]
+    assert one.client_port
+    both = tmp_path / "both.pcap"
+    moved(late, both, one.client_port)
+    both.write_bytes(early.read_bytes() + both.read_bytes()[24:])
+    file = CaptureFile(both, 0)
+    first = packets.connections(packets.read(early))[0]
+    assert first.began < other.began
+    targets = (*one.targets, other.server)
+    for connection in (first, other):
+        during = (connection.began - 0.1, connection.began + 0.1)
+        meant = replace(one, targets=targets, window=during)
+        assert read(meant, file, file, MARKER).facts["syn_time"] == connection.began
+
+
 def test_different_bytes_at_the_two_pods_are_unknown(tmp_path: Path) -> None:
     path = CAPTURES / "plain.pcap"
     changed = tmp_path / "changed.pcap"
