@@ -178,7 +178,10 @@ class Case:
         client_ip = world.pods[call.source].ip
         address = f"{client_ip}:{record.local_port}" if record.local_port else ""
         logged = self._log(world, call.source)
-        client_line = line or log.find(logged, request_id=record.request_id, address=address)
+        request_id, until = record.request_id, record.ended + CLOCK_SLACK
+        client_line = line or log.find(logged, request_id=request_id, address=address, until=until)
+        if client_line:
+            client_line = log.passed_again(logged, client_line, until)
         port = log.port_of((client_line or {}).get("upstream_local_address"))
         if not world.pods[call.source].sidecar:
             port = record.local_port or None
@@ -190,11 +193,11 @@ class Case:
         if call.source in world.uncaptured and client_line is None:
             peer = address  # it did not pass its own proxy, and kept the port that it had
         logged = self._log(world, call.to)
-        server_line = log.find(logged, request_id=record.request_id, address=peer)
+        server_line = log.find(logged, request_id=request_id, address=peer, until=until)
         if client_line is None and not address:
             # Its application told no port: the packets do, where they are its only call's.
             sent_from = str(wired.facts.get("client") or "")
-            client_line = log.sent_from(self._log(world, call.source), sent_from)
+            client_line = log.sent_from(self._log(world, call.source), sent_from, until)
         if (server_line or {}).get("downstream_remote_address") != peer:
             renamed = self._renamed(call, record, world, wired)
             if renamed and server_line in (None, renamed):
@@ -202,7 +205,7 @@ class Case:
                 wired = replace(wired, facts={**wired.facts, "client_at_server": came})
         counted = _counted(call, record, world)
         lines, during = (client_line, server_line), (record.started, record.ended)
-        request_id, of_server = record.request_id, counted.source == log.SERVER
+        of_server = counted.source == log.SERVER
         return Observation(
             call,
             record,
@@ -329,16 +332,16 @@ class Case:
             return None
         world = self.evidence.worlds[seen.record.world]
         target = (world.pods[seen.call.to].ip, self._asked(seen.call, seen.record, world).target)
-        port = log.port_of(address)
-        return Edge(address.rpartition(":")[0], (target,), port, older=self._older)
+        port, window = log.port_of(address), _while_made(seen.record)
+        return Edge(address.rpartition(":")[0], (target,), port, window, older=self._older)
 
     def _from_application(self, seen: Observation) -> Edge:
         """By the port that the caller had, which its own proxy's line names too."""
         record, world = seen.record, self.evidence.worlds[seen.record.world]
         logged = log.port_of((seen.client_line or {}).get("downstream_remote_address"))
         port = record.local_port or logged
-        window = None if port else _while_made(record)
-        return Edge(world.pods[seen.call.source].ip, (wire.REDIRECTED,), port, window)
+        there = world.pods[seen.call.source].ip
+        return Edge(there, (wire.REDIRECTED,), port, _while_made(record))
 
     def way(self, name: str) -> tuple[Tap, ...]:
         """The interfaces that a call passes, in its direction, through a gateway too.

@@ -87,18 +87,23 @@ class Trial:
     def _wait_served(self, asked: Mapping[str, Call]) -> dict[str, str]:
         """Where a Service itself was changed, nodes follow later than the API and proxies do.
 
-        asked: remedy -> what is called next.
+        asked: remedy -> what is called next; of interest where no proxy knows who serves it.
         """
         ways = {
             remedy.name: world.way(self._live, asked[remedy.name])
             for remedy in self._remedies
             if any(key.startswith("Service/") for key in self._objects(remedy.change)[0])
+            and not self._known(remedy, asked[remedy.name].source)
         }
         try:
             served.wait(self._cluster, ways.values())
         except TimedOut as late:
             return dict.fromkeys(ways, str(late))
         return {}
+
+    def _known(self, remedy: Remedy, source: str) -> bool:
+        """Whether the caller's proxy has a cluster, and with it endpoints, for what is called."""
+        return source in self.views and bool(self._part(remedy, self.views[source])["cluster"])
 
     def _active(self, remedy: Remedy, name: str) -> bool:
         """It is not while a proxy knows of a Service, and of nobody who serves it."""

@@ -6,6 +6,7 @@ The server's proxy is the witness of *mutual*: it alone saw the client's certifi
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -39,22 +40,56 @@ def entries(text: str) -> Iterator[Line]:
             yield {**entry, NUMBER: number}
 
 
-def find(lines: Sequence[Line], *, request_id: str, address: str) -> Line | None:
-    """A proxy's line of a call: by request id, else by the address that called it."""
+def find(
+    lines: Sequence[Line], *, request_id: str, address: str, until: float = math.inf
+) -> Line | None:
+    """A proxy's line of a call: by request id, else by the address that called it.
+
+    until: Unix seconds at which the call had ended; what began later may have an address again.
+    """
     wanted = untraced(request_id)
     ours = [line for line in lines if wanted and untraced(line.get("request_id")) == wanted]
     from_there = [
         line for line in ours or lines if line.get("downstream_remote_address") == address
     ]
     # A request that Envoy tried again has several lines: the last attempt's is the answer's.
-    found = (from_there if address else []) or ours
-    return found[-1] if found else None
+    return _last((from_there if address else []) or ours, until)
 
 
-def sent_from(lines: Sequence[Line], address: str) -> Line | None:
-    """A proxy's last line of what it sent on from an address of its own."""
+def passed_again(lines: Sequence[Line], line: Line, until: float) -> Line:
+    """A sidecar's line with the address from which it left the pod, where it came by twice.
+
+    A pod's conntrack remembers for some seconds that a connection of the application's that ended
+    was redirected. If the sidecar's own connection to the same address has the same port by then,
+    it is redirected as well: the sidecar calls itself, and passes on its own bytes.
+    https://docs.kernel.org/networking/nf_conntrack-sysctl.html (nf_conntrack_tcp_timeout_close)
+    """
+    own, to = line.get("upstream_local_address"), line.get("upstream_host")
+    found = [
+        one
+        for one in lines
+        if own
+        and one.get("downstream_remote_address") == own
+        and one.get("downstream_local_address") == to
+        and (began(line) or 0.0) <= (began(one) or 0.0) <= until
+    ]
+    return (
+        {**line, "upstream_local_address": found[0].get("upstream_local_address")}
+        if found
+        else line
+    )
+
+
+def sent_from(lines: Sequence[Line], address: str, until: float = math.inf) -> Line | None:
+    """A proxy's line of what it sent on from an address of its own; `until` as `find` has it."""
     found = [one for one in lines if address and one.get("upstream_local_address") == address]
-    return found[-1] if found else None
+    return _last(found, until)
+
+
+def _last(found: Sequence[Line], until: float) -> Line | None:
+    """The last that had begun by then; of lines that are all later, clocks differ."""
+    begun = [line for line in found if (began(line) or 0.0) <= until]
+    return next(iter([*(begun or found)][::-1]), None)
 
 
 def began(line: Line) -> float | None:

@@ -338,3 +338,37 @@ def test_a_port_that_somebody_else_sent_from_is_no_other_name_of_it(tmp_path: Pa
     other = {"downstream_remote_address": seen.wire.facts["client"]}
     found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
     assert found.seen.security == "tls"
+
+
+def with_second_pass(**other: Any) -> Callable[[Lines], Lines]:
+    """The client's line of `tcp-foo` as it is where its sidecar called itself; then the second."""
+
+    def change(lines: Lines) -> Lines:
+        first = next(one for one in lines if one["upstream_cluster"].startswith("outbound"))
+        own, to = UNSEEN, first["upstream_host"]
+        passed = {"upstream_cluster": "PassthroughCluster", "upstream_tls_version": None}
+        came = {"downstream_remote_address": own, "downstream_local_address": to}
+        second = {**first, **passed, **came, **other}
+        return [second, *({**one, "upstream_local_address": own} if one is first else one
+                          for one in lines)]  # fmt: skip
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("other", "known"),
+    [
+        ({}, True),
+        ({"downstream_local_address": "10.244.0.99:9000"}, False),
+        ({"start_time": "2026-11-25T04:00:00.000Z"}, False),
+        ({"start_time": "2026-11-26T04:00:00.000Z"}, False),
+    ],
+)
+def test_a_call_that_passed_its_own_sidecar_twice_is_found_where_it_left(
+    other: dict[str, Any], known: bool, tmp_path: Path
+) -> None:
+    of = with_log("tcp_mtls", "posted-client", with_second_pass(**other), tmp_path)
+    found = edge(of, "tcp-foo")
+    assert (found.seen.wire.security == "tls") == known
+    assert (found.seen.security == "mutual_tls") == known
+    assert not known or names(found) == [BLIND]

@@ -136,3 +136,20 @@ def test_of_a_request_that_was_tried_again_the_last_attempt_is_meant() -> None:
     assert log.find(tried, request_id="r", address="10.0.0.1:2") == tried[1]
     assert log.find(tried, request_id="other", address="10.0.0.1:1") == tried[0]
     assert log.find(tried, request_id="other", address="10.0.0.9:1") is None
+
+
+def test_of_an_address_that_was_used_twice_the_line_of_the_calls_own_time_is_meant() -> None:
+    lines = [
+        {
+            "start_time": f"2026-11-25T04:00:0{second}.000Z",
+            "downstream_remote_address": "10.0.0.1:1",
+            "upstream_local_address": "10.0.0.1:2",
+        }
+        for second in (1, 5)
+    ]
+    first, later = (log.began(line) for line in lines)
+    assert first
+    assert later
+    for until, meant in ((first + 1, lines[0]), (later, lines[1]), (first - 9, lines[1])):
+        assert log.find(lines, request_id="", address="10.0.0.1:1", until=until) == meant
+        assert log.sent_from(lines, "10.0.0.1:2", until) == meant
