@@ -1,9 +1,10 @@
 """Whether a node sends on what is for a ClusterIP.
 
-kube-proxy writes its rules later than the API tells of a change: a Service whose port gets another
-name has no endpoint of that name for a moment, and whoever calls its ClusterIP then is refused by
-the node. Up to a second was measured on kind, and some 0.1 s on the embedded cluster. Proxies that
-have the Service's endpoints do not go that way; those that pass a connection on do.
+kube-proxy writes its rules later than the API tells of a change, by its default once a second at
+most. A Service whose port gets another name has no endpoint of that name for a moment, and whoever
+calls its ClusterIP then is refused by the node; on the embedded cluster that was measured to last
+some 0.1 s. Proxies that have the Service's endpoints do not go that way; those that pass a
+connection on do.
 https://kubernetes.io/docs/reference/networking/virtual-ips/#optimizing-iptables-mode-performance
 """
 
