@@ -151,12 +151,13 @@ def together(live: LiveWorld, calls: Iterable[Call]) -> list[str]:
 
 
 def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
-    """The Services of a namespace as they are now."""
+    """The Services of a namespace as they are now, without the one that is only waited with."""
     found = {}
     for service in cluster.kube.items(f"/api/v1/namespaces/{namespace}/services"):
         spec = service["spec"]
         targets = {str(port["port"]): int(port["targetPort"]) for port in spec["ports"]}
         found[service["metadata"]["name"]] = ServiceRecord(spec["clusterIP"], targets)
+    found.pop(served.NAME, None)
     return found
 
 
@@ -300,8 +301,8 @@ def ways(live: LiveWorld, calls: Iterable[Call]) -> Iterator[served.Way]:
 
 def way(live: LiveWorld, call: Call) -> served.Way:
     """From a call's pod to the Service that it asks."""
-    _, service, port = call.asked
-    return served.Way(live.pods[call.source], service, live.services[service].cluster_ip, port)
+    _, service, _ = call.asked
+    return served.Way(live.pods[call.source], service)
 
 
 def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
