@@ -73,11 +73,9 @@ def passed_again(lines: Sequence[Line], line: Line, until: float) -> Line:
         and one.get("downstream_local_address") == to
         and (began(line) or 0.0) <= (began(one) or 0.0) <= until
     ]
-    return (
-        {**line, "upstream_local_address": found[0].get("upstream_local_address")}
-        if found
-        else line
-    )
+    if not found:
+        return line
+    return {**line, "upstream_local_address": found[0].get("upstream_local_address")}
 
 
 def sent_from(lines: Sequence[Line], address: str, until: float = math.inf) -> Line | None:
@@ -88,8 +86,8 @@ def sent_from(lines: Sequence[Line], address: str, until: float = math.inf) -> L
 
 def _last(found: Sequence[Line], until: float) -> Line | None:
     """The last that had begun by then; of lines that are all later, clocks differ."""
-    begun = [line for line in found if (began(line) or 0.0) <= until]
-    return next(iter([*(begun or found)][::-1]), None)
+    begun = [line for line in found if (began(line) or 0.0) <= until] or found
+    return begun[-1] if begun else None
 
 
 def began(line: Line) -> float | None:
