@@ -176,6 +176,8 @@ class Case:
     ) -> Observation:
         """One hop; line: the sending proxy's, where the call's own ports do not find it."""
         client_ip = world.pods[call.source].ip
+        if record.local_port and not line:
+            record = self._as_redirected(call, record, world)
         address = f"{client_ip}:{record.local_port}" if record.local_port else ""
         logged = self._log(world, call.source)
         request_id, until = record.request_id, record.ended + CLOCK_SLACK
@@ -198,9 +200,10 @@ class Case:
             # Its application told no port: the packets do, where they are its only call's.
             sent_from = str(wired.facts.get("client") or "")
             client_line = log.sent_from(self._log(world, call.source), sent_from, until)
-        if (server_line or {}).get("downstream_remote_address") != peer:
+        of_another = server_line is not None and not _is_of(record, server_line)
+        if of_another or (server_line or {}).get("downstream_remote_address") != peer:
             renamed = self._renamed(call, record, world, wired)
-            if renamed and server_line in (None, renamed):
+            if renamed and (of_another or server_line in (None, renamed)):
                 server_line, came = renamed, str(renamed.get("downstream_remote_address"))
                 wired = replace(wired, facts={**wired.facts, "client_at_server": came})
         counted = _counted(call, record, world)
@@ -223,6 +226,15 @@ class Case:
                 wired, *lines, request_id, during, counted.security if of_server else "unknown"
             ),
         )
+
+    def _as_redirected(self, call: Call, record: CallRecord, world: WorldRecord) -> CallRecord:
+        """A call with the port from which it came to its own sidecar, on the pod's loopback."""
+        lo = self._capture(world, call.source, "lo", record.act)
+        if lo is None or not world.pods[call.source].sidecar:
+            return record
+        own = (world.pods[call.source].ip, record.local_port)
+        _, port = wire.redirected_from(lo, own, _while_made(record))
+        return replace(record, local_port=port)
 
     def _renamed(
         self, call: Call, record: CallRecord, world: WorldRecord, wired: Seen
@@ -457,7 +469,9 @@ class Case:
         """
         target = self._asked(call, record, world).target
         path = self.folder / "logs" / f"{world.name}-{call.to}.app.jsonl"
-        others = [c for c in self.evidence.calls if c.world == record.world and c is not record]
+        others = [
+            c for c in self.evidence.calls if c.world == record.world and c.name != record.name
+        ]
         next_one = min((c.started for c in others if c.started > record.started), default=1e18)
         markers = [c.marker for c in others]
         for line in log.entries(self._text(path)):
@@ -478,6 +492,12 @@ def _counted(call: Call, record: CallRecord, world: WorldRecord) -> Seen:
         return stats.client_says(record.counters.get(call.source))
     listener = target if there.node_type == "router" else stats.INBOUND
     return stats.server_says(record.counters.get(call.to), listener)
+
+
+def _is_of(record: CallRecord, line: log.Line) -> bool:
+    """Whether a line began while the call was made."""
+    first, last = _while_made(record)
+    return first <= (log.began(line) or 0.0) <= last
 
 
 def _while_made(record: CallRecord) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from lab import packets, tls
 from lab.errors import BadEvidence
-from lab.packets import Address, Connection
+from lab.packets import SYN, Address, Connection
 from lab.planes import Fact, Security, Seen
 
 SOURCE = "packets"
@@ -232,10 +232,48 @@ def _turned(edge: Edge, connection: Connection) -> Connection:
 def _stitched(segments: Sequence[packets.Segment]) -> Iterable[packets.Segment]:
     """What is redirected to a sidecar is answered in the name of whom the application asked.
 
-    On a client's `lo` one connection has two address pairs: its answers get the listener's.
+    On a client's `lo` one connection has two address pairs: its answers get the listener's. They
+    go to the application's own address, even where conntrack gave the connection another.
     """
     callers = {segment.source for segment in segments if segment.target == REDIRECTED}
-    return (s._replace(source=REDIRECTED) if s.target in callers else s for s in segments)
+    begun, given = _begun(segments), dict[Address, Address]()
+    for segment in segments:
+        if segment.flags & SYN and segment.acknowledged in begun:
+            given[segment.target] = begun[segment.acknowledged]
+        caller = given.get(segment.target, segment.target)
+        yield segment._replace(source=REDIRECTED, target=caller) if caller in callers else segment
+
+
+def _begun(segments: Iterable[packets.Segment]) -> dict[int, Address]:
+    """Who began a redirected connection, by the number that its answer acknowledges."""
+    return {
+        (segment.sequence + 1) & 0xFFFFFFFF: segment.source
+        for segment in segments
+        if segment.target == REDIRECTED and segment.flags & SYN
+    }
+
+
+def redirected_from(lo: CaptureFile, own: Address, window: tuple[float, float]) -> Address:
+    """The address from which a connection of a pod's application came to its sidecar.
+
+    All that goes out is redirected to one port. Where the pod's conntrack remembers an earlier
+    connection from the application's address, to whomever, the kernel gives the new one another
+    source port. Its answer still goes to the application's own, and acknowledges its SYN.
+    https://docs.kernel.org/networking/nf_conntrack-sysctl.html
+
+    own: the application's address. window: Unix seconds in which it connected. It is `own`
+    where nothing else can be read.
+    """
+    try:
+        segments = _segments(lo)
+    except BadEvidence:
+        return own
+    begun, (first, last) = _begun(segments), window
+    answered = [
+        s for s in segments if s.target == own and s.flags & SYN and first <= s.time <= last
+    ]
+    found = [begun[s.acknowledged] for s in answered if s.acknowledged in begun]
+    return found[-1] if found else own
 
 
 def asked(capture: CaptureFile, connection: Connection) -> Address | None:

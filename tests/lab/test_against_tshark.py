@@ -17,7 +17,9 @@ from lab.planes import wire
 from lab.store import ROOT
 
 # On a client's `lo` one connection has two address pairs; tshark counts each as a stream too.
-CAPTURES = sorted([*ROOT.glob("tests/captures/*.pcap"), *ROOT.glob("evidence/*/captures/*.pcap")])
+CAPTURES = sorted(
+    [*ROOT.glob("tests/captures/**/*.pcap"), *ROOT.glob("evidence/*/captures/*.pcap")]
+)
 
 
 def name(path: Path) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import edges
 import pytest
-from edges import EDGES, PLAIN, Edge
+from edges import EDGES, MUTUAL, PLAIN, Edge
 
 from clusters.base import OwnCluster
 from clusters.embedded.cluster import Embedded
@@ -150,6 +150,32 @@ def test_a_connection_that_is_given_another_port_on_its_way_is_known_all_the_sam
     assert left != came
     assert seen.server_line
     assert seen.server_line["downstream_remote_address"] == came
+
+
+@pytest.mark.cluster
+def test_a_connection_that_comes_to_its_own_sidecar_from_another_port_is_known_all_the_same(
+    cluster: Embedded, deploy: Deploy, tmp_path: Path
+) -> None:
+    addresses, port = deploy(cluster), "41002"
+    client = edges.pod(cluster.kube, NAMESPACE, "client")
+    # To whomever: all that leaves the pod is redirected to its sidecar's one port.
+    argv = ["python3", "-c", BROKEN_OFF, port, addresses["httpbin"], "8081"]
+    done = cluster.exec(client, argv)
+    assert done.code == 0, done.stderr
+    words = ["--from", f"{NAMESPACE}/client", "--to", "httpbin:8000"]
+    typed = f"curl -sS --local-port {port} http://httpbin:8000/"
+    code, said = observe(cluster, tmp_path, *words, "--call", typed)
+    assert code == 0, said
+    case = stored.read(next(tmp_path.glob("2*")))
+    seen = stored.seen(case)
+    assert seen
+    assert (seen.security, seen.client.security, seen.strangeness) == (MUTUAL, MUTUAL, "")
+    (recorded,) = case.evidence.calls
+    assert recorded.local_port == int(port)
+    assert seen.record.local_port != int(port), "conntrack gave it no other port"
+    assert seen.client_line
+    came = str(seen.client_line["downstream_remote_address"])
+    assert came.endswith(f":{seen.record.local_port}")
 
 
 @pytest.mark.cluster

@@ -332,6 +332,21 @@ def test_a_connection_that_conntrack_gave_another_port_is_known_by_all_else(
     assert names(found) == ([BLIND] if known else [])
 
 
+def test_a_line_of_an_earlier_connection_from_the_same_port_is_not_taken_for_it(
+    tmp_path: Path,
+) -> None:
+    def change(lines: Lines) -> Lines:
+        true = next(one for one in lines if one["downstream_tls_version"])
+        renamed = of_server(downstream_remote_address=UNSEEN)(lines)
+        return [{**true, "start_time": "2026-11-25T04:00:00.000Z"}, *renamed]
+
+    found = edge(with_log("tcp_mtls", "posted-tcp-echo", change, tmp_path), "tcp-foo")
+    assert found.seen.security == "mutual_tls"
+    assert found.seen.server_line
+    assert found.seen.server_line["downstream_remote_address"] == UNSEEN
+    assert names(found) == [BLIND]
+
+
 def test_a_port_that_somebody_else_sent_from_is_no_other_name_of_it(tmp_path: Path) -> None:
     seen = case("tcp_mtls").see("udp-foo-strict")
     assert seen

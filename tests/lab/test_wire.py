@@ -11,7 +11,7 @@ import pytest
 from lab import packets, tls
 from lab.errors import BadEvidence
 from lab.planes import Seen
-from lab.planes.wire import CaptureFile, Edge, on_loopback, read
+from lab.planes.wire import REDIRECTED, CaptureFile, Edge, on_loopback, read, redirected_from
 from lab.store import ROOT
 
 CAPTURES = ROOT / "tests" / "captures"
@@ -307,3 +307,45 @@ def test_an_older_connection_is_unknown_where_that_will_not_do(tmp_path: Path) -
     file = CaptureFile(tmp_path / "late.pcap", 0)
     seen = read(edge(CAPTURES / "tls13.pcap"), file, file, MARKER)
     assert (seen.security, "SYN is not in the capture" in seen.why) == ("unknown", True)
+
+
+# A pod's `lo` as a run recorded it: two connections of its application, both from its port 56016,
+# both redirected; conntrack gave the second 63727. Answers go to 56016 either time.
+RENAMED = CaptureFile(CAPTURES / "lo" / "renamed.pcap", 0)
+POD, OWN, GIVEN = "10.244.8.224", 56016, 63727
+SECONDS = {OWN: (1795733840.0, 1795733841.0), GIVEN: (1795733842.0, 1795733843.0)}
+
+
+@pytest.mark.parametrize("port", [OWN, GIVEN])
+def test_the_port_that_conntrack_gave_a_redirected_connection_is_read_from_its_answer(
+    port: int,
+) -> None:
+    assert redirected_from(RENAMED, (POD, OWN), SECONDS[port]) == (POD, port)
+
+
+@pytest.mark.parametrize(
+    ("own", "window"),
+    [
+        ((POD, OWN), (1795733850.0, 1795733851.0)),
+        ((POD, OWN + 1), SECONDS[GIVEN]),
+        (("10.244.8.225", OWN), SECONDS[GIVEN]),
+    ],
+    ids=["at another time", "from another port", "from another pod"],
+)
+def test_an_address_that_nothing_answered_is_left_as_it_is(
+    own: tuple[str, int], window: tuple[float, float]
+) -> None:
+    assert redirected_from(RENAMED, own, window) == own
+
+
+@pytest.mark.parametrize(
+    ("port", "security", "sent"), [(OWN, "plaintext", (161, 256)), (GIVEN, "tls", (1814, 3196))]
+)
+def test_answers_to_the_applications_own_port_are_of_the_connection_that_got_another(
+    port: int, security: str, sent: tuple[int, int]
+) -> None:
+    seen = read(Edge(POD, (REDIRECTED,), port), RENAMED, None, MARKER)
+    assert (seen.security, seen.facts.get("client_bytes"), seen.facts.get("server_bytes")) == (
+        security,
+        *sent,
+    ), seen.why
