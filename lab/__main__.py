@@ -12,6 +12,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  (any Python may start this file)
 
 import argparse
 import errno
+import io
 import os
 import subprocess
 import traceback
@@ -311,4 +312,7 @@ _COMMANDS = {
 
 if __name__ == "__main__":
     interrupt.listen()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Also into a pipe: what was said before stays before what is said on stderr.
+        sys.stdout.reconfigure(line_buffering=True)
     sys.exit(main(sys.argv[1:]))

@@ -22,10 +22,8 @@ MAKE = ["make", "-o", "env", "reproduce", "FAILURE=tcp_mtls", "CLUSTER=recorded"
 MAKE += [f"BIN={Path(sys.executable).parent}", f"PYTHON={sys.executable}"]
 
 
-def _as_in_a_terminal() -> None:
-    """Who runs the tests may ignore signals, as nohup does; what it starts inherits that."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+AS_IN_A_TERMINAL = ["env", "--default-signal=INT,HUP"]
+"""Who runs the tests may ignore signals, as nohup does; what it starts inherits that."""
 
 
 class Started:
@@ -35,15 +33,15 @@ class Started:
         self.top, self.temporary, self.runs = top, top / "t", top / "runs"
         self.temporary.mkdir(exist_ok=True)
         self.env = {**os.environ, "TMPDIR": str(self.temporary), "LAB_RUNS": str(self.runs)}
+        self.env.pop("PYTHONUNBUFFERED", None)  # some machines set it; a user's does not
         self.process = subprocess.Popen(
-            argv,
+            [*AS_IN_A_TERMINAL, *argv],
             cwd=store.ROOT,
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=_as_in_a_terminal,  # noqa: PLW1509  (no thread runs yet)
         )
 
     def pid_of(self, module: str) -> int:
