@@ -16,7 +16,7 @@ from lab import findings, preconditions, reading
 from lab.checks import Finding
 from lab.errors import BadEvidence, LabError
 from lab.evidence import Evidence, digest
-from lab.failure import STEPS, Answer, Claim, Failure, Pin, Remedy, RemedyWord, Word
+from lab.failure import STEPS, Answer, Check, Claim, Failure, Pin, Remedy, RemedyWord, Word
 from lab.observe import FINAL_HOP, Case, Observation
 from lab.planes import agreement, config, log
 
@@ -337,11 +337,15 @@ def _answer(case: Case, answer: Answer) -> tuple[Word, str]:
         return "inconclusive", text
     if holds:
         return "reproduced", text
-    for word, check in (("fails otherwise", answer.otherwise), ("not reproduced", answer.instead)):
+    others: tuple[tuple[Word, Check | None], ...] = (
+        ("fails otherwise", answer.otherwise),
+        ("not reproduced", answer.instead),
+    )
+    for word, check in others:
         if check:
             found, told = _finding(case, check)
             if found:
-                return word, told  # type: ignore[return-value]
+                return word, told
     return "inconclusive", f"not as the post says ({text}), and nothing else is proven"
 
 

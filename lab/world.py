@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusters.base import BY_LABEL, RUN_LABEL, Cluster, PodRef, me
-from clusters.kube import ApiError, documents
+from clusters.kube import ApiError, Obj, documents
 from lab import access_log, failures, proxy, served
 from lab.errors import CommandFailed, TimedOut
 from lab.evidence import PodRecord, ServiceRecord
@@ -161,19 +161,19 @@ def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
     return found
 
 
-def ready(pod: dict[str, object]) -> bool:
+def ready(pod: Obj) -> bool:
     """Whether a pod, as the API has it, says so of itself."""
-    status: dict[str, list[dict[str, str]]] = pod.get("status", {})  # type: ignore[assignment]
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def reference(pod: dict[str, dict[str, object]]) -> PodRef:
+def reference(pod: Obj) -> PodRef:
     """A pod as the API has it, by what is needed of it."""
     spec, meta = pod["spec"], pod["metadata"]
     containers = [
         str(container["name"])
         for key in ("containers", "initContainers")
-        for container in spec.get(key) or []  # type: ignore[attr-defined]
+        for container in spec.get(key) or []
     ]
     names = [n for n in containers if n not in ("istio-proxy", "istio-init")]
     names += ["istio-proxy"] if "istio-proxy" in containers else []

@@ -178,8 +178,8 @@ Accepts = Literal["tls", "plaintext", "tls+plaintext", ""]
 def accepts(view: View, target: int) -> Accepts:
     """What the chains of an inbound port accept; empty: there is no chain for it."""
     chains = _serving(view, target)
-    kinds = {"tls" if "transport_socket" in chain else "plaintext" for chain in chains}
-    return "+".join(sorted(kinds, reverse=True))  # type: ignore[return-value]
+    kinds: set[Accepts] = {"tls" if "transport_socket" in one else "plaintext" for one in chains}
+    return "tls+plaintext" if len(kinds) > 1 else next(iter(kinds), "")
 
 
 def speaks(view: View, cluster: str) -> Literal["tls", "plaintext", "auto", ""]:
