@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from clusters import credentials
 from lab.errors import ClusterGone, LabError
 
 Obj = dict[str, Any]
@@ -49,22 +50,10 @@ class Kube:
     def from_kubeconfig(
         cls, path: Path, context: str | None = None, own: Path | None = None
     ) -> Kube:
-        """Server, trust and credentials as the official Python client reads them.
+        """A kubeconfig's server, by `credentials.read`."""
+        from kubernetes import client
 
-        own: a folder that goes with the cluster; certificates are written there, else to
-        temporary files that go when this process ends, and stay when it is killed.
-        """
-        from kubernetes import client, config
-
-        configuration = client.Configuration()
-        load: Any = config.load_kube_config  # untyped
-        temporary = str(own) if own else None
-        load(
-            str(path),
-            context=context,
-            client_configuration=configuration,
-            temp_file_path=temporary,
-        )
+        configuration = credentials.read(path, context, own)
         rest = client.ApiClient(configuration)
         headers = dict(rest.default_headers)
         token = bearer(configuration)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from clusters import credentials
 from clusters.base import Completed, PodRef
 from clusters.kube import bearer
 from lab.errors import ClusterGone, LabError, TimedOut
@@ -37,11 +38,7 @@ class Remote:
     """One API server's way into containers."""
 
     def __init__(self, kubeconfig: Path, context: str | None = None) -> None:
-        from kubernetes import client, config
-
-        self._configuration = client.Configuration()
-        load: Any = config.load_kube_config  # untyped
-        load(str(kubeconfig), context=context, client_configuration=self._configuration)
+        self._configuration = credentials.read(kubeconfig, context)
 
     def run(
         self, pod: PodRef, container: str, argv: Sequence[str], stdin: bytes, timeout: float

@@ -194,7 +194,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from lab import scratch
+    from clusters import scratch
 
     _open(options).down()
     scratch.sweep()

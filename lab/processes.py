@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lab import interrupt, notebook, scratch, store
+from clusters import scratch
+from lab import interrupt, notebook, store
 from lab.shell import how_it_ended
 from lab.wait import until
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import failures, reading, report, scratch
+from clusters import scratch
+from lab import failures, reading, report
 from lab.bundle import (
     CRATE,
     CTRF,

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import reading, scratch, store
+from clusters import scratch
+from lab import reading, store
 from lab.bundle import MANIFEST, limits, manifest
 from lab.errors import BadBundle, BadEvidence
 

@@ -1,4 +1,4 @@
-"""A run's own temporary folder: it goes with the run, however that ends.
+"""A temporary folder of one user alone: it goes with whoever made it, however that ends.
 
 Whoever holds its lock uses it, and the kernel gives that back when the process ends. What
 nobody holds any more is removed by whoever makes the next one.
