@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lab.display import Picture, Table, Text
-from lab.errors import BadArguments
+from lab.errors import BadArguments, BadEvidence
 from lab.evidence import CallRecord, Evidence, WorldRecord
 from lab.failure import STEPS, Failure, Remedy, fill
 from lab.observe import FINAL_HOP, Case, Observation
@@ -309,12 +309,18 @@ class Story:
             write_text(self._source.folder / "graph.svg", drawn.svg)
         return drawn
 
-    def sequence(self, name: str) -> Picture:
-        """What crossed each hop of a call, in time order: application, sidecar, wire and back."""
+    def sequence(self, name: str) -> Picture | Text:
+        """What crossed each hop of a call, in time order: application, sidecar, wire and back.
+
+        Where it cannot be drawn, why: what comes after it in a notebook is told nevertheless.
+        """
         from lab import sequence
 
         self._require(name)
-        drawn = sequence.picture(self._case, name)
+        try:
+            drawn = sequence.picture(self._case, name)
+        except BadEvidence as problem:
+            return Text((str(problem),))
         if self._source.source == "live":
             from lab.store import write_text
 

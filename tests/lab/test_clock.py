@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import runpy
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from lab import clock, evidence, failures, store
+import lab
+from lab import clock, evidence, failures, notebook, store
 from lab.evidence import CallRecord, Evidence
 from lab.failure import Failure
 from lab.observe import CLOCK_SLACK
 from lab.parameters import with_parameters
+from lab.recorded import RecordedRun
+from lab.story import Story
 from lab.verdict import Verdict, judge
 
 UPTIME = 1_700_000_000.0
@@ -127,3 +132,22 @@ def test_evidence_without_clocks_whose_call_ends_before_it_begins_is_noticed() -
     word, reason = why(verdict)["C2"]
     assert word == "inconclusive"
     assert "a call of posted ended before it began: the clock was set meanwhile" in reason
+
+
+@pytest.mark.parametrize("name", failures.names())
+def test_a_notebook_is_told_to_its_end_whatever_its_clock_did(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    failure, found, _ = recorded(name)
+    run = RecordedRun(failure, found.parameters)
+    run.evidence = clocked(found, (60.0, 0.0), "posted")
+    monkeypatch.setattr(lab, "open_run", lambda *_, **__: Story(run, "as recorded"))
+    said: list[str] = []
+    around = {"display": lambda *shown: said.extend(map(repr, shown))}
+    cells = json.loads((notebook.NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
+    told = tmp_path / "told.py"
+    told.write_text("\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code"))
+    runpy.run_path(str(told), around)
+    assert any("inconclusive" in text for text in said)
+    if name == "tcp_mtls":
+        assert "tcp-foo cannot be drawn: the clock was set by 60.000 s" in "".join(said)
