@@ -63,7 +63,7 @@ class Person:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=280,
         )
         return done.returncode, done.stdout + done.stderr
 

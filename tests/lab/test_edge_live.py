@@ -72,7 +72,7 @@ def observe(cluster: OwnCluster, runs: Path, *words: str) -> tuple[int, str]:
     env = {**os.environ, "LAB_CLUSTER_NAME": cluster.name, "LAB_RUNS": str(runs)}
     argv = [sys.executable, "-m", "lab", "observe", *words]
     done = subprocess.run(
-        argv, cwd=store.ROOT, env=env, capture_output=True, text=True, timeout=100
+        argv, cwd=store.ROOT, env=env, capture_output=True, text=True, timeout=280
     )
     return done.returncode, done.stdout + done.stderr
 

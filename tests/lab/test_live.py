@@ -36,7 +36,7 @@ def lab_run(cluster: Embedded, tmp_path: Path) -> Run:
             env=env,
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=280,
         )
         return done.returncode, done.stdout + done.stderr, (tmp_path / "latest").resolve()
 
