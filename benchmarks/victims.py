@@ -80,7 +80,7 @@ VICTIMS = {
     "make": Victim(_program("make"), "notebooks start", only="make", until="going down"),
     "notebook": Victim(_holds("-m lab.notebook"), "notebooks start", until="judging", not_of="up"),
     "kernel": Victim(_holds("-m lab.kernel"), "up", until="judging", not_of="up"),
-    "first process": Victim(_program("unshare"), "API comes up", ends_all=True, until="going down"),
+    "first process": Victim(_program("unshare"), "API comes up", ends_all=True),
     "node": Victim(_holds("clusters.embedded.node"), "API comes up", (HARD, SOFT), ends_all=True),
     "etcd": Victim(_program("etcd"), "API comes up", ends_all=True),
     "kube-apiserver": Victim(_program("kube-apiserver"), "API comes up", ends_all=True),

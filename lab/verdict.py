@@ -298,9 +298,9 @@ def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
     fails, told = _finding(case, remedy.broken(first))
     healed, seen = _finding(case, remedy.healed(changed))
     if not fails:
-        well, as_it_is = _finding(case, remedy.healed(first))
-        not_needed = fails is False and well and healed
-        return "not needed" if not_needed else "inconclusive", f"as it is: {told}; {as_it_is}"
+        well, also = _finding(case, remedy.healed(first)) if fails is False else (None, "")
+        why = "; ".join(filter(None, (told, also)))
+        return "not needed" if well and healed else "inconclusive", f"as it is: {why}"
     again, back = _finding(case, remedy.broken(last))
     if not again:
         return "inconclusive", f"taken back, it is not as it was: {back}"

@@ -120,6 +120,7 @@ def test_another_world_and_another_act_are_judged_as_ever() -> None:
     )
     inconclusive = [one.why for one in verdict.remedies if one.word == "inconclusive"]
     assert any("the clock was set by 3600.000 s while packets of posted" in w for w in inconclusive)
+    assert all(w.count("the clock was set") <= 1 for w in inconclusive), "each reason is said once"
 
 
 def test_evidence_without_clocks_whose_call_ends_before_it_begins_is_noticed() -> None:
