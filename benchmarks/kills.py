@@ -254,7 +254,12 @@ def plan(seed: int, kills: int, known: list[Kill]) -> list[Cell]:
         draw.shuffle(cells)
         chosen = min(
             cells,
-            key=lambda c: (seen[c[1:]], seen[c[2]] + seen[c[1]], seen[c[2:]], seen[c[0].name]),
+            key=lambda c: (
+                seen[c[1:]],
+                seen[c[2]] + seen[c[1]],
+                seen[c[2:]],
+                seen["started as", c[0].name],
+            ),
         )
         planned.append(chosen)
         seen.update(_told(chosen[0].name, *chosen[1:]))
@@ -263,7 +268,7 @@ def plan(seed: int, kills: int, known: list[Kill]) -> list[Cell]:
 
 def _told(command: str, phase: str, victim: str, number: signal.Signals) -> list[object]:
     """What one kill adds to: its place in the table, and each of its parts."""
-    return [(phase, victim, number), victim, phase, (victim, number), command]
+    return [(phase, victim, number), victim, phase, (victim, number), ("started as", command)]
 
 
 def kill(place: Place, planned: Cell, seed: int, draw: random.Random) -> Kill:
