@@ -335,8 +335,8 @@ def _look(
     if done.ended and done.code is not None and done.code not in allowed:
         done.findings.append(f"code {done.code}, not one of {sorted(allowed)}")
     told = re.search(r"^Exit code (\d+)", done.said, re.MULTILINE)
-    # Where make ends by its own Ctrl-C, its code is no word about the lab.
-    by_signal = done.command == "make" and done.code == -signal.SIGINT
+    # Where a signal ended make itself, its code is no word about the lab.
+    by_signal = done.command == "make" and done.code is not None and done.code < 0
     if told and not by_signal and done.code not in (int(told[1]), 2 * bool(int(told[1]))):
         done.findings.append(f"code {done.code}, and the terminal says {told[1]}")
     if "Traceback" in done.said:
