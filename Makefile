@@ -113,13 +113,13 @@ lock: env ## write requirements.lock anew (needs uv)
 	  --group pyproject.toml:dev pyproject.toml -o requirements.lock
 
 notebooks: env ## execute the notebooks from recorded evidence, and keep their outputs
-	$(BIN)/python -m lab.committed notebooks
+	$(BIN)/python -m lab.commands.generate notebooks
 
 readme: env ## write README's generated parts anew
-	$(BIN)/python -m lab.committed readme
+	$(BIN)/python -m lab.commands.generate readme
 
 verify: env ## are the generated parts as they would be generated now
-	$(BIN)/python -m lab.committed verify
+	$(BIN)/python -m lab.commands.generate verify
 
 .PHONY: lint-workflows
 lint-workflows: ## lint .github/workflows (needs Go)

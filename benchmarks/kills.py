@@ -32,9 +32,10 @@ from pathlib import Path
 from victims import COMING_UP, LATE, VICTIMS, end, find, host_listing, started_in
 
 from clusters.embedded import host
-from lab import interrupt, store
-from lab.errors import TimedOut
-from lab.wait import until
+from lab.common import signals
+from lab.common.errors import TimedOut
+from lab.common.wait import until
+from lab.model import store
 
 RESULT = Path(__file__).with_name("kills.json")
 PATIENCE = 240.0
@@ -436,7 +437,7 @@ def main() -> int:
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or what is started ignores it too
-    interrupt.listen()
+    signals.listen()
     known = _known(options.result) if options.more else []
     planned = plan(options.seed, options.kills, known)
     planned = [one for one in planned if options.only in f"{one[0].name} {one[1]} {one[2]}"]

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from clusters import mesh
 from clusters.kind.cluster import Kind
 from lab import failures
-from lab.failure import World
-from lab.parameters import parameters_of, with_parameters
-from lab.world import deploy, wait_ready
+from lab.model.parameters import parameters_of, with_parameters
+from lab.model.scenario import World
+from lab.record.readiness import wait_ready
+from lab.record.world import deploy
 
 
 def ready(nodes: int) -> dict[str, object]:

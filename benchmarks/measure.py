@@ -26,12 +26,16 @@ import kind
 from clusters import mesh
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
-from lab import failures, run, store
-from lab.capture import Captures
-from lab.failure import Port, Service, World
-from lab.parameters import parameters_of
-from lab.wait import until
-from lab.world import deploy, wait_active, wait_ready
+from lab import failures
+from lab.common import files
+from lab.common.wait import until
+from lab.model import store
+from lab.model.parameters import parameters_of
+from lab.model.scenario import Port, Service, World
+from lab.record import live_run
+from lab.record.captures import Captures
+from lab.record.readiness import wait_active, wait_ready
+from lab.record.world import deploy
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -165,10 +169,10 @@ def capture() -> dict[str, object]:
         _all_failures(cluster)  # what is slower the first time is nobody's
         for _ in range(ROUNDS):
             for how, kind_of in (("with", Captures), ("without", _Uncaptured)):
-                run.Captures = kind_of
+                live_run.Captures = kind_of
                 found[how].append(_all_failures(cluster))
     finally:
-        run.Captures = Captures
+        live_run.Captures = Captures
         cluster.down()
     pairs = zip(found["with"], found["without"], strict=True)
     return {**found, "percent": round(statistics.median(100 * (a / b - 1) for a, b in pairs), 1)}
@@ -183,14 +187,14 @@ def _all_failures(cluster: Embedded) -> float:
     return round(time.monotonic() - began, 2)
 
 
-def _live(cluster: Embedded, name: str, folder: Path) -> run.LiveRun:
+def _live(cluster: Embedded, name: str, folder: Path) -> live_run.LiveRun:
     failure = failures.load(name)
     values = parameters_of(failure, {})
     place = folder / f"bench-{secrets.token_hex(2)}" / name
-    return run.LiveRun(failure, cluster, place, values, lambda _line: None)
+    return live_run.LiveRun(failure, cluster, place, values, lambda _line: None)
 
 
-def _through(one: run.LiveRun) -> None:
+def _through(one: live_run.LiveRun) -> None:
     try:
         for step in (one.open, one.before, one.during, one.after, one.remedies):
             step()
@@ -327,8 +331,8 @@ def main(argv: list[str]) -> int:
     for name, found in measured.items():
         results[name] = {**found, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
         print(name, json.dumps(results[name]))
-    store.write_json(RESULTS, results)
-    store.write_text(HERE / "README.md", readme(results))
+    files.write_json(RESULTS, results)
+    files.write_text(HERE / "README.md", readme(results))
     return 0
 
 

@@ -25,9 +25,13 @@ from clusters import mesh
 from clusters.base import OwnCluster, PodRef
 from clusters.embedded.cluster import Embedded
 from clusters.kind.cluster import Kind
-from lab import failures, packets, store
-from lab.failure import World
-from lab.world import deploy, wait_ready
+from lab import failures
+from lab.common import files
+from lab.model import store
+from lab.model.scenario import World
+from lab.packets import pcap
+from lab.record.readiness import wait_ready
+from lab.record.world import deploy
 
 HERE = Path(__file__).parent
 CAPTURES = sorted((store.RECORDED / "rest_mtls" / "captures").glob("*.pcap"))
@@ -109,7 +113,7 @@ def captures() -> dict[str, list[float]]:
 
     def ours() -> None:
         for path in CAPTURES:
-            for connection in packets.connections(list(packets.read(path))):
+            for connection in pcap.connections(list(pcap.read(path))):
                 connection.sent("client"), connection.sent("server")
 
     def tshark() -> None:
@@ -199,10 +203,10 @@ def main(names: list[str]) -> int:
         pairs[what] = measured(what)
         print(what, json.dumps(pairs[what]), flush=True)
     told = f"{measure.machine()}, {time.strftime('%Y-%m-%d')}"
-    store.write_json(HERE / "pairs.json", {"on": told, "pairs": pairs})
-    store.write_text(HERE / "pairs.svg", figure(pairs, told))
+    files.write_json(HERE / "pairs.json", {"on": told, "pairs": pairs})
+    files.write_text(HERE / "pairs.svg", figure(pairs, told))
     head, _, rest = README.read_text().partition(BEGIN)
-    store.write_text(README, head + table(pairs, told) + rest.partition(END)[2])
+    files.write_text(README, head + table(pairs, told) + rest.partition(END)[2])
     return 0
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.embedded.cluster import Embedded
-from lab import store
+from lab.model import store
 
 RESULT = Path(__file__).with_name("runs.json")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.embedded import host
-from lab import store
+from lab.model import store
 
 sys.path.append(str(store.ROOT / "tests"))
 from listing import argv, family, started_in
@@ -78,8 +78,10 @@ VICTIMS = {
     "terminal": Victim(bool, "notebooks start", (CTRL_C,), until="going down"),
     "runner": Victim(_holds("-m lab "), "notebooks start", until="going down"),
     "make": Victim(_program("make"), "notebooks start", only="make", until="going down"),
-    "notebook": Victim(_holds("-m lab.notebook"), "notebooks start", until="judging", not_of="up"),
-    "kernel": Victim(_holds("-m lab.kernel"), "up", until="judging", not_of="up"),
+    "notebook": Victim(
+        _holds("-m lab.notebook.execute"), "notebooks start", until="judging", not_of="up"
+    ),
+    "kernel": Victim(_holds("-m lab.notebook.kernel"), "up", until="judging", not_of="up"),
     "first process": Victim(_program("unshare"), "API comes up", ends_all=True),
     "node": Victim(_holds("clusters.embedded.node"), "API comes up", (HARD, SOFT), ends_all=True),
     "etcd": Victim(_program("etcd"), "API comes up", ends_all=True),

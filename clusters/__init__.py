@@ -22,7 +22,7 @@ def check_stack(kind: str) -> None:
     NeedsUnmet for one that kind has of a registry only.
     """
     from clusters.stacks import assembly, official
-    from lab.errors import BadArguments
+    from lab.common.errors import BadArguments
 
     named = " ".join(f"{name[4:]}={value}" for name, value in assembly.asked().items())
     if kind == "embedded":
@@ -46,8 +46,8 @@ def open_cluster(kind: str = "auto", name: str | None = None) -> OwnCluster:
     BadArguments for a kind, a number of nodes or an origin of programs that the lab does not
     have, and for a context that is not there or would run a program.
     """
-    from lab.errors import BadArguments
-    from lab.nearest import meant
+    from lab.common.errors import BadArguments
+    from lab.common.suggest import meant
 
     wanted = os.environ.get("LAB_CLUSTER") or "embedded" if kind == "auto" else kind
     if wanted.startswith(CONTEXT):

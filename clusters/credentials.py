@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusters import scratch
+from lab.common import scratch
 
 if TYPE_CHECKING:
     from kubernetes import client

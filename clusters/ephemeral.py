@@ -14,8 +14,8 @@ from clusters.base import CaptureStats, PodRef
 from clusters.embedded.channel import count
 from clusters.kube import ApiError, Kube, Obj
 from clusters.remote import Remote
-from lab.errors import CaptureRefused, LabError
-from lab.wait import until
+from lab.common.errors import CaptureRefused, LabError
+from lab.common.wait import until
 
 NAME = "lab-capture"
 MERGE = "application/strategic-merge-patch+json"

@@ -17,12 +17,12 @@ import yaml
 from clusters import CONTEXT, kubeconfig, mesh, rights
 from clusters.api import ApiCluster
 from clusters.base import BY_LABEL, RUN_LABEL, Capture, PodRef, Progress, Stack, Status, me
-from clusters.embedded import host
 from clusters.ephemeral import EphemeralCapture
 from clusters.kube import ApiError
-from lab.errors import LabError, NeedsUnmet
-from lab.store import write_text
-from lab.wait import until
+from lab.common import scratch
+from lab.common.errors import LabError, NeedsUnmet
+from lab.common.files import write_text
+from lab.common.wait import until
 from lab.workloads.catalogue import reference
 
 NAMESPACES = "/api/v1/namespaces"
@@ -45,7 +45,7 @@ class Existing(ApiCluster):
 
         That one is the lab's, and names no more than the context: credentials are not copied.
         """
-        chosen = host.states() / f"{self._file}.yaml"
+        chosen = scratch.states() / f"{self._file}.yaml"
         config = {"apiVersion": "v1", "kind": "Config", "current-context": self.name}
         write_text(chosen, yaml.safe_dump(config))  # whole: notebooks read it side by side
         return Path(os.pathsep.join(map(str, [chosen, *kubeconfig.files()])))
@@ -67,7 +67,7 @@ class Existing(ApiCluster):
     @property
     def lock(self) -> Path:
         """On this machine: runs of other people's are not known, nor is the mesh ever changed."""
-        return host.states() / f"{self._file}.lock"
+        return scratch.states() / f"{self._file}.lock"
 
     @property
     def _file(self) -> str:

@@ -14,7 +14,7 @@ from clusters import CONTEXT, KINDS, RECORDED
 from clusters.kind import images
 from clusters.kind import official as on_kind
 from clusters.stacks import assembly, cache, official
-from lab.errors import BadArguments, NeedsUnmet
+from lab.common.errors import BadArguments, NeedsUnmet
 
 STACK = assembly.DEFAULT
 """Of kind's images, and of what has no official one."""

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from clusters import credentials
-from lab.errors import ClusterGone, LabError
+from lab.common.errors import ClusterGone, LabError
 
 Obj = dict[str, Any]
 APPLY = "application/apply-patch+yaml"

@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 
 from clusters.kube import Obj
-from lab.errors import BadArguments
-from lab.nearest import meant
+from lab.common.errors import BadArguments
+from lab.common.suggest import meant
 
 ALLOW = "LAB_ALLOW_EXEC_PLUGIN"
 """Environment variable: 1 where a context's credentials may come from a program."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 import yaml
 
 from clusters.kube import Kube, Obj
-from lab.errors import LabError
+from lab.common.errors import LabError
 
 SYSTEM = "istio-system"
 SETTINGS = (

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from clusters import credentials
 from clusters.base import Completed, PodRef
 from clusters.kube import bearer
-from lab.errors import ClusterGone, LabError, TimedOut
+from lab.common.errors import ClusterGone, LabError, TimedOut
 
 if TYPE_CHECKING:
     from websocket import WebSocket

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lab.story import Story
+    from lab.notebook.run import Story
 
 __all__ = ["open_run"]
 
 
 def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
-    """Start a run of a failure; see `lab.story.open_run`."""
-    from lab import story
+    """Start a run of a failure; see `lab.notebook.open_run`."""
+    from lab.notebook import open_run as opened
 
-    return story.open_run(name, cluster, **parameters)
+    return opened.open_run(name, cluster, **parameters)

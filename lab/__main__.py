@@ -18,11 +18,13 @@ import subprocess
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from lab import failures, interrupt, stored_runs
-from lab.display import printable, terminal_width
-from lab.edge import command
-from lab.errors import BadArguments, LabError
-from lab.nearest import meant
+from lab import failures
+from lab.commands import plan, stored
+from lab.common import signals
+from lab.common.errors import BadArguments, LabError
+from lab.common.suggest import meant
+from lab.common.text import printable, terminal_width
+from lab.observe import command
 
 if TYPE_CHECKING:
     from clusters.base import OwnCluster
@@ -71,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         help="warn: 0 with a warning in the place of 3; 1 stays 1",
     )
     command.add(commands.add_parser("observe", help="any edge: one call, every plane, a picture"))
-    stored_runs.add(commands)
+    stored.add(commands)
     execute = commands.add_parser("exec", help="a command in a pod: exec POD [-n NS] -- CMD")
     execute.add_argument("pod")
     execute.add_argument("-n", "--namespace", default="")
@@ -116,9 +118,9 @@ def _failed(problem: Exception, argv: list[str]) -> int:
 
 def _answer(argv: list[str]) -> int:
     if argv[:1] == ["doctor"]:
-        from lab import doctor
+        from clusters.doctor import machine
 
-        return doctor.main(argv[1:])
+        return machine.main(argv[1:])
     _suggest(argv)
     # What follows `--` is another program's: its options are not ours.
     cut = argv.index("--") if "--" in argv else len(argv)
@@ -145,22 +147,22 @@ def _list(_options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from lab import tell
+    from lab.commands import show
 
     names = [options.failure] if options.failure else failures.names()
     told = (
-        tell.story(names[0], terminal_width())
+        show.story(names[0], terminal_width())
         if options.failure
-        else tell.table(names, terminal_width())
+        else show.table(names, terminal_width())
     )
     print(printable(told))
     return 0
 
 
 def _preview(options: argparse.Namespace) -> int:
-    from lab import tell
+    from lab.commands import show
 
-    told = tell.preview(terminal_width(), options.cluster)
+    told = show.preview(terminal_width(), options.cluster)
     if told:
         print(told)
     return 0
@@ -194,7 +196,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from clusters import scratch
+    from lab.common import scratch
 
     _open(options).down()
     scratch.sweep()
@@ -224,7 +226,7 @@ def _shell(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from clusters.stacks import assembly
-    from lab import ownership, runner, side_by_side
+    from lab.commands import compare, run, sudo
 
     given = {}
     for word in options.params.split():
@@ -235,19 +237,19 @@ def _run(options: argparse.Namespace) -> int:
     names = [name for word in options.failures for name in word.split(",")]
     clusters = options.cluster.split(",")
     plans = [
-        runner.plan(names, given, cluster, options.keep, stack)
+        plan.plan(names, given, cluster, options.keep, stack)
         for cluster in clusters
         for stack in assembly.several()
     ]
     try:
         code = (
-            runner.run(plans[0])[1]
+            run.run(plans[0])[1]
             if len(plans) == 1
-            else side_by_side.run(plans, terminal_width())
+            else compare.run_several(plans, terminal_width())
         )
     finally:
-        with interrupt.held(last=True):
-            ownership.give_back()
+        with signals.held(last=True):
+            sudo.give_back()
     return _warned(code) if options.on_inconclusive == "warn" else code
 
 
@@ -307,11 +309,11 @@ _COMMANDS = {
     "observe": _observe,
     "exec": _exec,
     "shell": _shell,
-    **stored_runs.COMMANDS,
+    **stored.COMMANDS,
 }
 
 if __name__ == "__main__":
-    interrupt.listen()
+    signals.listen()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Also into a pipe: what was said before stays before what is said on stderr.
         sys.stdout.reconfigure(line_buffering=True)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import evidence, failures, store
-from lab.observe import Case
-from lab.parameters import with_parameters
+from lab import failures
+from lab.judge.case import Case
+from lab.model import evidence, store
+from lab.model.parameters import with_parameters
 
 Lines = list[dict[str, Any]]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from lab import doctor
+from clusters.doctor import machine
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's own: Playwright's is not to be had everywhere. Without a sandbox, as root may be."""
-    path = shutil.which("chromium", path=doctor.SYSTEM_PATH)
+    path = shutil.which("chromium", path=machine.SYSTEM_PATH)
     assert path, "python3 -m lab doctor --tests"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

@@ -8,8 +8,8 @@ import tarfile
 from functools import cache
 from pathlib import Path
 
-from lab import store
 from lab.bundle import pack
+from lab.model import store
 
 NAME = "recorded"
 

@@ -17,8 +17,8 @@ from clusters.kind import engine as engines
 from clusters.kind.cluster import Kind
 from clusters.kind.images import Programs
 from clusters.stacks import assembly
-from lab.errors import LabError
-from lab.wait import until
+from lab.common.errors import LabError
+from lab.common.wait import until
 
 _NUMBERS = itertools.count()
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from clusters.base import PodRef
 from clusters.kube import Kube, Obj
-from lab import world
-from lab.errors import LabError
-from lab.failure import Port, Service
-from lab.wait import until
+from lab.common.errors import LabError
+from lab.common.wait import until
+from lab.model.scenario import Port, Service
+from lab.record import world
 from lab.workloads.manifests import Setting, b, client, httpbin, stranger
 
 SERVICES = (

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab.wait import until
+from lab.common.wait import until
 
 CONFIG = """version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clusters.stacks import cache
-from lab import store
+from lab.model import store
 
 UID = 100_000 + os.getpid()  # nobody else's, and another one's in tests that run beside
 SUBORDINATE = 1_000_000_000 + 65536 * (os.getpid() % 30000)

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from lab import committed, failures, report, store
-from lab.failure import Failure
+from lab import failures
+from lab.commands import generate
+from lab.model import store
+from lab.model.failure import Failure
+from lab.render import wording
 
 
 def test_conda_and_pip_are_asked_for_the_same_packages() -> None:
@@ -43,7 +46,7 @@ def test_the_lock_holds_everything_that_the_project_names() -> None:
 
 
 def test_readmes_table_and_picture_are_those_of_the_recorded_runs() -> None:
-    assert committed.main(["verify"]) == 0
+    assert generate.main(["verify"]) == 0
 
 
 def test_a_failure_is_a_file_of_data_and_names_itself() -> None:
@@ -98,7 +101,7 @@ def test_readmes_job_for_ci_is_the_one_that_the_workflow_has() -> None:
 
 def test_readme_tells_every_code_as_a_run_does() -> None:
     text = (store.ROOT / "README.md").read_text()
-    assert all(f"| {code} | {said} |" in text for code, said in report.EXPLAINED.items())
+    assert all(f"| {code} | {said} |" in text for code, said in wording.EXPLAINED.items())
 
 
 def test_no_runtime_file_is_tracked() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from pytest_notebook.nb_regression import NBRegressionError, NBRegressionFixture
 
-from lab import failures, notebook
+from lab import failures
+from lab.notebook import execute
 
-NOTEBOOKS = sorted(notebook.NOTEBOOKS.glob("*.ipynb"))
+NOTEBOOKS = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_notebook_says_what_it_is_committed_with(
 def test_a_notebook_that_says_otherwise_is_noticed(
     tmp_path: Path, executed: NBRegressionFixture
 ) -> None:
-    text = (notebook.NOTEBOOKS / "tcp_mtls.ipynb").read_text()
+    text = (execute.NOTEBOOKS / "tcp_mtls.ipynb").read_text()
     assert "not reproduced" in text
     path = tmp_path / "tcp_mtls.ipynb"
     path.write_text(text.replace("not reproduced", "reproduced"))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from clusters.base import CaptureStats, Completed
-from lab.errors import ClusterGone, LabError, TimedOut
-from lab.shell import how_it_ended
-from lab.wait import until
+from lab.common.errors import ClusterGone, LabError, TimedOut
+from lab.common.shell import how_it_ended
+from lab.common.wait import until
 
 ENDED = "the embedded cluster ended while it was asked"
 PATIENCE = 10.0

@@ -10,14 +10,15 @@ from functools import cached_property
 from pathlib import Path
 
 from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
+from clusters.doctor import machine
 from clusters.embedded import host
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import ApiError, Kube
 from clusters.stacks import assembly, binaries, cache, official
-from lab import doctor
-from lab.errors import ClusterGone, LabError, TimedOut
-from lab.wait import until
+from lab.common import scratch
+from lab.common.errors import ClusterGone, LabError, TimedOut
+from lab.common.wait import until
 
 PATIENCE = 20.0
 """Seconds for the API server to answer: a machine with too much to do is no trouble yet."""
@@ -32,7 +33,7 @@ class Embedded:
 
     def __init__(self, name: str = STANDING, *, token_renew_at: float = TOKEN_RENEW_AT) -> None:
         self.name, self._renew_at = name, token_renew_at
-        self.state = host.states() / name
+        self.state = scratch.states() / name
         self._channel = Channel(self.state / host.CONTROL)
         self._launched: host.Launched | None = None
 
@@ -138,7 +139,7 @@ class Embedded:
         self._built(progress)
 
     def _built(self, progress: Progress) -> binaries.Binaries:
-        doctor.require(kernel=not self._is_built)  # before it is all built in vain
+        machine.require(try_kernel=not self._is_built)  # before it is all built in vain
         if official.chosen():
             return official.ensure(assembly.DEFAULT, progress)
         return assembly.chosen().ensure(progress)
@@ -160,7 +161,7 @@ class Embedded:
                 self._end()
                 if isinstance(problem, LabError):
                     checking.result()
-                    doctor.require(kernel=True)
+                    machine.require(try_kernel=True)
                 raise  # neither an altered program nor this machine is why
 
     @property

@@ -8,33 +8,20 @@ import os
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusters import locks
 from clusters.base import Progress
 from clusters.embedded.settings import STANDS, Settings, private_path
-from lab import interrupt
-from lab.errors import LabError, NeedsUnmet, TimedOut
-from lab.wait import until
+from lab.common import locks, signals
+from lab.common.errors import LabError, TimedOut
+from lab.common.scratch import states
+from lab.common.wait import until
 
 CONTROL = "control.sock"
-
-
-def states() -> Path:
-    """The folder of all embedded clusters of this user; short, since sockets' paths are."""
-    base = Path(tempfile.gettempdir()) / f"istio-failure-lab-{os.getuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
-    info = base.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
-        raise NeedsUnmet(f"{base} belongs to someone else", hint="set TMPDIR to a folder of yours")
-    base.chmod(0o700)
-    return base
 
 
 @contextlib.contextmanager
@@ -98,7 +85,7 @@ def launch(
     """
     launched = None
     try:
-        with interrupt.held():  # else a Ctrl-C could come before anybody knows what was started
+        with signals.held():  # else a Ctrl-C could come before anybody knows what was started
             launched, told = _begin(state, settings, api)
         _follow(told, state, progress)
         if not owned:

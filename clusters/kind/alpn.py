@@ -8,7 +8,7 @@ from pathlib import Path
 from clusters.embedded.node.alpn import AlpnStandIn
 from clusters.embedded.node.mesh import NAMESPACE
 from clusters.kube import Kube
-from lab.wait import until
+from lab.common.wait import until
 
 
 def main(kubeconfig: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from clusters.base import CaptureStats
 from clusters.embedded.channel import count
 from clusters.kind.engine import Engine
-from lab.errors import LabError, TimedOut
-from lab.wait import until
+from lab.common.errors import LabError, TimedOut
+from lab.common.wait import until
 
 
 class NodeCapture:

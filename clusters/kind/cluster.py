@@ -13,10 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clusters import locks
 from clusters.api import ApiCluster
 from clusters.base import Capture, PodRef, Progress, Stack, Status
-from clusters.embedded import host
 from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
 from clusters.kind import official, trouble
@@ -27,9 +25,9 @@ from clusters.kind.nodes import counted, nodes
 from clusters.kind.preload import NodeImage
 from clusters.kube import Obj
 from clusters.stacks.assembly import DEFAULT
-from lab import shell
-from lab.errors import ClusterGone, LabError
-from lab.wait import until
+from lab.common import locks, scratch, shell
+from lab.common.errors import ClusterGone, LabError
+from lab.common.wait import until
 
 STANDING = "lab"
 PREFIX = "istio-failure-lab-"
@@ -59,7 +57,7 @@ class Kind(ApiCluster):
         self._owner = -1
         self._images: NodeImage | None = None
         self._stand_in: subprocess.Popen[bytes] | None = None
-        self.state = host.states() / f"kind-{name}"
+        self.state = scratch.states() / f"kind-{name}"
 
     @property
     def stack(self) -> Stack:
@@ -222,7 +220,7 @@ class Kind(ApiCluster):
             shell.run(argv, cwd=self.state, env=engine.environment)
         finally:
             if not before:
-                (host.states() / NETWORK).write_text(_network(engine))
+                (scratch.states() / NETWORK).write_text(_network(engine))
         self.kubeconfig.chmod(0o600)
 
     def _definition(self, image: str) -> Obj:
@@ -291,7 +289,7 @@ class Kind(ApiCluster):
 
     def sweep(self) -> None:
         """End clusters of runs that were killed, and them only; remove locks of none."""
-        for lock in host.states().glob(f"kind-*{LOCK}"):
+        for lock in scratch.states().glob(f"kind-*{LOCK}"):
             with locks.tried(lock) as alone:
                 if alone and not lock.with_suffix("").exists():
                     lock.unlink()
@@ -334,7 +332,7 @@ class Kind(ApiCluster):
 
     def _end_network(self, engine: Engine) -> None:
         """Kind makes one network for all clusters; it is ours where it was made for us."""
-        ours, there = host.states() / NETWORK, _network(engine)
+        ours, there = scratch.states() / NETWORK, _network(engine)
         mark = ours.read_text() if ours.exists() else ""
         others = engine.docker("ps", "--all", "--quiet", "--filter=label=io.x-k8s.kind.cluster")
         if there and (engine.own or mark == there) and not others.strip():

@@ -12,8 +12,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab import shell
-from lab.errors import NeedsUnmet
+from lab.common import shell
+from lab.common.errors import NeedsUnmet
 
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/var/cache/apt/*")
 _ORIGINS = ("Debian", "Ubuntu")

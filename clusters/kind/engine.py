@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from clusters import locks
 from clusters.base import Progress
 from clusters.stacks import cache
-from lab.errors import CommandFailed, LabError, NeedsUnmet
-from lab.wait import until
+from lab.common import locks
+from lab.common.errors import CommandFailed, LabError, NeedsUnmet
+from lab.common.wait import until
 
 RUN = Path("/run/istio-failure-lab")
 """Sockets and pids of our own engine: gone with a reboot, as it is."""

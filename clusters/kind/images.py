@@ -19,7 +19,7 @@ from clusters.kind import debian
 from clusters.kind.archive import Image, Layer, layer, save
 from clusters.kind.preload import NodeImage
 from clusters.stacks import assembly, binaries, cache
-from lab import shell
+from lab.common import shell
 from lab.workloads.catalogue import CATALOGUE
 
 HUB = "docker.io/istio"

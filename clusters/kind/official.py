@@ -20,8 +20,8 @@ from clusters.kind.archive import Image, Layer, save
 from clusters.kind.images import HUB, Built, Programs
 from clusters.kind.preload import NodeImage
 from clusters.stacks import binaries, cache, official, registry
-from lab.errors import BadArguments, NeedsUnmet
-from lab.nearest import meant
+from lab.common.errors import BadArguments, NeedsUnmet
+from lab.common.suggest import meant
 
 NODE = "docker.io/kindest/node:v1.36.4"
 HTTPBIN = "docker.io/kennethreitz/httpbin:latest"

@@ -12,7 +12,7 @@ from pathlib import Path
 from clusters.base import Progress, Stack
 from clusters.kind.engine import Engine
 from clusters.stacks import cache
-from lab.wait import until
+from lab.common.wait import until
 
 REPOSITORY = "istio-failure-lab/node"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from clusters.kind.engine import Engine
 from clusters.kube import Kube
-from lab.errors import LabError, TimedOut
-from lab.wait import until
+from lab.common.errors import LabError, TimedOut
+from lab.common.wait import until
 
 DISKS = ("/var", "/var/lib/etcd", "/var/log/pods")
 """Where a node writes; mostly one disk."""

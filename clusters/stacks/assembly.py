@@ -20,8 +20,8 @@ from pathlib import Path
 from clusters.base import Progress, Stack
 from clusters.stacks import binaries, cache, toolchain
 from clusters.stacks.binaries import Binaries, Source
-from lab.errors import BadArguments
-from lab.nearest import meant_version
+from lab.common.errors import BadArguments
+from lab.common.suggest import meant_version
 
 DEFAULT = "1.31"
 VARIABLES = ("LAB_ISTIO", "LAB_ENVOY")

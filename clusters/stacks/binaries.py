@@ -21,9 +21,9 @@ from typing import Any
 
 from clusters.base import Progress, Stack
 from clusters.stacks import cache, toolchain
-from lab import shell
-from lab.errors import BadArguments, NeedsUnmet
-from lab.nearest import meant
+from lab.common import shell
+from lab.common.errors import BadArguments, NeedsUnmet
+from lab.common.suggest import meant
 
 STACKS = Path(__file__).parent
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.common.errors import LabError
 
 MANIFEST = "manifest.json"
 UNUSED = 30 * 86400

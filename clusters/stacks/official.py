@@ -16,9 +16,9 @@ from pathlib import Path
 
 from clusters.base import Progress, Stack
 from clusters.stacks import binaries, cache, proxy, registry
-from lab import shell
-from lab.errors import BadArguments
-from lab.nearest import meant
+from lab.common import shell
+from lab.common.errors import BadArguments
+from lab.common.suggest import meant
 
 HUB = "docker.io/istio"
 CHOICES = ("built", "official")

@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from lab.errors import NeedsUnmet
+from lab.common.errors import NeedsUnmet
 
 OWN_FILTER = b"istio.envoy.config.filter.http.alpn.v2alpha1"
 """The type of Istio's ALPN filter: an Envoy with the filter holds its descriptor."""

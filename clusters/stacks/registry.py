@@ -17,8 +17,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab import shell
-from lab.errors import LabError, NeedsUnmet
+from lab.common import shell
+from lab.common.errors import LabError, NeedsUnmet
 
 PATIENCE = 5
 """Seconds in which a registry has to answer to be one in reach."""

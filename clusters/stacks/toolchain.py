@@ -11,8 +11,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from lab import shell
-from lab.errors import CommandFailed, NeedsUnmet
+from lab.common import shell
+from lab.common.errors import CommandFailed, NeedsUnmet
 
 HINT = "is the package registry in reach, and is there room on the disk?"
 

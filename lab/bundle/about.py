@@ -10,11 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab import evidence, failures, judging, reading, results, store
-from lab.errors import BadEvidence
-from lab.evidence import CallRecord, Evidence
-from lab.results import Result
-from lab.verdict import Verdict
+from lab import failures
+from lab.common import untrusted
+from lab.common.errors import BadEvidence
+from lab.judge import results, stored
+from lab.judge.results import Result
+from lab.judge.verdict import Verdict
+from lab.model import evidence, store
+from lab.model.evidence import CallRecord, Evidence
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _LATEST = 253402300800
@@ -52,7 +55,7 @@ class About:
 
     @property
     def exit_code(self) -> int:
-        return judging.exit_code(self.verdicts, self.missing)
+        return stored.exit_code(self.verdicts, self.missing)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -80,7 +83,7 @@ class About:
 def of(folder: Path, left_out: dict[str, str]) -> About:
     """Judge a packed run, and gather what its files say of it."""
     there = [failures.load(name) for name in failures.names() if (folder / name).is_dir()]
-    verdicts, missing = judging.judge_all(there, folder)
+    verdicts, missing = stored.judge_all(there, folder)
     recorded = {one.failure: evidence.load(folder / one.failure) for one in verdicts}
     summary = _summary(folder)
     return About(
@@ -111,7 +114,7 @@ def _unix(text: str) -> int:
 def _summary(folder: Path) -> dict[str, Any]:
     """What the run's end left; empty where it was cut off before, or cannot be read."""
     try:
-        told = reading.read_json(folder / "summary.json", folder)
+        told = untrusted.read_json(folder / "summary.json", folder)
     except BadEvidence:
         return {}
     return told if isinstance(told, dict) else {}

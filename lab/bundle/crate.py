@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.bundle import CRATE, MANIFEST, STATEMENT, about
 from lab.bundle.about import About
-from lab.evidence import Evidence
+from lab.model.evidence import Evidence
 
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 _PROFILE = "https://w3id.org/ro/crate/1.1"

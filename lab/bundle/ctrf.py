@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.bundle import about
 from lab.bundle.about import About
-from lab.results import Result
+from lab.judge.results import Result
 
 _STATUS = {"passed": "passed", "failed": "failed", "unsure": "other"}
 _STATUSES = ("passed", "failed", "skipped", "pending", "other")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from lab.bundle import MANIFEST
-from lab.errors import BadBundle
+from lab.common.errors import BadBundle
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lab import reading
-from lab.redaction import redact_encoded
+from lab.common import untrusted
+from lab.common.redaction import redact_encoded
 
 
 def without_secrets(text: str) -> str:
     """A notebook without the secrets that stand in several lines; the same where it has none."""
     try:
-        notebook = reading.parse(text)
+        notebook = untrusted.parse(text)
         cleaned = _cleaned(notebook)
     except (ValueError, RecursionError):
         return text  # it is no notebook; its text is looked at all the same

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusters import scratch
-from lab import failures, reading, report
+from lab import failures
 from lab.bundle import (
     CRATE,
     CTRF,
@@ -35,8 +34,10 @@ from lab.bundle import (
 )
 from lab.bundle import manifest as manifests
 from lab.bundle import statement as statements
-from lab.errors import BadEvidence
-from lab.redaction import redact_encoded
+from lab.common import scratch, untrusted
+from lab.common.errors import BadEvidence
+from lab.common.redaction import redact_encoded
+from lab.render import junit
 
 REDACTED = "text, without secrets"
 AS_IT_WAS = "as it was recorded: nothing is taken out of it"
@@ -141,7 +142,7 @@ def _content(run: Path, path: str) -> tuple[bytes, str]:
     if not stat.S_ISREG((run / path).lstat().st_mode):
         raise _LeftOut("it is no plain file")
     try:
-        data = reading.read_bytes(run / path, run)
+        data = untrusted.read_bytes(run / path, run)
     except BadEvidence as why:
         raise _LeftOut(str(why).replace(f"{run}{os.sep}", "")) from None
     if _KEY_LOG.search(data):
@@ -163,7 +164,7 @@ def _describe(told: about.About, files: dict[str, bytes], kept: dict[str, str], 
         files[path] = redact_encoded(text.replace(here, "")).encode(errors="backslashreplace")
         kept[path] = GENERATED
 
-    add(JUNIT, report.junit(told.verdicts, told.missing, told.seconds))
+    add(JUNIT, junit.junit(told.verdicts, told.missing, told.seconds))
     add(CTRF, _json(ctrf.report(told)))
     add(CRATE, _json(crate.metadata(told, {path: len(data) for path, data in files.items()}, kept)))
     add(STATEMENT, _json(statements.statement(told, _sums(files), kept)))

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clusters import scratch
-from lab import reading, store
 from lab.bundle import MANIFEST, limits, manifest
-from lab.errors import BadBundle, BadEvidence
+from lab.common import scratch, untrusted
+from lab.common.errors import BadBundle, BadEvidence
+from lab.model import store
 
 _BLOCK = 512
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
@@ -80,7 +80,7 @@ def _unpack(data: bytes, place: Path) -> Path:
 def _read(archive: Path) -> bytes:
     """The tar in it: not more than a bundle may hold. Raises BadBundle."""
     try:
-        packed = reading.read_bytes(archive, archive.parent, limits.PACKED)
+        packed = untrusted.read_bytes(archive, archive.parent, limits.PACKED)
         most = limits.most(len(packed))
         data = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(most + 1)
     except BadEvidence as wrong:
@@ -102,7 +102,7 @@ def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
             raise BadBundle(f"it is no bundle, or is damaged: {wrong}") from None
         position += _BLOCK
         content = data[position : position + member.size]
-        if not 0 <= member.size <= reading.LIMIT or len(content) < member.size:
+        if not 0 <= member.size <= untrusted.LIMIT or len(content) < member.size:
             raise BadBundle(f"{member.name[:100]!r} is too large or cut off, and is not unpacked")
         position += -(-member.size // _BLOCK) * _BLOCK
         count += 1

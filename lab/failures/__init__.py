@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from lab.errors import BadArguments
-from lab.failure import Failure
-from lab.nearest import meant
+from lab.common.errors import BadArguments
+from lab.common.suggest import meant
+from lab.model.failure import Failure
 
 
 def names() -> list[str]:

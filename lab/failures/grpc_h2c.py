@@ -1,7 +1,7 @@
 """A request that asks for an upgrade to HTTP/2, and Envoy's 403."""
 
-from lab import strangers
-from lab.checks import (
+from lab.declare import strangers
+from lab.judge.checks import (
     all_of,
     answered,
     left_client,
@@ -12,22 +12,8 @@ from lab.checks import (
     under,
     upgrade_is_gone,
 )
-from lab.failure import (
-    POLICY,
-    Answer,
-    Call,
-    Change,
-    Claim,
-    Control,
-    Failure,
-    Parameter,
-    Pin,
-    Port,
-    Remedy,
-    Service,
-    World,
-    renamed,
-)
+from lab.model.failure import Answer, Claim, Control, Failure, Pin, Remedy
+from lab.model.scenario import POLICY, Call, Change, Parameter, Port, Service, World, renamed
 
 GRPCBIN = Service("grpcbin", "grpcbin", (Port("{port_name}", 4200, 4200),))
 HTTPBIN = Service("httpbin", "httpbin", (Port("http", 8000, 8080),))

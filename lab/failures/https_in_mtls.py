@@ -1,7 +1,7 @@
 """Two services with TLS of their own, and a mesh that adds its own."""
 
-from lab import strangers
-from lab.checks import (
+from lab.declare import strangers
+from lab.judge.checks import (
     all_of,
     answered,
     application_logged,
@@ -18,23 +18,8 @@ from lab.checks import (
     unanswered,
     under,
 )
-from lab.failure import (
-    POLICY,
-    Answer,
-    Call,
-    Change,
-    Check,
-    Claim,
-    Control,
-    Failure,
-    Parameter,
-    Pin,
-    Port,
-    Remedy,
-    Service,
-    World,
-    renamed,
-)
+from lab.model.failure import Answer, Check, Claim, Control, Failure, Pin, Remedy
+from lab.model.scenario import POLICY, Call, Change, Parameter, Port, Service, World, renamed
 
 OWN = "--cacert /etc/own-tls/ca.pem"
 SHOWING = f"{OWN} --cert /etc/own-tls/cert.pem --key /etc/own-tls/key.pem"

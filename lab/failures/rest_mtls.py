@@ -1,7 +1,7 @@
 """REST services over HTTP/1.1 are secured by two rules: the post's positive control."""
 
-from lab import strangers
-from lab.checks import (
+from lab.declare import strangers
+from lab.judge.checks import (
     all_of,
     answered,
     api_said,
@@ -12,19 +12,8 @@ from lab.checks import (
     readable,
     secured,
 )
-from lab.failure import (
-    DESTINATION_RULE,
-    POLICY,
-    Answer,
-    Call,
-    Claim,
-    Control,
-    Failure,
-    Pin,
-    Port,
-    Service,
-    World,
-)
+from lab.model.failure import Answer, Claim, Control, Failure, Pin
+from lab.model.scenario import DESTINATION_RULE, POLICY, Call, Port, Service, World
 
 URL = "http://httpbin:8000"
 GET = f"curl -sS {URL}/anything/{{marker}}"

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from lab import strangers
-from lab.checks import (
+from lab.declare import strangers
+from lab.judge.checks import (
     all_of,
     answered,
     broken_off,
@@ -14,22 +14,8 @@ from lab.checks import (
     under,
     went_to,
 )
-from lab.failure import (
-    POLICY,
-    Answer,
-    Call,
-    Change,
-    Claim,
-    Control,
-    Failure,
-    Parameter,
-    Pin,
-    Port,
-    Remedy,
-    Service,
-    World,
-    renamed,
-)
+from lab.model.failure import Answer, Claim, Control, Failure, Pin, Remedy
+from lab.model.scenario import POLICY, Call, Change, Parameter, Port, Service, World, renamed
 
 ECHO = Service(
     "tcp-echo", "tcp-echo", (Port("tcp-foo", 9000, 9000), Port("{port_name}", 9001, 9001))

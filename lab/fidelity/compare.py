@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.display import Table
-from lab.errors import BadEvidence
+from lab.common.errors import BadEvidence
 from lab.fidelity import lines
 from lab.fidelity.record import FOLDER
 from lab.fidelity.table import EXPLAINED
+from lab.render.display import Table
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusters import mesh
-from lab import proxy, store, world
-from lab.failure import Port, Service, World
-from lab.wait import until
+from lab.common import files
+from lab.common.wait import until
+from lab.model.scenario import Port, Service, World
+from lab.record import envoy_admin, readiness, world
 
 if TYPE_CHECKING:
     from clusters.base import OwnCluster, PodRef
@@ -48,10 +49,10 @@ def record(cluster: OwnCluster, folder: Path) -> None:
     until(lambda: not world.left(cluster, run), "the run's namespaces to be gone", timeout=90)
     live = world.deploy(cluster, WORLD, run, FOLDER, mesh.read(cluster.kube))
     try:
-        world.wait_ready(cluster, live)
-        world.wait_active(cluster, live)
+        readiness.wait_ready(cluster, live)
+        readiness.wait_active(cluster, live)
         place = folder / FOLDER
-        store.write_json(place / "names.json", _names(cluster, live.namespace))
+        files.write_json(place / "names.json", _names(cluster, live.namespace))
         for workload, pod in live.pods.items():
             if pod.has_sidecar:
                 _keep(cluster, pod, place / workload)
@@ -62,12 +63,12 @@ def record(cluster: OwnCluster, folder: Path) -> None:
 def _keep(cluster: OwnCluster, pod: PodRef, place: Path) -> None:
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
     _write(place / "pod.json", cluster.kube.request("GET", path))
-    _write(place / "config.json", proxy.config_dump(cluster, pod))
-    store.write_text(place / "iptables.txt", cluster.firewall(pod))
+    _write(place / "config.json", envoy_admin.config_dump(cluster, pod))
+    files.write_text(place / "iptables.txt", cluster.firewall(pod))
 
 
 def _write(path: Path, content: Any) -> None:
-    store.write_text(path, json.dumps(content, indent=1, sort_keys=True))
+    files.write_text(path, json.dumps(content, indent=1, sort_keys=True))
 
 
 def _names(cluster: OwnCluster, namespace: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lab.errors import BadEvidence
+from lab.common.errors import BadEvidence
 from lab.planes import Security, Seen
 
 View = dict[str, Any]

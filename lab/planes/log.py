@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lab.common.untrusted import parse as parse_json
 from lab.planes import Fact, Security, Seen
-from lab.reading import parse as parse_json
 
 Line = Mapping[str, Any]
 SERVER, CLIENT = "server's proxy", "client's proxy"

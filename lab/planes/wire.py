@@ -7,21 +7,20 @@ Istio's mTLS is TLS 1.3, which hides certificates from a passive reader: so this
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab import packets, tls
-from lab.errors import BadEvidence
-from lab.packets import SYN, Address, Connection
+from lab.common.errors import BadEvidence
+from lab.packets import pcap, tls
+from lab.packets.pcap import SYN, Address, Connection
+from lab.packets.tls import HELLO_INSIDE
 from lab.planes import Fact, Security, Seen
 
 SOURCE = "packets"
 REDIRECTED: Address = ("127.0.0.1", 15001)
 """Where a pod's own rules send what its application sends: the sidecar's outbound listener."""
-HELLO_INSIDE = re.compile(rb"\x16\x03[\x00-\x04]..\x01\x00", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -132,8 +131,8 @@ def senders(capture: CaptureFile) -> frozenset[str] | None:
 
 
 @functools.lru_cache(maxsize=64)
-def _read_once(path: Path, _size: int, _changed: int) -> tuple[packets.Segment, ...]:
-    return tuple(packets.read(path))
+def _read_once(path: Path, _size: int, _changed: int) -> tuple[pcap.Segment, ...]:
+    return tuple(pcap.read(path))
 
 
 @functools.lru_cache(maxsize=64)
@@ -141,7 +140,7 @@ def _connected_once(
     path: Path, size: int, changed: int, redirected: bool
 ) -> tuple[Connection, ...]:
     segments = _read_once(path, size, changed)
-    return tuple(packets.connections(_stitched(segments) if redirected else segments))
+    return tuple(pcap.connections(_stitched(segments) if redirected else segments))
 
 
 def _version(capture: CaptureFile) -> tuple[Path, int, int]:
@@ -153,7 +152,7 @@ def _version(capture: CaptureFile) -> tuple[Path, int, int]:
     return capture.path, info.st_size, info.st_mtime_ns
 
 
-def _segments(capture: CaptureFile) -> Sequence[packets.Segment]:
+def _segments(capture: CaptureFile) -> Sequence[pcap.Segment]:
     """Raises BadEvidence for a capture that is missing, damaged or not complete."""
     path = capture.path
     found = _read_once(*_version(capture))
@@ -226,10 +225,10 @@ def _turned(edge: Edge, connection: Connection) -> Connection:
         return connection
     first, other = connection.client, connection.server
     turned = other[0] == edge.client_ip and first in edge.targets
-    return packets.from_the_middle(connection, other if turned else first)
+    return pcap.from_the_middle(connection, other if turned else first)
 
 
-def _stitched(segments: Sequence[packets.Segment]) -> Iterable[packets.Segment]:
+def _stitched(segments: Sequence[pcap.Segment]) -> Iterable[pcap.Segment]:
     """What is redirected to a sidecar is answered in the name of whom the application asked.
 
     On a client's `lo` one connection has two address pairs: its answers get the listener's. They
@@ -244,7 +243,7 @@ def _stitched(segments: Sequence[packets.Segment]) -> Iterable[packets.Segment]:
         yield segment._replace(source=REDIRECTED, target=caller) if caller in callers else segment
 
 
-def _begun(segments: Iterable[packets.Segment]) -> dict[int, Address]:
+def _begun(segments: Iterable[pcap.Segment]) -> dict[int, Address]:
     """Who began a redirected connection, by the number that its answer acknowledges."""
     return {
         (segment.sequence + 1) & 0xFFFFFFFF: segment.source

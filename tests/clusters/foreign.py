@@ -19,8 +19,9 @@ import yaml
 from clusters.embedded.node import alpn, mesh
 from clusters.kind import engine as engines
 from clusters.kind.images import HUB, Built, Programs
-from lab import shell, store
-from lab.wait import until
+from lab.common import shell
+from lab.common.wait import until
+from lab.model import store
 
 ROLE = store.ROOT / "clusters" / "existing.yaml"
 ACCOUNT = "system:serviceaccount:istio-failure-lab:lab"

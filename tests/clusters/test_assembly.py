@@ -13,8 +13,8 @@ import wheels
 
 from clusters import check_stack, first_start
 from clusters.stacks import assembly, binaries, cache
-from lab import evidence, store
-from lab.errors import BadArguments, LabError, NeedsUnmet
+from lab.common.errors import BadArguments, LabError, NeedsUnmet
+from lab.model import evidence, store
 
 SETS = {
     "2.0": 'istio = "2.0"\nkubernetes = "v9"\n[envoy]\nversion = "1.1.0"\n',

@@ -22,7 +22,7 @@ import wheels
 from clusters.embedded.cluster import Embedded
 from clusters.stacks import assembly, binaries, cache, toolchain
 from clusters.stacks.binaries import Source
-from lab.errors import BadArguments, CommandFailed, LabError, NeedsUnmet
+from lab.common.errors import BadArguments, CommandFailed, LabError, NeedsUnmet
 
 MAIN = """package main
 

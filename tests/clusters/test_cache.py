@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from clusters.stacks import cache
-from lab import store
-from lab.errors import LabError
+from lab.common.errors import LabError
+from lab.model import store
 
 
 def quiet(_line: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clusters import scratch
+from lab.common import scratch
 from lab.workloads.certificates import Authority
 
 READS = """

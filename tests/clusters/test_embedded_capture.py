@@ -15,11 +15,11 @@ from listing import process_of
 from clusters.base import PodRef
 from clusters.embedded.channel import Channel
 from clusters.embedded.cluster import Embedded
-from lab import world
-from lab.errors import ClusterGone, LabError, TimedOut
-from lab.failure import World
-from lab.wait import until
-from lab.world import LiveWorld
+from lab.common.errors import ClusterGone, LabError, TimedOut
+from lab.common.wait import until
+from lab.model.scenario import World
+from lab.record import readiness
+from lab.record.world import LiveWorld
 
 
 @pytest.fixture
@@ -49,11 +49,11 @@ def test_a_container_that_was_started_again_is_told_once_and_with_its_code(
 ) -> None:
     live = LiveWorld(World("idle", "during", "", ("idle",), ()), pod.namespace, "run")
     live.pods["idle"] = pod
-    assert world.restarted(cluster, live) == []
+    assert readiness.restarted(cluster, live) == []
     os.kill(process_of(cluster, "sleep", "1000"), signal.SIGKILL)
-    told = until(lambda: world.restarted(cluster, live), "it to be told", timeout=20)
+    told = until(lambda: readiness.restarted(cluster, live), "it to be told", timeout=20)
     assert told == ["idle of idle ended with code 137, and what it did is lost"]
-    assert world.restarted(cluster, live) == []
+    assert readiness.restarted(cluster, live) == []
 
 
 def test_a_cluster_that_never_answers_is_not_waited_for_for_ever(

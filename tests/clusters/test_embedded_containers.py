@@ -14,7 +14,7 @@ from clusters.embedded.cluster import Embedded
 from clusters.embedded.kubelet import volumes
 from clusters.embedded.settings import Settings
 from clusters.kube import Obj
-from lab.wait import until
+from lab.common.wait import until
 
 FOREVER = "while :; do sleep 0.1; done"
 

@@ -18,9 +18,11 @@ from listing import listing, process_of, started_in
 
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
-from lab import failures, live, store
-from lab.errors import ClusterGone, LabError
-from lab.wait import until
+from lab import failures
+from lab.common.errors import ClusterGone, LabError
+from lab.common.wait import until
+from lab.model import store
+from lab.record import begin
 
 pytestmark = pytest.mark.cluster
 
@@ -187,7 +189,7 @@ def test_a_control_plane_process_that_dies_ends_the_cluster_and_is_named(
     monkeypatch.setenv("LAB_RUN", str(tmp_path))
     monkeypatch.setenv("LAB_CLUSTER_NAME", own.name)
     with pytest.raises(ClusterGone, match=why):  # and does not wait for it to come up
-        live.begin(failures.load("tcp_mtls"), "embedded", {})
+        begin.begin(failures.load("tcp_mtls"), "embedded", {})
 
 
 def test_an_api_server_that_hangs_is_told_from_a_healthy_one(

@@ -11,7 +11,7 @@ from conftest import Kubectl
 
 from clusters.embedded.channel import completed
 from clusters.embedded.cluster import Embedded
-from lab.wait import until
+from lab.common.wait import until
 
 pytestmark = pytest.mark.cluster
 

@@ -6,7 +6,7 @@ import pytest
 from person import Person
 
 from clusters.stacks import assembly
-from lab.wait import until
+from lab.common.wait import until
 
 pytestmark = pytest.mark.cluster
 

@@ -15,7 +15,7 @@ from conftest import Kubectl
 
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
-from lab.wait import until
+from lab.common.wait import until
 
 pytestmark = pytest.mark.cluster
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from foreign import Foreign
 
-from lab import evidence
+from lab.model import evidence
 
 pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
 REFUSED = 'violates PodSecurity "restricted:latest"'

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import store
+from lab.model import store
 
 SPARED = shutil.ignore_patterns(".git", ".venv", "runs", "tests", "__pycache__", ".*")
 

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from clusters import locks
-from clusters.embedded import host
 from clusters.kind import engine as engines
 from clusters.kind.cluster import LOCK, OWNER, PREFIX, Kind
 from clusters.kind.engine import Engine
-from lab import store
-from lab.wait import until
+from lab.common import locks, scratch
+from lab.common.wait import until
+from lab.model import store
 
 pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]  # the first one makes the cluster
 HOLDING = """import sys
@@ -139,13 +138,13 @@ def test_the_next_command_ends_the_cluster_of_a_run_that_was_killed_and_no_other
     kind_cluster: Kind, node_like: dict[str, str], holder: list[subprocess.Popen[str]]
 ) -> None:
     dead, living, standing, foreign = node_like
-    states = {name: host.states() / f"kind-{name.removeprefix(PREFIX)}" for name in node_like}
+    states = {name: scratch.states() / f"kind-{name.removeprefix(PREFIX)}" for name in node_like}
     runs = {}
     for name in (dead, living, standing):
         states[name].mkdir()
         states[name].with_name(f"{states[name].name}{LOCK}").touch()
         runs[name] = hold(holder, states[name] / OWNER, ALONE)
-    forgotten = host.states() / f"kind-run-{os.getpid()}2{LOCK}"
+    forgotten = scratch.states() / f"kind-run-{os.getpid()}2{LOCK}"
     forgotten.touch()
     kind_cluster.sweep()
     assert all(_there(kind_cluster._engine, name) for name in node_like)

@@ -18,7 +18,7 @@ from clusters.kind.engine import RUNTIME
 from clusters.kind.images import Built, Programs
 from clusters.remote import STAMPED, _code
 from clusters.stacks import binaries, cache
-from lab.errors import ClusterGone, LabError
+from lab.common.errors import ClusterGone, LabError
 
 
 def _files(folder: Path) -> dict[str, Path | str | bytes]:

@@ -14,8 +14,8 @@ from listing import listing, outside
 
 from clusters.kind import engine as engines
 from clusters.kind.cluster import PREFIX, Kind
-from lab import store
-from lab.wait import until
+from lab.common.wait import until
+from lab.model import store
 
 pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
 FAILURE = "grpc_h2c"

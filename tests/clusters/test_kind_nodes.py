@@ -9,8 +9,8 @@ import pytest
 from clusters import open_cluster
 from clusters.kind.nodes import nodes
 from lab import failures
-from lab.errors import BadArguments
-from lab.parameters import parameters_of, with_parameters
+from lab.common.errors import BadArguments
+from lab.model.parameters import parameters_of, with_parameters
 from lab.workloads.manifests import CALLERS, SIDE, WORKLOADS, Setting
 
 

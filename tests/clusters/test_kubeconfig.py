@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from clusters import kubeconfig, open_cluster
-from lab.errors import BadArguments
+from lab.common.errors import BadArguments
 
 SERVER = {"name": "there", "cluster": {"server": "https://127.0.0.1:1"}}
 PLUGIN = {"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": ["ran"]}

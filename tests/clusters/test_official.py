@@ -28,7 +28,7 @@ from clusters.kind.archive import Image, layer, save
 from clusters.kind.cluster import Kind
 from clusters.kind.images import Built, Programs
 from clusters.stacks import assembly, binaries, cache, official, proxy
-from lab.errors import BadArguments, NeedsUnmet
+from lab.common.errors import BadArguments, NeedsUnmet
 
 pytestmark = pytest.mark.timeout(900)
 # Whatever takes programs of kind's is marked `kind`: they are a quarter of an hour's building.

@@ -13,7 +13,7 @@ from loopback import registry as loopback
 
 from clusters.kind.archive import Image, layer, save
 from clusters.stacks import registry
-from lab.errors import CommandFailed, LabError
+from lab.common.errors import CommandFailed, LabError
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from conftest import Kubectl
 
 from clusters.base import PodRef
 from clusters.embedded.cluster import Embedded
-from lab import evidence, store
-from lab.errors import LabError
+from lab.common.errors import LabError
+from lab.model import evidence, store
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]  # another Istio may be built first
 

@@ -19,8 +19,8 @@ import pytest
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded
 from clusters.kind.cluster import Kind
-from lab import store
-from lab.wait import until
+from lab.common.wait import until
+from lab.model import store
 
 
 def mode(path: Path) -> int:

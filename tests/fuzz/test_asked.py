@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from clusters import kubeconfig
 from clusters.embedded import channel
 from clusters.remote import _code
-from lab import failures, notebook
-from lab.errors import BadArguments, BadEvidence, LabError
-from lab.parameters import parameters_of, with_parameters
+from lab import failures
+from lab.common.errors import BadArguments, BadEvidence, LabError
+from lab.model.parameters import parameters_of, with_parameters
+from lab.notebook import execute
 
-NOTEBOOKS = {name: (notebook.NOTEBOOKS / f"{name}.ipynb").read_text() for name in failures.names()}
+NOTEBOOKS = {name: (execute.NOTEBOOKS / f"{name}.ipynb").read_text() for name in failures.names()}
 PARAMETERS = 'cluster = "auto"\nmtls: str = "STRICT"\ncount: int = 3\nrate = 0.5\ndeep = False\n'
 
 
@@ -39,7 +40,7 @@ def read(content: bytes, given_: dict[str, str]) -> dict[str, Any] | None:
     """Values as that notebook wants them; None where it or they are refused."""
     with with_file(content) as path:
         try:
-            return notebook.convert(path, given_)
+            return execute.convert(path, given_)
         except (BadArguments, BadEvidence):
             return None
 

@@ -13,12 +13,12 @@ from fuzz.damage import effort, mangled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import flights, packets, remarks, tls
-from lab.errors import BadEvidence
-from lab.packets import ACK, FIN, SYN, Connection, Segment
+from lab.common.errors import BadEvidence
+from lab.model.store import ROOT
+from lab.packets import comments, flights, pcap, tls
+from lab.packets.pcap import ACK, FIN, SYN, Connection, Segment
 from lab.planes import Security, Seen
 from lab.planes.wire import CaptureFile, Edge, on_loopback, read
-from lab.store import ROOT
 
 CAPTURES = ROOT / "tests" / "captures"
 SOUND = {path.stem: path.read_bytes() for path in sorted(CAPTURES.glob("*.pcap"))}
@@ -33,13 +33,13 @@ def looked_at(data: bytes, edge: Edge | None = None) -> Seen | None:
         path = Path(folder) / "some.pcap"
         path.write_bytes(data)
         try:
-            found = packets.connections(packets.read(path))
+            found = pcap.connections(pcap.read(path))
         except BadEvidence:
             found = []
         for connection in found:
             assert isinstance(connection.whole, bool)
             assert connection.ended_by
-            told = remarks.of(connection, MARKER)
+            told = comments.of(connection, MARKER)
             assert all(remark.segment in connection.segments for remark in told)
             assert len(flights.of(connection, MARKER)) <= len(connection.segments) * 2
         if edge is None and found:
@@ -55,7 +55,7 @@ def looked_at(data: bytes, edge: Edge | None = None) -> Seen | None:
 
 
 def edge_of(name: str) -> Edge:
-    first = packets.connections(packets.read(CAPTURES / f"{name}.pcap"))[0]
+    first = pcap.connections(pcap.read(CAPTURES / f"{name}.pcap"))[0]
     return Edge(first.client[0], (first.server,), first.client[1])
 
 
@@ -173,13 +173,13 @@ def test_what_is_written_as_a_capture_is_read_back(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "made.pcap"
         path.write_bytes(written(wanted, order, nanoseconds, link))
-        found = packets.read(path)
+        found = pcap.read(path)
     assert [one._replace(time=0) for one in found] == [one._replace(time=0) for one in wanted]
     assert [one.time for one in found] == pytest.approx([one.time for one in wanted])
 
 
 def joined(found: Sequence[Segment]) -> Connection:
-    (connection,) = packets.connections(found)
+    (connection,) = pcap.connections(found)
     return connection
 
 
@@ -222,7 +222,7 @@ HELLOS = [
     for name in ("tls13", "tls12")
     for side in ("client", "server")
     for _, body in tls.handshakes(
-        tls.records(joined(packets.read(CAPTURES / f"{name}.pcap")).sent(side))
+        tls.records(joined(pcap.read(CAPTURES / f"{name}.pcap")).sent(side))
     )
 ]
 

@@ -14,9 +14,12 @@ from fuzz.damage import GARBAGE, damaged, effort, mangled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import evidence, failures, judging, report, store, why
-from lab.errors import BadEvidence
-from lab.verdict import Verdict
+from lab import failures
+from lab.common.errors import BadEvidence
+from lab.judge import stored
+from lab.judge.verdict import Verdict
+from lab.model import evidence, store
+from lab.render import explain, junit, tables
 
 NAMES = ("rest_mtls", "https_in_mtls")
 WORDS = {"reproduced", "fails otherwise", "not reproduced", "inconclusive", "skipped"}
@@ -36,13 +39,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def judged(run: Path, name: str) -> Verdict | None:
     """What is said of one failure; everything that shows it is made as well."""
-    verdicts, missing = judging.judge_all([failures.load(name)], run)
+    verdicts, missing = stored.judge_all([failures.load(name)], run)
     assert len(verdicts) + len(missing) == 1
-    assert judging.exit_code(verdicts, missing) in (0, 1, 3)
-    ElementTree.fromstring(report.junit(verdicts, missing, 1.0).encode(errors="backslashreplace"))
-    report.terminal(verdicts, 100)
+    assert stored.exit_code(verdicts, missing) in (0, 1, 3)
+    ElementTree.fromstring(junit.junit(verdicts, missing, 1.0).encode(errors="backslashreplace"))
+    tables.terminal(verdicts, 100)
     for verdict in verdicts:
-        assert why.lines(verdict, run / name)
+        assert explain.lines(verdict, run / name)
     return verdicts[0] if verdicts else None
 
 

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.base import Completed, PodRef
-from clusters.embedded.node.mesh import LOG_FIELDS
-from lab import access_log, evidence, proxy, store
-from lab.errors import BadEvidence, CommandFailed
+from clusters.log_format import LOG_FIELDS
+from lab.common.errors import BadEvidence, CommandFailed
+from lab.model import evidence, store
 from lab.planes import config, log
 from lab.planes.config import Route
+from lab.record import access_log, envoy_admin
 
 POSTED = store.RECORDED / "tcp_mtls"
 LOGS = [path.read_text() for path in sorted(POSTED.glob("logs/posted-*.jsonl"))]
@@ -182,7 +183,9 @@ CHAIN = {"subject_alt_names": [{"uri": "spiffe://x"}], "serial_number": "1"}
 CERTS = {"certificates": [{"cert_chain": [CHAIN], "ca_cert": [{"serial_number": "2"}]}]}
 
 
-@pytest.mark.parametrize(("ask", "sound"), [(proxy.info, INFO), (proxy.certificate, CERTS)])
+@pytest.mark.parametrize(
+    ("ask", "sound"), [(envoy_admin.info, INFO), (envoy_admin.certificate, CERTS)]
+)
 @given(data=st.data())
 @effort(60)
 def test_what_a_sidecar_says_of_itself_is_read_or_refused(

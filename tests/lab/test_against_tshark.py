@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import tshark
 
-from lab import call_packets, evidence, failures, packets, pcapng, tls
-from lab.errors import BadEvidence
-from lab.observe import Case
-from lab.parameters import with_parameters
-from lab.pcapng import Interface, Packet
-from lab.planes import wire
-from lab.store import ROOT
+from lab import failures
+from lab.common.errors import BadEvidence
+from lab.judge.case import Case
+from lab.model import evidence
+from lab.model.parameters import with_parameters
+from lab.model.store import ROOT
+from lab.packets import pcap, pcapng, tls
+from lab.packets.pcapng import Interface, Packet
+from lab.render import call_pcapng
 
 # On a client's `lo` one connection has two address pairs; tshark counts each as a stream too.
 CAPTURES = sorted(
@@ -29,7 +31,7 @@ def name(path: Path) -> str:
 @pytest.mark.parametrize("path", CAPTURES, ids=name)
 def test_streams_hellos_and_alerts_are_as_tshark_reads_them(path: Path) -> None:
     theirs = tshark.reading(path).streams
-    ours = packets.connections(packets.read(path))
+    ours = pcap.connections(pcap.read(path))
     assert len(ours) == len(theirs)
     for mine, other in zip(ours, theirs, strict=True):
         assert (mine.client, mine.server) == (other.client, other.server)
@@ -40,7 +42,7 @@ def test_streams_hellos_and_alerts_are_as_tshark_reads_them(path: Path) -> None:
         client, server = (tls.records(mine.sent(side)) for side in ("client", "server"))
         if not client.records:
             # Not TLS from the first byte; a hello further on makes it mixed.
-            assert bool(wire.HELLO_INSIDE.search(mine.sent("client"))) == other.hello
+            assert bool(tls.HELLO_INSIDE.search(mine.sent("client"))) == other.hello
             continue
         shown = tls.shown(client, server)
         assert (shown.client_hello is not None) == other.hello
@@ -57,7 +59,7 @@ def test_streams_hellos_and_alerts_are_as_tshark_reads_them(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CAPTURES, ids=name)
 def test_reassembled_bytes_are_as_tshark_follows_them(path: Path) -> None:
-    ours = packets.connections(packets.read(path))[: tshark.FOLLOWED]
+    ours = pcap.connections(pcap.read(path))[: tshark.FOLLOWED]
     assert [{mine.sent("client"), mine.sent("server")} for mine in ours] == (
         tshark.reading(path).sent[: len(ours)]
     )
@@ -90,7 +92,7 @@ def assert_read_alike(
 def test_every_capture_that_is_written_again_is_read_by_tshark_packet_by_packet(
     tmp_path: Path,
 ) -> None:
-    wholes = [packets.capture(path) for path in WRITTEN]
+    wholes = [pcap.capture(path) for path in WRITTEN]
     interfaces = [
         Interface(name(path), "whole", whole.link, whole.places)
         for path, whole in zip(WRITTEN, wholes, strict=True)
@@ -120,7 +122,7 @@ def test_every_calls_packets_and_comments_are_as_tshark_reads_them(
     written: list[Packet] = []
     for call in case.calls:
         try:
-            found = call_packets.of(case, call)
+            found = call_pcapng.of(case, call)
         except BadEvidence:
             continue
         first = len(interfaces)

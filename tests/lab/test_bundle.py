@@ -24,11 +24,13 @@ from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 from rocrate.rocrate import ROCrate
 
-from lab import failures, results, store
+from lab import failures
 from lab.__main__ import main
 from lab.bundle import CRATE, CTRF, JUNIT, MANIFEST, STATEMENT, about, ctrf, limits, pack, statement
-from lab.errors import BadEvidence
-from lab.tell import recorded_run
+from lab.commands.show import recorded_run
+from lab.common.errors import BadEvidence
+from lab.judge import results
+from lab.model import store
 
 FAILURE = "rest_mtls"
 RUN = "20260101T000000Z-0000"

@@ -13,9 +13,10 @@ import bundles
 import pytest
 from planted import Secret, planted
 
-from lab import evidence, judging, store
 from lab.bundle import MANIFEST, pack
 from lab.failures import load
+from lab.judge import stored
+from lab.model import evidence, store
 
 FAILURE = "rest_mtls"
 SECRETS = planted()
@@ -137,8 +138,8 @@ def test_what_is_left_of_it_is_judged_as_before(run: Path, tmp_path: Path) -> No
         if path.endswith(".jsonl"):
             assert all(json.loads(line) for line in content.splitlines())
     folder = bundles.unpacked(pack.pack(run, run.name).archive, tmp_path)
-    verdicts, missing = judging.judge_all([load(FAILURE)], folder)
-    assert judging.exit_code(verdicts, missing) == 0
+    verdicts, missing = stored.judge_all([load(FAILURE)], folder)
+    assert stored.exit_code(verdicts, missing) == 0
     before = evidence.load(store.RECORDED / FAILURE)
     after = evidence.load(folder / FAILURE)
     assert [w.captures for w in after.worlds.values()] == [

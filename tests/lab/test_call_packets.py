@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from lab import call_packets, packets
 from lab.__main__ import main
-from lab.call_packets import CallPackets
-from lab.errors import BadEvidence
-from lab.observe import Case
-from lab.store import ROOT
-from lab.tell import recorded_run
+from lab.commands.show import recorded_run
+from lab.common.errors import BadEvidence
+from lab.judge.case import Case
+from lab.model.store import ROOT
+from lab.packets import pcap
+from lab.render import call_pcapng
+from lab.render.call_pcapng import CallPackets
 
 
 @functools.cache
@@ -28,7 +29,7 @@ def case(name: str) -> Case:
 
 @functools.cache
 def of(name: str, call: str) -> CallPackets:
-    return call_packets.of(case(name), call)
+    return call_pcapng.of(case(name), call)
 
 
 def told(found: CallPackets) -> list[tuple[str, str]]:
@@ -54,7 +55,7 @@ def test_packets_are_those_of_the_calls_connections_only_and_in_time_order() -> 
     for number, tap in enumerate(taps):
         assert tap.connection
         assert tap.capture
-        frames = packets.capture(tap.capture.path).frames
+        frames = pcap.capture(tap.capture.path).frames
         wanted = [frames[segment.frame - 1].data for segment in tap.connection.segments]
         assert [p.data for p in found.packets if p.interface == number] == wanted
         assert len(wanted) < len(frames), "the capture has other calls' packets too"
@@ -100,7 +101,7 @@ def test_on_a_connection_of_several_calls_it_is_said_where_this_one_begins() -> 
         taps = case("rest_mtls").way(record.name)
         earlier = [t for t in taps if t.connection and t.connection.began < record.started - 0.005]
         found = of("rest_mtls", record.name).packets if taps else ()
-        begins = [packet for packet in found if call_packets.SHARED in packet.comments]
+        begins = [packet for packet in found if call_pcapng.SHARED in packet.comments]
         assert len(begins) == len(earlier)
         assert all(-0.005 <= packet.stamp / 1e6 - record.started < 1 for packet in begins)
         told_of += len(begins)
@@ -114,7 +115,7 @@ def test_words_from_evidence_hold_no_secret_and_nothing_for_a_terminal() -> None
         for one in whole.evidence.calls
     )
     evidence = dataclasses.replace(whole.evidence, calls=calls)
-    about = call_packets.of(Case(whole.failure, evidence, whole.folder), "tcp-foo").about
+    about = call_pcapng.of(Case(whole.failure, evidence, whole.folder), "tcp-foo").about
     assert "$ curl -H 'Cookie: [redacted]" in about
     assert "\x1b" not in about
 
@@ -129,13 +130,13 @@ def test_a_capture_that_is_cut_off_gives_what_the_others_hold(tmp_path: Path) ->
     folder = tmp_path / "tcp_mtls"
     shutil.copytree(whole.folder, folder)
     (folder / "captures" / "posted-client-eth0.pcap").unlink()
-    found = call_packets.of(Case(whole.failure, whole.evidence, folder), "tcp-foo")
+    found = call_pcapng.of(Case(whole.failure, whole.evidence, folder), "tcp-foo")
     names = [one.name for one in found.interfaces]
     assert names == ["client lo", "tcp-echo eth0", "tcp-echo lo"]
     assert "unknown: capture posted-client-eth0.pcap is missing" in found.about
     cut = folder / "captures" / "posted-tcp-echo-eth0.pcap"
     cut.write_bytes(cut.read_bytes()[:-3])
-    found = call_packets.of(Case(whole.failure, whole.evidence, folder), "tcp-foo")
+    found = call_pcapng.of(Case(whole.failure, whole.evidence, folder), "tcp-foo")
     assert [one.name for one in found.interfaces] == ["client lo", "tcp-echo lo"]
 
 

@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab import clock, evidence, failures, notebook, store
-from lab.evidence import CallRecord, Evidence
-from lab.failure import Failure
-from lab.observe import CLOCK_SLACK
-from lab.parameters import with_parameters
-from lab.recorded import RecordedRun
-from lab.story import Story
-from lab.verdict import Verdict, judge
+from lab import failures
+from lab.common import clock
+from lab.judge.replay import RecordedRun
+from lab.judge.verdict import Verdict, judge
+from lab.model import evidence, store
+from lab.model.evidence import CLOCK_SLACK, CallRecord, Evidence
+from lab.model.failure import Failure
+from lab.model.parameters import with_parameters
+from lab.notebook import execute
+from lab.notebook.run import Story
 
 UPTIME = 1_700_000_000.0
 
@@ -145,7 +147,7 @@ def test_a_notebook_is_told_to_its_end_whatever_its_clock_did(
     monkeypatch.setattr(lab, "open_run", lambda *_, **__: Story(run, "as recorded"))
     said: list[str] = []
     around = {"display": lambda *shown: said.extend(map(repr, shown))}
-    cells = json.loads((notebook.NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
+    cells = json.loads((execute.NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
     told = tmp_path / "told.py"
     told.write_text("\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code"))
     runpy.run_path(str(told), around)

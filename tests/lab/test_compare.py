@@ -10,12 +10,17 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab import compare_figure, evidence, failures, store
+from lab import failures
 from lab.__main__ import main
-from lab.compare import Comparison, Run, answers_table, compare, planes_table, text
-from lab.evidence import CallRecord, Evidence
-from lab.tell import recorded_run
-from lab.verdict import Proof, RemedyVerdict, Verdict, judge
+from lab.commands.show import recorded_run
+from lab.common import files
+from lab.judge.proof import Proof
+from lab.judge.verdict import RemedyVerdict, Verdict, judge
+from lab.model import evidence, store
+from lab.model.evidence import CallRecord, Evidence
+from lab.render import comparison_figure
+from lab.render.comparison import Comparison, Run, compare
+from lab.render.comparison_text import answers_table, planes_table, text
 
 # In these two a stranger without TLS is refused; where it is answered, both turn round.
 TURNED = {("rest_mtls", "C0", "today's form"), ("rest_mtls", "C0a", "today's form")}
@@ -235,14 +240,14 @@ def marks(svg: str) -> list[str]:
 
 def test_a_figure_is_the_same_each_time_and_marks_what_differs_in_words_too() -> None:
     runs = (every(), Run("turned", (rest(stranger_gets_in()),)))
-    first, second = (compare_figure.picture(compare(*runs)) for _ in range(2))
+    first, second = (comparison_figure.picture(compare(*runs)) for _ in range(2))
     assert first.svg == second.svg
     shown = marks(first.svg)
     # One mark for each answer and one word for each row that differs; and the legend's.
     assert shown.count("\N{NOT EQUAL TO}") == 2
     assert shown.count("differs") == 2
     assert "not compared: only left has it" in shown
-    alike = compare_figure.picture(compare(every(), every()))
+    alike = comparison_figure.picture(compare(every(), every()))
     assert "\N{NOT EQUAL TO}" not in marks(alike.svg)
     assert "differs" not in marks(alike.svg)
     assert shown.count("not reproduced") == 2
@@ -254,7 +259,7 @@ def test_a_figure_is_the_same_each_time_and_marks_what_differs_in_words_too() ->
 
 def test_a_figure_has_a_row_for_every_claim_and_remedy() -> None:
     compared = compare(every(), every())
-    shown = marks(compare_figure.picture(compared).svg)
+    shown = marks(comparison_figure.picture(compared).svg)
     for row in compared.rows:
         assert row.name in shown
     assert shown.count("=") == sum(len(row.answers) + 1 + len(row.planes) for row in compared.rows)
@@ -272,7 +277,7 @@ def stored(found: Evidence | None = None) -> Path:
     shutil.copytree(store.RECORDED / "rest_mtls", run / "rest_mtls")
     if found:
         evidence.save(found, run / "rest_mtls")
-    store.write_json(run / "summary.json", {})
+    files.write_json(run / "summary.json", {})
     return run
 
 
@@ -330,7 +335,7 @@ def test_evidence_that_cannot_be_read_ends_with_3_and_says_why(
 
 def test_evidence_is_judged_anew_and_old_conclusions_are_not_looked_at() -> None:
     run, other = stored(stranger_gets_in()), stored()
-    store.write_text(run / "rest_mtls" / "verdict.json", '{"claims": "all is well"}')
+    files.write_text(run / "rest_mtls" / "verdict.json", '{"claims": "all is well"}')
     assert main(["compare", other.name, run.name]) == 1
 
 

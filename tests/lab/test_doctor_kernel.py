@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from person import Person
 
+from clusters.doctor import kernel, machine
+from clusters.doctor.kernel import Finding
 from clusters.stacks import assembly
-from lab import doctor, doctor_kernel, store
-from lab.doctor_kernel import Finding
+from lab.model import store
 
 TESTS = store.ROOT / "tests"
 NEEDS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user")
@@ -35,7 +36,7 @@ def as_root(*words: str, before: str = "true", around: tuple[str, ...] = ()) -> 
 
 
 def test_where_all_is_well_each_step_was_tried() -> None:
-    tried = [finding.what for finding in doctor_kernel.examine(doctor.SYSTEM_PATH)]
+    tried = [finding.what for finding in kernel.examine(machine.SYSTEM_PATH)]
     own = ["user namespace", "subordinate ids"] if os.getuid() else []
     assert tried == [*own, "namespaces", "mounts", "veth pair", "nat rule", "private root"]
 
@@ -133,18 +134,18 @@ def test_apparmors_rule_is_named_with_its_three_ways_out(
     monkeypatch.setattr("os.getuid", lambda: 1000)
     (tmp_path / "self").mkdir()
     (tmp_path / "self" / "status").write_text("CapEff:\t0000000000000000\nSeccomp:\t0\n")
-    assert "No setting of this kernel tells why" in doctor_kernel.why_not(tmp_path)[0]
+    assert "No setting of this kernel tells why" in kernel.why_not(tmp_path)[0]
     switches = tmp_path / "sys" / "kernel"
     switches.mkdir(parents=True)
     (switches / "unprivileged_userns_clone").write_text("0\n")
     (switches / "apparmor_restrict_unprivileged_userns").write_text("1\n")
-    told = "\n".join(doctor_kernel.why_not(tmp_path))
+    told = "\n".join(kernel.why_not(tmp_path))
     assert "kernel.apparmor_restrict_unprivileged_userns is 1 (Ubuntu 24.04)" in told
     for way in ("sudo make", "userns=0", "/etc/apparmor.d/unshare", "{ userns, }"):
         assert way in told
     assert "sudo sysctl -w kernel.unprivileged_userns_clone=1" in told
     (switches / "apparmor_restrict_unprivileged_userns").write_text("0\n")
-    assert "AppArmor" not in "\n".join(doctor_kernel.why_not(tmp_path))
+    assert "AppArmor" not in "\n".join(kernel.why_not(tmp_path))
 
 
 @pytest.mark.parametrize("system", ["Windows", "Darwin"])
@@ -174,13 +175,13 @@ def test_a_system_that_is_no_linux_is_told_what_runs_there(system: str) -> None:
 def test_what_is_refused_before_a_start_is_told_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from lab.errors import NeedsUnmet
+    from lab.common.errors import NeedsUnmet
 
     refused = Finding("nat rule", False, "no such match", ways=("modprobe it",))
-    monkeypatch.setattr(doctor_kernel, "examine", lambda _path: [refused])
-    doctor.require(kernel=False)
+    monkeypatch.setattr(kernel, "examine", lambda _path: [refused])
+    machine.require(try_kernel=False)
     with pytest.raises(NeedsUnmet) as told:
-        doctor.require(kernel=True)
+        machine.require(try_kernel=True)
     assert str(told.value) == (
         "the embedded cluster cannot run here: nat rule: no such match\n  -> modprobe it"
     )

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from clusters.base import PodRef
-from lab.edge import stored
-from lab.edge.ends import Target
-from lab.edge.recording import command, live_world
-from lab.errors import BadArguments, BadEvidence
+from lab.common.errors import BadArguments, BadEvidence
+from lab.observe import stored
+from lab.observe.ends import Target
+from lab.observe.recording import command, live_world
 
 
 def pod(name: str, namespace: str = "shop", ip: str = "10.0.0.1") -> PodRef:

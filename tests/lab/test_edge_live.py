@@ -15,9 +15,11 @@ from edges import EDGES, MUTUAL, PLAIN, Edge
 
 from clusters.base import OwnCluster
 from clusters.embedded.cluster import Embedded
-from lab import findings, served, store
-from lab.edge import shown, stored
-from lab.wait import until
+from lab.common.wait import until
+from lab.judge import disagreements
+from lab.model import store
+from lab.observe import stored, text
+from lab.record import kube_proxy
 
 NAMESPACE = "edges"
 ON = [
@@ -90,15 +92,15 @@ def test_every_plane_is_right_of_an_edge_of_each_sort(
     case = stored.read(run)
     seen = stored.seen(case)
     assert seen is not None
-    told = {shown.WORDS.get(one.plane, one.source): one.security for one in seen.planes}
+    told = {text.WORDS.get(one.plane, one.source): one.security for one in seen.planes}
     assert (seen.security, told) == (edge.together, edge.planes), said
-    found = findings.edge(case, seen)
-    assert {odd.name for odd in findings.disagreements(found)} == edge.odd
+    found = disagreements.edge(case, seen)
+    assert {odd.name for odd in disagreements.disagreements(found)} == edge.odd
     assert (run / "edge" / "planes.svg").exists()
     assert (run / "edge" / "call.pcapng").exists()
     again, told_again = observe(cluster, tmp_path, run.name)
     assert again == 0
-    assert shown.text(case, 100) in told_again
+    assert text.text(case, 100) in told_again
 
 
 @pytest.mark.cluster
@@ -185,7 +187,7 @@ def test_a_service_whose_port_gets_another_name_is_waited_for(
 ) -> None:
     deploy(cluster)
     pods = [edges.pod(cluster.kube, NAMESPACE, name) for name in ("stranger", "client")]
-    ways = [served.Way(pod, "httpbin") for pod in pods]
+    ways = [kube_proxy.Way(pod, "httpbin") for pod in pods]
     address = edges.cluster_ip(cluster.kube, NAMESPACE, "httpbin")
 
     def call(*, waited: bool) -> int:
@@ -195,7 +197,7 @@ def test_a_service_whose_port_gets_another_name_is_waited_for(
             renamed = replace(edges.SERVICES[0], ports=(port,))
             cluster.kube.apply(renamed.manifest, NAMESPACE)
             if waited:
-                served.wait(cluster, ways)
+                kube_proxy.wait(cluster, ways)
             argv = ["curl", "-sS", "--max-time", "0.5", f"http://{address}:8000/status/200"]
             code = next((c for _ in range(10) if (c := cluster.exec(pods[0], argv).code)), 0)
             if code:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import evidence, failures, redaction, store
-from lab.errors import BadEvidence
+from lab import failures
+from lab.common import redaction
+from lab.common.errors import BadEvidence
+from lab.model import evidence, store
 
 NAMES = failures.names()
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----"

@@ -21,8 +21,8 @@ import pytest
 from listing import listing, started_in
 
 from clusters.stacks import assembly, binaries, cache
-from lab import store
-from lab.wait import until
+from lab.common.wait import until
+from lab.model import store
 
 SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 """A PATH without Go."""

@@ -6,17 +6,17 @@ import itertools
 
 import pytest
 
-from lab import flights, packets
-from lab.flights import Flight
-from lab.packets import ACK, SYN, Segment
-from lab.store import ROOT
+from lab.model.store import ROOT
+from lab.packets import flights, pcap
+from lab.packets.flights import Flight
+from lab.packets.pcap import ACK, SYN, Segment
 
 MARKER = b"marker-0123456789"
 
 
 def of(name: str) -> list[Flight]:
     path = ROOT / "tests" / "captures" / f"{name}.pcap"
-    return flights.of(packets.connections(packets.read(path))[0], MARKER)
+    return flights.of(pcap.connections(pcap.read(path))[0], MARKER)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_only_what_is_plaintext_is_told_to_be_read() -> None:
 
 
 def test_what_follows_a_tls_record_in_the_clear_is_plaintext() -> None:
-    hello = packets.connections(packets.read(ROOT / "tests" / "captures" / "tls13.pcap"))[0]
+    hello = pcap.connections(pcap.read(ROOT / "tests" / "captures" / "tls13.pcap"))[0]
     sent = hello.sent("client")
     record = sent[: 5 + int.from_bytes(sent[3:5], "big")]
     client, server = ("10.0.0.1", 40000), ("10.0.0.2", 80)
@@ -52,7 +52,7 @@ def test_what_follows_a_tls_record_in_the_clear_is_plaintext() -> None:
     parts += (Segment(0.3, server, client, 0, 0, SYN | ACK, b"", False, 4),)
     parts += (Segment(0.4, server, client, 1, 0, ACK, b"HTTP/1.1 400", False, 5),)
     parts += (Segment(0.5, client, server, 1 + len(record), 0, ACK, b"oh", False, 6),)
-    found = flights.of(packets.connections(parts)[0], MARKER)
+    found = flights.of(pcap.connections(parts)[0], MARKER)
     assert [flight.kind for flight in found] == ["open", "hello", "plaintext", "plaintext"]
 
 

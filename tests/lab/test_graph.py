@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from altered import Lines, case, with_evidence, with_log
 
-from lab import store, telemetry
-from lab.observe import Case, Observation
+from lab.judge import telemetry
+from lab.judge.case import Case
+from lab.judge.observation import Observation
+from lab.model import store
 from lab.planes import Seen, agreement, graph, log
 from lab.planes.graph import Hop, Policy, Series, Telemetry, derive, says
 from lab.planes.kiali import (

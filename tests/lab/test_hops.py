@@ -6,11 +6,11 @@ import functools
 
 import pytest
 
-from lab import hops
-from lab.hops import Hop
-from lab.observe import Case
+from lab.commands.show import recorded_run
+from lab.judge import hops
+from lab.judge.case import Case
+from lab.judge.hops import Hop
 from lab.planes import wire
-from lab.tell import recorded_run
 
 
 @functools.cache

@@ -19,8 +19,13 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from lab import failures, judging, notebook, reading, store, why
+from lab import failures
 from lab.__main__ import main
+from lab.common import untrusted
+from lab.judge import stored
+from lab.model import store
+from lab.notebook import execute
+from lab.render import explain
 
 FAILURE = "rest_mtls"
 RUN = "20260101T000000Z-0000"
@@ -289,11 +294,11 @@ def test_a_stored_verdict_is_never_believed(
 @pytest.mark.parametrize("content", ["", '{"claims": 7}', '{"claims": [7]}', "[7]"])
 def test_an_older_run_whose_verdict_is_damaged_is_passed_over(content: str, run: Path) -> None:
     """The verdict is of a later run than the only one that is stored."""
-    verdict = judging.judge_all([failures.load(FAILURE)], run)[0][0]
+    verdict = stored.judge_all([failures.load(FAILURE)], run)[0][0]
     assert verdict.run > run.name
-    assert run.name in why._last_agreed(verdict, "C0")
+    assert run.name in explain._last_agreed(verdict, "C0")
     (run / FAILURE / "verdict.json").write_text(content)
-    assert why._last_agreed(verdict, "C0") == ""
+    assert explain._last_agreed(verdict, "C0") == ""
 
 
 def test_without_a_verdict_the_end_of_the_notebooks_log_is_told_unless_it_is_no_file(
@@ -387,8 +392,8 @@ def test_a_link_in_a_recording_is_not_copied_into_a_run(
     lab.open_run(FAILURE, cluster="recorded").verdict()
     made = tmp_path / "made" / FAILURE / "logs"
     assert (made / "posted-client.jsonl").exists()
-    assert not reading.is_there(made / "more.jsonl")
-    assert not reading.is_there(made / "pipe")
+    assert not untrusted.is_there(made / "more.jsonl")
+    assert not untrusted.is_there(made / "pipe")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"cells": 7}', b"[" * 10**6, b"\xff"])
@@ -397,7 +402,7 @@ def test_a_damaged_notebook_is_refused_before_anything_is_begun(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     (tmp_path / f"{FAILURE}.ipynb").write_bytes(content)
-    monkeypatch.setattr(notebook, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path)
     code, said = told(capsys, "run", FAILURE, "--cluster", "recorded")
     assert code == 255
     assert f"{FAILURE}.ipynb is damaged" in said

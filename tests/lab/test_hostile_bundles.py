@@ -17,9 +17,9 @@ import bundles
 import pytest
 from bundles import NAME
 
-from lab import store
 from lab.__main__ import main
 from lab.bundle import MANIFEST, limits, manifest
+from lab.model import store
 
 CAPTURE = "rest_mtls/captures/posted-client-eth0.pcap"
 LOG = "rest_mtls/logs/posted-client.jsonl"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from listing import started_in
 
-from lab import store
-from lab.wait import until
+from lab.common.wait import until
+from lab.model import store
 
 RUN = [sys.executable, "-m", "lab", "run", "tcp_mtls", "--cluster", "recorded"]
 MAKE = ["make", "-o", "env", "reproduce", "FAILURE=tcp_mtls", "CLUSTER=recorded"]
@@ -55,7 +55,7 @@ class Started:
 
     def begins(self) -> None:
         """Wait for its kernel: then all that it starts is there."""
-        self.pid_of("lab.kernel")
+        self.pid_of("lab.notebook.kernel")
 
     def ends(self) -> tuple[int, str]:
         """Its code and what it said; nothing that it started runs on, even for seconds."""
@@ -121,7 +121,7 @@ except KeyboardInterrupt:
 def test_a_notebook_that_is_killed_is_inconclusive_and_named(top: Path) -> None:
     started = Started(RUN, top)
     started.begins()
-    os.kill(started.pid_of("lab.notebook"), signal.SIGKILL)
+    os.kill(started.pid_of("lab.notebook.execute"), signal.SIGKILL)
     code, said = started.ends()
     assert code == 3, said
     assert "its process was ended by SIGKILL" in started.summary["missing"]["tcp_mtls"]

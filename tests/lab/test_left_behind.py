@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from clusters import locks
 from clusters.base import RUN_LABEL
 from clusters.embedded.cluster import Embedded
 from clusters.kube import Obj
-from lab import failures, lock, world
-from lab.errors import ClusterGone
-from lab.trial import Trial
-from lab.wait import until
-from lab.world import LiveWorld
+from lab import failures
+from lab.common import locks
+from lab.common.errors import ClusterGone
+from lab.common.wait import until
+from lab.record import mesh_lock, world
+from lab.record.remedy_trial import Trial
+from lab.record.world import LiveWorld
 
 MESH = "/apis/security.istio.io/v1/namespaces/istio-system/peerauthentications/default"
 
@@ -42,7 +43,7 @@ def test_namespaces_and_changes_of_the_mesh_of_a_killed_run_are_removed(
     (marks / "dead").touch()  # nobody holds it
     with (
         locks.held(marks / "living"),
-        lock.marked(tmp_path / "mesh.lock", "next", lambda run: world.remove(cluster, run)),
+        mesh_lock.marked(tmp_path / "mesh.lock", "next", lambda run: world.remove(cluster, run)),
     ):
         assert sorted(mark.name for mark in marks.iterdir()) == ["living", "next"]
         until(lambda: not world.left(cluster, "dead"), "it to be gone", timeout=60)
@@ -54,7 +55,7 @@ def test_namespaces_and_changes_of_the_mesh_of_a_killed_run_are_removed(
 def test_a_run_that_ended_otherwise_leaves_no_mark(tmp_path: Path) -> None:
     with (
         pytest.raises(ClusterGone),
-        lock.marked(tmp_path / "mesh.lock", "one", lambda _run: None),
+        mesh_lock.marked(tmp_path / "mesh.lock", "one", lambda _run: None),
     ):
         raise ClusterGone("ended")
     assert list((tmp_path / "mesh.runs").iterdir()) == []

@@ -15,9 +15,12 @@ from typing import Any, NamedTuple
 import pytest
 from altered import case
 
-from lab import failures, findings, store
-from lab.evidence import CallRecord
-from lab.observe import Case, Observation, config_name
+from lab import failures
+from lab.judge import disagreements
+from lab.judge.case import Case
+from lab.judge.observation import Observation
+from lab.model import store
+from lab.model.evidence import CallRecord, config_name
 
 Told = dict[str, Any]
 
@@ -99,9 +102,9 @@ def capture(lie: Planted) -> None:
 
 
 def _packets(path: Path) -> int:
-    from lab import packets
+    from lab.packets import pcap
 
-    return len(packets.capture(path).frames)
+    return len(pcap.capture(path).frames)
 
 
 def configuration(lie: Planted) -> None:
@@ -182,9 +185,9 @@ def test_no_planted_lie_makes_an_edge_mutual_tls(
     seen = told.see(edge.name)
     assert seen
     assert seen.security != "mutual_tls"
-    found = findings.edge(told, seen)
-    odd = {one.name for one in findings.disagreements(found)}
-    honest = findings.edge(lie.true, lie.liar)
+    found = disagreements.edge(told, seen)
+    odd = {one.name for one in disagreements.disagreements(found)}
+    honest = disagreements.edge(lie.true, lie.liar)
     believed = [said for said in seen.planes if said.security == "mutual_tls"]
     was = [said for said in lie.liar.planes if said.security == "mutual_tls"]
     if len(believed) > len(was):

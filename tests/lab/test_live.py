@@ -15,9 +15,10 @@ import pytest
 from conftest import Kubectl
 
 from clusters.embedded.cluster import Embedded
-from lab import evidence, failures, store
-from lab.observe import CLOCK_SLACK
-from lab.wait import until
+from lab import failures
+from lab.common.wait import until
+from lab.model import evidence, store
+from lab.model.evidence import CLOCK_SLACK
 
 Run = Callable[..., tuple[int, str, Path]]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import lock
-from lab.errors import TimedOut
-from lab.lock import MeshLock
+from lab.common.errors import TimedOut
+from lab.record import mesh_lock
+from lab.record.mesh_lock import MeshLock
 
 
 def test_runs_share_the_mesh_and_a_change_waits_for_all_of_them(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_run_that_comes_while_the_mesh_is_changed_waits(tmp_path: Path) -> Non
 def test_who_waits_too_long_is_told_for_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "PATIENCE", 0.3)
+    monkeypatch.setattr(mesh_lock, "PATIENCE", 0.3)
     path = tmp_path / "mesh.lock"
     MeshLock(path).share()
     with pytest.raises(TimedOut, match="other runs on this cluster to end"), MeshLock(path).alone():

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from clusters.base import PodRef
-from lab import logs
-from lab.errors import ClusterGone
-from lab.failure import World
-from lab.world import LiveWorld
+from lab.common.errors import ClusterGone
+from lab.model.scenario import World
+from lab.record import logs
+from lab.record.world import LiveWorld
 
 OURS = '{"start_time": "2026-01-01T00:00:0%d.000Z", "downstream_peer_uri_san": null}'
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import store
+from lab.model import store
 
 
 def lab(*words: str, bare: bool = False, **env: str) -> subprocess.CompletedProcess[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import pcapng
-from lab.pcapng import Interface, Packet
+from lab.packets import pcapng
+from lab.packets.pcapng import Interface, Packet
 
 LO, ETH0 = Interface("client lo", "application", 1, 6), Interface("client eth0", "wire", 101, 9)
 

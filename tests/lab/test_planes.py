@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from lab import evidence, failures, store
-from lab.observe import Case
-from lab.parameters import with_parameters
+from lab import failures
+from lab.judge.case import Case
+from lab.model import evidence, store
+from lab.model.parameters import with_parameters
 from lab.planes import Security, Seen, agreement, config, log
 from lab.planes.config import Route
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import every_plane, failures, planes_figure
+from lab import failures
 from lab.__main__ import main
-from lab.errors import BadArguments
-from lab.observe import Case
-from lab.parameters import parameters_of
-from lab.recorded import RecordedRun
+from lab.common.errors import BadArguments
+from lab.judge.case import Case
+from lab.judge.replay import RecordedRun
+from lab.model.parameters import parameters_of
+from lab.render import planes_figure, planes_table
 
 
 def recorded(name: str) -> Case:
@@ -21,13 +22,13 @@ def recorded(name: str) -> Case:
     return Case(run.failure, run.evidence, run.folder)
 
 
-def row(case: Case, call: str) -> every_plane.Row:
-    return next(one for one in every_plane.rows(case) if call in one.calls.split(", "))
+def row(case: Case, call: str) -> planes_table.Row:
+    return next(one for one in planes_table.rows(case) if call in one.calls.split(", "))
 
 
 def test_of_the_posts_missing_lock_each_plane_has_its_answer() -> None:
     found = row(recorded("tcp_mtls"), "tcp-foo")
-    answers = dict(zip(every_plane.COLUMNS, found.answers, strict=True))
+    answers = dict(zip(planes_table.COLUMNS, found.answers, strict=True))
     assert answers == {
         "packets": "tls",
         "server's log": "mutual_tls",
@@ -56,13 +57,13 @@ def test_a_remedy_is_shown_before_and_with_it() -> None:
 @pytest.mark.parametrize("name", failures.names())
 def test_every_call_between_pods_is_in_a_row_and_every_missing_lock_has_a_reason(name: str) -> None:
     case = recorded(name)
-    found = every_plane.rows(case)
+    found = planes_table.rows(case)
     shown = {call for one in found for call in one.calls.split(", ")}
     asked = {call.name for call in case.failure.calls if call.source != "api"}
-    tried = {f"{one.name}:{step}" for one in case.failure.remedies for step in every_plane.STEPS}
+    tried = {f"{one.name}:{step}" for one in case.failure.remedies for step in planes_table.STEPS}
     assert asked | tried <= shown
     assert all(one.why for one in found if one.security != "mutual_tls")
-    table = every_plane.table(found)
+    table = planes_table.table(found)
     assert len(table.rows) == len(found)
     assert not any("\n" in cell for line in table.rows for cell in line)
 
@@ -76,7 +77,7 @@ def test_the_same_evidence_gives_the_same_figure_and_its_words_are_text(tmp_path
         assert word in svg
     beside = one.with_suffix(".md").read_text()
     assert beside.startswith(f"# {case.failure.title}: ")
-    assert beside.count("\n| ") == len(every_plane.rows(case)) + 2
+    assert beside.count("\n| ") == len(planes_table.rows(case)) + 2
 
 
 def test_signs_differ_by_shape_and_not_by_colour_alone(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_signs_differ_by_shape_and_not_by_colour_alone(tmp_path: Path) -> None:
 
 def _drawn(case: Case, answer: str) -> str:
     """The figure of one edge that has this one answer, without its words."""
-    plain = every_plane.Row("", "", "a", "b", "", "", "none", "", (answer,), "", "")
+    plain = planes_table.Row("", "", "a", "b", "", "", "none", "", (answer,), "", "")
     svg = planes_figure.data(case, [plain], "svg", "").decode()
     return re.sub(r"(?s)<text.*?</text>|<!--.*?-->", _sign, svg)
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from lab import evidence, failures, report, store
-from lab.evidence import Evidence
-from lab.parameters import with_parameters
-from lab.preconditions import unmet, unusual
-from lab.verdict import Verdict, judge
+from lab import failures
+from lab.judge.verdict import Verdict, judge
+from lab.model import evidence, store
+from lab.model.evidence import Evidence
+from lab.model.parameters import with_parameters
+from lab.model.preconditions import unmet, unusual
+from lab.render import junit, tables
 
 STRICT = {"mtls": {"mode": "STRICT"}}
 ONE = {"app": "b"}
@@ -78,11 +80,11 @@ def test_what_a_claim_is_about_is_no_precondition_but_told_beside_a_verdict_that
     assert unmet(failures.load("rest_mtls"), mesh) == []
     as_pinned = judged("rest_mtls", mesh=mesh)
     assert as_pinned.unusual == ("enableAutoMtls: false",)
-    assert "enableAutoMtls" not in report.terminal([as_pinned], 100)
+    assert "enableAutoMtls" not in tables.terminal([as_pinned], 100)
     claim = dataclasses.replace(as_pinned.claims[0], agreement="differs")
     differs = dataclasses.replace(as_pinned, claims=(claim, *as_pinned.claims[1:]))
     assert "The mesh is not set as Istio is by default:\n  enableAutoMtls: false" in (
-        report.terminal([differs], 100)
+        tables.terminal([differs], 100)
     )
 
 
@@ -102,7 +104,7 @@ def test_a_change_of_other_peoples_mesh_is_skipped_as_pinned() -> None:
     claim = next(claim for claim in verdict.claims if claim.id == "C4a")
     assert (claim.as_posted.word, claim.today.word) == ("skipped", "reproduced")
     assert verdict.exit_code == 0
-    told = report.terminal([verdict], 100)
+    told = tables.terminal([verdict], 100)
     assert "https_in_mtls mesh-strict: skipped: not ours" in told
     assert "https_in_mtls C4a as posted: skipped: not ours" in told
 
@@ -112,8 +114,8 @@ def test_what_is_skipped_without_a_pin_for_it_is_not_green() -> None:
     assert elsewhere(skipped={}).exit_code == 1, "tried, on a mesh that is not ours"
     here = judged("https_in_mtls", skipped={"mesh-strict": "not tried"})
     assert here.exit_code == 3
-    assert 'failures="0"' in report.junit([here], {}, 0.0)
-    assert 'errors="2"' in report.junit([here], {}, 0.0), "the remedy, and the claim's answer"
+    assert 'failures="0"' in junit.junit([here], {}, 0.0)
+    assert 'errors="2"' in junit.junit([here], {}, 0.0), "the remedy, and the claim's answer"
 
 
 @pytest.mark.parametrize("name", failures.names())

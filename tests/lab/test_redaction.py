@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted import planted
 
-from lab import store
-from lab.redaction import REDACTED, redact
+from lab.common import files
+from lab.common.redaction import REDACTED, redact
+from lab.model import store
 
 NAMES = sorted(planted())
 
@@ -107,7 +108,7 @@ def test_nothing_else_is_taken_out_of_what_runs_record() -> None:
 
 def test_what_is_written_as_text_is_redacted(tmp_path: Path) -> None:
     for name in NAMES:
-        store.write_json(tmp_path / "value.json", {"said": planted()[name].text})
-        store.write_text(tmp_path / "text", planted()[name].text)
+        files.write_json(tmp_path / "value.json", {"said": planted()[name].text})
+        files.write_text(tmp_path / "text", planted()[name].text)
         for path in tmp_path.iterdir():
             assert planted()[name].found_in(path.read_text()) == [], path

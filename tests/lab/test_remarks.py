@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import flights, packets, remarks
-from lab.packets import ACK, SYN, Connection, Segment
-from lab.store import ROOT
+from lab.model.store import ROOT
+from lab.packets import comments, flights, pcap
+from lab.packets.pcap import ACK, SYN, Connection, Segment
 
 CAPTURES = ROOT / "tests" / "captures"
 MARKER = b"marker-0123456789"
@@ -16,11 +16,11 @@ CLIENT, SERVER = ("10.0.0.1", 40000), ("10.0.0.2", 80)
 
 
 def connection(name: str) -> Connection:
-    return packets.connections(packets.read(CAPTURES / f"{name}.pcap"))[0]
+    return pcap.connections(pcap.read(CAPTURES / f"{name}.pcap"))[0]
 
 
 def said(name: str) -> list[tuple[str, str, str]]:
-    return [(one.side, one.kind, one.words) for one in remarks.of(connection(name), MARKER)]
+    return [(one.side, one.kind, one.words) for one in comments.of(connection(name), MARKER)]
 
 
 def talk(*payloads: tuple[str, bytes]) -> Connection:
@@ -32,7 +32,7 @@ def talk(*payloads: tuple[str, bytes]) -> Connection:
         ends = (CLIENT, SERVER) if side == "client" else (SERVER, CLIENT)
         segments.append(Segment(number / 10, *ends, at[side], 0, ACK, payload, False, number))
         at[side] += len(payload)
-    return packets.connections(segments)[0]
+    return pcap.connections(segments)[0]
 
 
 def test_a_tls_1_3_connection_shows_its_hellos_and_no_more() -> None:
@@ -74,14 +74,14 @@ def test_plaintext_after_and_before_tls_is_told_apart() -> None:
     assert kinds.index(("client", "plaintext")) < kinds.index(("client", "hello"))
     hello = connection("tls13").sent("client")
     record = hello[: 5 + int.from_bytes(hello[3:5], "big")]
-    found = remarks.of(talk(("client", record), ("client", b"then in the clear")), MARKER)
+    found = comments.of(talk(("client", record), ("client", b"then in the clear")), MARKER)
     kinds = [(one.kind, one.segment.frame) for one in found if one.side == "client"]
     assert kinds == [("open", 1), ("hello", 3), ("plaintext", 4)]
 
 
 def test_a_marker_is_told_at_the_packet_that_completes_it_and_counted_there() -> None:
     both = MARKER + b" " + MARKER
-    found = remarks.of(talk(("client", MARKER[:5]), ("client", MARKER[5:] + both)), MARKER)
+    found = comments.of(talk(("client", MARKER[:5]), ("client", MARKER[5:] + both)), MARKER)
     marked = [(one.segment.frame, one.words) for one in found if one.kind == "marker"]
     assert marked == [(4, "the call's marker can be read in it, 3x")]
 
@@ -89,7 +89,7 @@ def test_a_marker_is_told_at_the_packet_that_completes_it_and_counted_there() ->
 def test_a_hello_in_two_segments_is_told_at_the_second() -> None:
     sent = connection("tls13").sent("client")
     record = sent[: 5 + int.from_bytes(sent[3:5], "big")]
-    found = remarks.of(talk(("client", record[:100]), ("client", record[100:])), MARKER)
+    found = comments.of(talk(("client", record[:100]), ("client", record[100:])), MARKER)
     assert [one.segment.frame for one in found if one.kind == "hello"] == [4]
 
 
@@ -97,20 +97,20 @@ def test_a_hello_in_two_records_is_told_at_the_packet_of_the_second() -> None:
     sent = connection("tls13").sent("client")
     message = sent[5 : 5 + int.from_bytes(sent[3:5], "big")]
     records = [sent[:3] + len(p).to_bytes(2, "big") + p for p in (message[:60], message[60:])]
-    found = remarks.of(talk(("client", records[0]), ("client", records[1])), MARKER)
+    found = comments.of(talk(("client", records[0]), ("client", records[1])), MARKER)
     assert [one.segment.frame for one in found if one.kind == "hello"] == [4]
 
 
 def test_what_is_sent_again_is_told_once_at_its_first_packet() -> None:
     once = talk(("client", MARKER))
-    again = packets.connections([*once.segments, once.segments[-1]._replace(frame=9, time=9.0)])[0]
-    marked = [one.segment.frame for one in remarks.of(again, MARKER) if one.kind == "marker"]
+    again = pcap.connections([*once.segments, once.segments[-1]._replace(frame=9, time=9.0)])[0]
+    marked = [one.segment.frame for one in comments.of(again, MARKER) if one.kind == "marker"]
     assert marked == [3]
 
 
 def test_a_connection_of_very_many_packets_and_markers_is_told_in_time() -> None:
     """Quadratic work would take hours; the suite's own timeout ends it."""
-    found = remarks.of(talk(*[("client", MARKER)] * 20_000), MARKER)
+    found = comments.of(talk(*[("client", MARKER)] * 20_000), MARKER)
     assert sum(remark.kind == "marker" for remark in found) == 20_000
     assert (
         len(flights.of(talk(*[("client", MARKER), ("server", b"ok")] * 10_000), MARKER)) == 20_001
@@ -128,12 +128,12 @@ def test_a_connection_of_very_many_packets_and_markers_is_told_in_time() -> None
     ],
 )
 def test_a_plaintext_is_shown_by_one_printable_line(data: bytes, line: str) -> None:
-    assert remarks.first_line(data) == line
+    assert comments.first_line(data) == line
 
 
 @pytest.mark.parametrize("path", sorted(CAPTURES.glob("*.pcap")), ids=lambda path: path.stem)
 def test_every_remark_is_on_a_packet_of_its_own_connection(path: Path) -> None:
-    for one in packets.connections(packets.read(path)):
-        for remark in remarks.of(one, MARKER):
+    for one in pcap.connections(pcap.read(path)):
+        for remark in comments.of(one, MARKER):
             assert remark.segment in one.segments
             assert one.side_of(remark.segment) == remark.side

@@ -7,13 +7,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab import evidence, failures, report, store
-from lab.display import Table
-from lab.draw import picture
-from lab.observe import Case
-from lab.parameters import with_parameters
-from lab.tell import recorded_run, story, table
-from lab.verdict import Verdict, judge
+from lab import failures
+from lab.commands.show import recorded_run, story, table
+from lab.judge.case import Case
+from lab.judge.verdict import Verdict, judge
+from lab.model import evidence, store
+from lab.model.parameters import with_parameters
+from lab.render import junit, tables
+from lab.render.display import Table
+from lab.render.edges_figure import picture
 
 NAMES = failures.names()
 
@@ -52,7 +54,7 @@ def test_a_cluster_that_failed_is_told_once_for_all_failures_and_nothing_is_conc
         for r in runs
     ]
     assert {verdict.exit_code for verdict in broken} == {3}
-    told = [line for line in report.terminal(broken, 100).splitlines() if "a node died" in line]
+    told = [line for line in tables.terminal(broken, 100).splitlines() if "a node died" in line]
     assert told == [f"{', '.join(NAMES)}: nothing can be said: a node died"]
 
 
@@ -63,7 +65,7 @@ def differing(verdict: Verdict) -> Verdict:
 
 def test_junit_has_a_case_for_each_answer_and_fails_those_that_differ() -> None:
     first, *rest = verdicts()
-    suite = ElementTree.fromstring(report.junit([differing(first), *rest], {"gone": "why"}, 1.0))
+    suite = ElementTree.fromstring(junit.junit([differing(first), *rest], {"gone": "why"}, 1.0))
     cases = list(suite.iter("testcase"))
     answers = sum(2 * len(one.claims) + len(one.remedies) for one in (first, *rest))
     assert len(cases) == answers + 1
@@ -74,7 +76,7 @@ def test_junit_has_a_case_for_each_answer_and_fails_those_that_differ() -> None:
 
 
 def test_a_claim_that_differs_is_explained_on_the_terminal() -> None:
-    text = report.terminal([differing(verdicts()[0])], 100)
+    text = tables.terminal([differing(verdicts()[0])], 100)
     assert "differs" in text
     assert "expected a / b" in text
 
@@ -97,7 +99,7 @@ def test_a_figure_is_the_same_each_time_and_says_all_in_words_too(name: str) -> 
 
 def test_the_graphs_of_2019_and_today_stand_beside_the_wire_in_the_summary() -> None:
     summary = {"run": "r", "cluster": "recorded", "exit_code": 0, "command": "make"}
-    lines = report.markdown(summary, verdicts()).splitlines()
+    lines = tables.markdown(summary, verdicts()).splitlines()
     told = [number for number, line in enumerate(lines) if line.startswith("    graph        ")]
     assert len(told) == 1, "one claim of the post was read off a missing lock"
     text = " ".join(" ".join(lines[told[0] : told[0] + 4]).split())

@@ -11,9 +11,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab import failures, runner, side_by_side, store, summary
-from lab.errors import BadArguments
-from lab.failure import Pin
+from lab import failures
+from lab.commands import compare, finish, plan
+from lab.common.errors import BadArguments
+from lab.model import store
+from lab.model.failure import Pin
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +38,8 @@ def summary_of(run: Path) -> dict:
 
 def test_all_as_pinned_ends_with_0_and_the_summary_says_all(own_runs: Path) -> None:
     run = stored(own_runs, *failures.names())
-    wanted = runner.plan([], {}, "recorded", False)
-    assert summary.finish(wanted, run, 1.0) == 0
+    wanted = plan.plan([], {}, "recorded", False)
+    assert finish.finish(wanted, run, 1.0) == 0
     found = summary_of(run)
     assert found["verdicts"]["tcp_mtls"]["C2"]["as_posted"] == "not reproduced"
     assert found["stack"]["istio"].startswith("1.31")
@@ -55,19 +57,19 @@ def test_a_run_without_verdict_or_evidence_is_inconclusive(gone: str, own_runs: 
     run = stored(own_runs, "rest_mtls", "tcp_mtls")
     (run / "tcp_mtls" / gone).unlink()
     (run / "tcp_mtls" / "notebook.log").write_text("SystemExit: 0\n")
-    assert summary.finish(runner.plan([], {}, "recorded", False), run, 1.0) == 3
+    assert finish.finish(plan.plan([], {}, "recorded", False), run, 1.0) == 3
     assert "tcp_mtls" in summary_of(run)["missing"]
 
 
 def test_a_verdict_that_differs_weighs_more_than_one_that_is_missing(own_runs: Path) -> None:
     run = stored(own_runs, "tcp_mtls")
-    wanted = runner.plan([], {}, "recorded", False)
+    wanted = plan.plan([], {}, "recorded", False)
     pins = (Pin("C2", ("reproduced", "reproduced"), "as the post has it"),)
     changed = tuple(
         dataclasses.replace(failure, pins=pins) if failure.name == "tcp_mtls" else failure
         for failure in wanted.failures
     )
-    assert summary.finish(dataclasses.replace(wanted, failures=changed), run, 1.0) == 1
+    assert finish.finish(dataclasses.replace(wanted, failures=changed), run, 1.0) == 1
     assert summary_of(run)["verdicts"]["tcp_mtls"]["C2"]["agreement"] == "differs"
     assert summary_of(run)["missing"]
 
@@ -80,7 +82,7 @@ def test_what_does_not_exist_is_refused_before_anything_starts(own_runs: Path) -
         (["tcp_mtls"], {}, {"LAB_ISTIO": "1.30"}, "what it is"),
     ):
         with pytest.raises(BadArguments, match=said):
-            runner.plan(names, given, "recorded", False, stack)
+            plan.plan(names, given, "recorded", False, stack)
     assert not own_runs.exists()
 
 
@@ -90,7 +92,7 @@ def test_the_command_that_repeats_a_run_names_all_that_make_was_told(
     monkeypatch.setenv("LAB_BINARIES", "built")
     before = dict(os.environ)
     stack = {"LAB_ISTIO": "1.30", "LAB_ENVOY": "1.40.0"}
-    wanted = runner.plan(["tcp_mtls"], {"mtls": "DISABLE"}, "embedded", False, stack)
+    wanted = plan.plan(["tcp_mtls"], {"mtls": "DISABLE"}, "embedded", False, stack)
     told = "make reproduce ISTIO=1.30 ENVOY=1.40.0 BINARIES=built FAILURE=tcp_mtls"
     assert wanted.command == f"{told} PARAMS='mtls=DISABLE' CLUSTER=embedded"
     assert wanted.title == "embedded, Istio 1.30, Envoy 1.40.0"
@@ -100,16 +102,16 @@ def test_the_command_that_repeats_a_run_names_all_that_make_was_told(
 def test_only_clusters_that_differ_and_are_the_labs_own_are_put_side_by_side(
     own_runs: Path,
 ) -> None:
-    one = runner.plan(["tcp_mtls"], {}, "embedded", False, {"LAB_ISTIO": "1.30"})
-    recorded = runner.plan(["tcp_mtls"], {}, "recorded", False)
+    one = plan.plan(["tcp_mtls"], {}, "embedded", False, {"LAB_ISTIO": "1.30"})
+    recorded = plan.plan(["tcp_mtls"], {}, "recorded", False)
     for plans in ([one, one], [one, recorded]):
         with pytest.raises(BadArguments, match=r"embedded, Istio 1\.30; .*each named once"):
-            side_by_side.run(plans, 100)
+            compare.run(plans, 100)
     assert not own_runs.exists()
 
 
 def test_recorded_evidence_refuses_other_parameters_and_names_those_it_has() -> None:
-    from lab.recorded import RecordedRun
+    from lab.judge.replay import RecordedRun
 
     with pytest.raises(BadArguments, match="mtls=STRICT port_name=udp-foo rule=ISTIO_MUTUAL"):
         RecordedRun(failures.load("tcp_mtls"), {"mtls": "DISABLE", "rule": "DISABLE"})

@@ -13,12 +13,20 @@ import pytest
 from planted import Secret, planted
 
 from clusters.embedded.cluster import Embedded
-from lab import judging, live, notebook, proxy, report, runner, store, summary, why, world
-from lab.checks import answered
-from lab.failure import Answer, Call, Claim, Control, Failure, Port, Service, World
+from lab.commands import finish, plan
+from lab.commands import run as run_command
+from lab.common import files
+from lab.common.wait import until
 from lab.fidelity.record import _keep
-from lab.run import LiveRun
-from lab.wait import until
+from lab.judge import stored
+from lab.judge.checks import answered
+from lab.model import store
+from lab.model.failure import Answer, Claim, Control, Failure
+from lab.model.scenario import Call, Port, Service, World
+from lab.notebook import execute
+from lab.record import begin, envoy_admin, readiness
+from lab.record.live_run import LiveRun
+from lab.render import explain, tables
 
 SECRETS = planted()
 TOKEN, BEARER = SECRETS["service account's token"].text, SECRETS["bearer"].text
@@ -85,7 +93,7 @@ def run(cluster: Embedded, tmp_path: Path) -> Iterator[LiveRun]:
     """A run whose progress is written as any other's."""
     folder = tmp_path / f"20260101T000000Z-{secrets.token_hex(2)}"
     (folder / FAILURE.name).mkdir(parents=True)
-    tell = live._teller(folder / FAILURE.name / "progress.log", to_terminal=False)
+    tell = begin._teller(folder / FAILURE.name / "progress.log", to_terminal=False)
     made = LiveRun(FAILURE, cluster, folder / FAILURE.name, {}, tell)
     try:
         yield made
@@ -125,18 +133,18 @@ def test_nothing_that_a_run_keeps_holds_a_secret_that_it_met(
     run._problems.append(f"the API server said: {refused.received}")
     folder = run.folder.parent
     run.judge()
-    log = runner._Log(folder / "run.log", 0.0)
+    log = run_command._Log(folder / "run.log", 0.0)
     log(f"$ {sent.typed}")
-    summary.finish(runner.Plan((FAILURE,), {}, "embedded", False, "make"), folder, 1.0)
+    finish.finish(plan.Plan((FAILURE,), {}, "embedded", False, "make"), folder, 1.0)
     for name in ("logs/plain-httpbin.jsonl", "evidence.json", "verdict.json"):
         assert "[redacted]" in (run.folder / name).read_text(), name
     for name in ("summary.md", "junit.xml", "run.log", "planted/progress.log"):
         assert "[redacted]" in (folder / name).read_text(), name
     assert found(folder) == []
-    verdicts, missing = judging.judge_all([FAILURE], folder)
+    verdicts, missing = stored.judge_all([FAILURE], folder)
     shown = [
-        *why.lines(verdicts[0], run.folder),
-        report.terminal(verdicts, 100),
+        *explain.lines(verdicts[0], run.folder),
+        tables.terminal(verdicts, 100),
         *capsys.readouterr(),
     ]
     assert [n for n, secret in SECRETS.items() if secret.found_in("\n".join(shown))] == []
@@ -155,13 +163,13 @@ def test_what_is_recorded_of_a_pod_and_its_proxys_configuration_holds_no_secret(
     cluster.kube.request("PATCH", path, note, content_type="application/merge-patch+json")
     cluster.kube.apply(FILTER, pod.namespace)
     until(
-        lambda: '"planted"' in proxy.ask(cluster, pod, "config_dump"),
+        lambda: '"planted"' in envoy_admin.ask(cluster, pod, "config_dump"),
         "the planted cluster to be active",
         timeout=20,
     )
-    assert SECRETS["certificate"].found_in(proxy.ask(cluster, pod, "config_dump"))
+    assert SECRETS["certificate"].found_in(envoy_admin.ask(cluster, pod, "config_dump"))
     _keep(cluster, pod, tmp_path / "kept")
-    store.write_json(tmp_path / "kept" / "view.json", world.view(cluster, here, "client"))
+    files.write_json(tmp_path / "kept" / "view.json", readiness.view(cluster, here, "client"))
     assert "[redacted]" in (tmp_path / "kept" / "config.json").read_text()
     assert "[redacted]" in (tmp_path / "kept" / "pod.json").read_text()
     assert found(tmp_path / "kept") == []
@@ -180,7 +188,7 @@ def test_what_python_itself_writes_beside_a_notebook_is_redacted_when_it_ends(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "path"), str(store.ROOT)]))
     monkeypatch.setenv("PLANTED", text)
     monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
-    folder, code = runner.run(runner.plan(["rest_mtls"], {}, "recorded", False))
+    folder, code = run_command.run(plan.plan(["rest_mtls"], {}, "recorded", False))
     assert code == 0
     assert "[redacted]" in (folder / "rest_mtls" / "notebook.log").read_text()
     assert found(folder) == []
@@ -196,9 +204,9 @@ def test_an_executed_notebook_keeps_no_secret_of_its_outputs(
     monkeypatch.setenv("PLANTED", text)
     cells = ("import os\nprint(os.environ['PLANTED'])", "raise ValueError(os.environ['PLANTED'])")
     written(tmp_path, *cells)
-    monkeypatch.setattr(notebook, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path)
     (tmp_path / "out").mkdir()
     with pytest.raises(papermill.PapermillExecutionError):
-        notebook.execute("one", tmp_path / "out", tmp_path, {})
+        execute.execute("one", tmp_path / "out", tmp_path, {})
     assert "[redacted]" in (tmp_path / "out" / "notebook.ipynb").read_text()
     assert found(tmp_path / "out") == []

@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 import pytest
 
 import lab
-from lab import sequence
-from lab.display import Picture
-from lab.errors import BadArguments
-from lab.observe import Case
-from lab.redaction import redact
-from lab.tell import recorded_run
+from lab.commands.show import recorded_run
+from lab.common.errors import BadArguments
+from lab.common.redaction import redact
+from lab.judge.case import Case
+from lab.render import sequence_diagram
+from lab.render.display import Picture
 
 CALLS = [
     ("tcp_mtls", "tcp-foo"),
@@ -33,7 +33,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @functools.cache
 def drawn(name: str, call: str) -> Picture:
     run = recorded_run(name)
-    return sequence.picture(Case(run.failure, run.evidence, run.folder), call)
+    return sequence_diagram.picture(Case(run.failure, run.evidence, run.folder), call)
 
 
 def texts(picture: Picture) -> list[str]:
@@ -44,7 +44,7 @@ def texts(picture: Picture) -> list[str]:
 @pytest.mark.parametrize(("name", "call"), CALLS)
 def test_a_drawing_is_the_same_each_time_and_its_texts_are_text(name: str, call: str) -> None:
     run = recorded_run(name)
-    again = sequence.picture(Case(run.failure, run.evidence, run.folder), call)
+    again = sequence_diagram.picture(Case(run.failure, run.evidence, run.folder), call)
     assert again.svg == drawn(name, call).svg
     said = texts(again)
     assert said[0].startswith("$ ")
@@ -113,9 +113,9 @@ def test_bytes_of_other_calls_on_the_same_connection_are_not_drawn() -> None:
 
 
 def test_a_long_exchange_is_drawn_by_its_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sequence, "MOST", 6)
+    monkeypatch.setattr(sequence_diagram, "MOST", 6)
     run = recorded_run("tcp_mtls")
-    picture = sequence.picture(Case(run.failure, run.evidence, run.folder), "tcp-foo")
+    picture = sequence_diagram.picture(Case(run.failure, run.evidence, run.folder), "tcp-foo")
     rows = len(drawn("tcp_mtls", "tcp-foo").table.rows)
     assert f"{rows - 6} more are not drawn" in texts(picture)
     assert len(picture.table.rows) == rows
@@ -128,7 +128,7 @@ def test_endless_words_do_not_make_the_drawing_endless() -> None:
         for one in run.evidence.calls
     )
     evidence = dataclasses.replace(run.evidence, calls=calls)
-    said = texts(sequence.picture(Case(run.failure, evidence, run.folder), "tcp-foo"))
+    said = texts(sequence_diagram.picture(Case(run.failure, evidence, run.folder), "tcp-foo"))
     assert max(map(len, said)) < 250
     assert said[-1] == "The caller got: ?[31m$\\frac{"
 

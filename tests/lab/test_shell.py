@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import shell, store
-from lab.errors import CommandFailed, NeedsUnmet
-from lab.wait import until
+from lab.common import shell
+from lab.common.errors import CommandFailed, NeedsUnmet
+from lab.common.wait import until
+from lab.model import store
 
 
 def test_output_is_returned_and_progress_told_line_by_line(tmp_path: Path) -> None:

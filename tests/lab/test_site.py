@@ -13,12 +13,14 @@ from urllib.parse import unquote
 
 import pytest
 
-from lab import failures, runner, side_by_side, store, summary
+from lab import failures
 from lab.__main__ import main
-from lab.display import Picture, Table
-from lab.errors import BadEvidence
-from lab.runner import Plan
-from lab.site import executed, figure, page, sections, stored, values
+from lab.commands import compare, finish, plan, run
+from lab.commands.plan import Plan
+from lab.common.errors import BadEvidence
+from lab.model import store
+from lab.render.display import Picture, Table
+from lab.report import executed, figure, page, sections, stored, values
 
 RUN = "20260101T000000Z-0000"
 SCRIPT = "<script>alert(1)</script>"
@@ -333,7 +335,9 @@ def test_a_figure_keeps_only_what_draws_and_its_ids_are_its_own() -> None:
 
 
 def test_a_figure_that_cannot_be_drawn_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.draw.picture", lambda _: Picture("", "", Table("", (), ())))
+    monkeypatch.setattr(
+        "lab.render.edges_figure.picture", lambda _: Picture("", "", Table("", (), ()))
+    )
     text = Read(page.write([store.RECORDED]).read_text()).text
     assert text.count("The figure could not be drawn") == len(failures.names())
 
@@ -440,12 +444,12 @@ def test_runs_of_several_stacks_end_with_one_page_of_all(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = iter([a_run(runs, "rest_mtls"), a_run(runs, "rest_mtls", run="20260102T000000Z-0000")])
-    monkeypatch.setattr(runner, "run", lambda _plan, _then: (next(there), 0))
+    monkeypatch.setattr(run, "run", lambda _plan, _then: (next(there), 0))
     plans = [
-        runner.plan(["rest_mtls"], {}, "embedded", False, {"LAB_ISTIO": istio})
+        plan.plan(["rest_mtls"], {}, "embedded", False, {"LAB_ISTIO": istio})
         for istio in ("1.30", "1.31")
     ]
-    assert side_by_side.run(plans, 100) == 0
+    assert compare.run(plans, 100) == 0
     told = re.search(r"^Side by side: (.*)$", capsys.readouterr().out, re.MULTILINE)
     assert told
     read = Read((store.ROOT / told[1]).read_text())
@@ -456,7 +460,7 @@ def test_runs_of_several_stacks_end_with_one_page_of_all(
 def finished(runs: Path) -> tuple[Path, int]:
     run = a_run(runs, "rest_mtls")
     wanted = Plan((failures.load("rest_mtls"),), {}, "recorded", False, "make reproduce")
-    return run, summary.finish(wanted, run, 1.0)
+    return run, finish.finish(wanted, run, 1.0)
 
 
 def test_a_run_ends_with_its_page(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

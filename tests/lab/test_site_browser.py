@@ -11,8 +11,8 @@ import pytest
 from browser import Seen, chromium
 from playwright.sync_api import Browser
 
-from lab import store
-from lab.site import page
+from lab.model import store
+from lab.report import page
 
 SIZES = [(1280, 900), (390, 844)]
 

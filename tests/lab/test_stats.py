@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from clusters.base import Completed, PodRef
-from lab import calls, failures
-from lab.counters import Counters, Rose
-from lab.errors import CommandFailed
-from lab.failure import Call, World
-from lab.observe import Case
-from lab.parameters import parameters_of
+from lab import failures
+from lab.common.errors import CommandFailed
+from lab.judge.case import Case
+from lab.judge.replay import RecordedRun
+from lab.model.parameters import parameters_of
+from lab.model.scenario import Call, World
 from lab.planes import stats
-from lab.recorded import RecordedRun
-from lab.world import LiveWorld
+from lab.record import calls
+from lab.record.counters import Counters, Rose
+from lab.record.world import LiveWorld
 
 ONE = {"listener.0.0.0.0_15006.downstream_cx_total": 1}
 TLS = "listener.0.0.0.0_15006.ssl."

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import store
 from lab.__main__ import main
-from lab.errors import BadArguments
+from lab.common import files
+from lab.common.errors import BadArguments
+from lab.model import store
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def finished() -> Path:
     run = store.new_run()
-    store.write_json(run / "summary.json", {})
+    files.write_json(run / "summary.json", {})
     store.link_latest(run)
     return run
 
@@ -42,9 +43,9 @@ def test_a_run_that_is_not_finished_is_not_found_and_the_others_are_named() -> N
 
 def test_a_file_whose_writing_fails_is_as_before_and_leaves_nothing(own_runs: Path) -> None:
     path = own_runs / "file"
-    store.write_text(path, "before")
+    files.write_text(path, "before")
     with pytest.raises(TypeError):
-        store.write_bytes(path, "not bytes")
+        files.write_bytes(path, "not bytes")
     assert path.read_text() == "before"
     assert list(own_runs.iterdir()) == [path]
 

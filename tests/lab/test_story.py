@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 import lab
-from lab.display import Table
-from lab.errors import BadArguments
-from lab.story import Story, legible, shorten
+from lab.common.errors import BadArguments
+from lab.notebook.run import Story
+from lab.render.display import Table
+from lab.render.wording import legible, shorten
 
 
 def run(name: str) -> Story:

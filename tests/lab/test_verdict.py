@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import evidence, failures, store
-from lab.checks import Finding
-from lab.evidence import CallRecord, Evidence, WorldRecord
-from lab.failure import Control, Failure
-from lab.parameters import with_parameters
-from lab.verdict import Proof, Said, Verdict, judge
+from lab import failures
+from lab.judge.proof import Proof
+from lab.judge.verdict import Said, Verdict, judge
+from lab.model import evidence, store
+from lab.model.evidence import CallRecord, Evidence, WorldRecord
+from lab.model.failure import CheckResult, Control, Failure
+from lab.model.parameters import with_parameters
 
 NAMES = failures.names()
 TURNED = store.TURNED
@@ -234,7 +235,7 @@ def test_a_proxy_that_refused_its_configuration_makes_all_inconclusive() -> None
 
 def test_a_control_that_fails_is_named_and_nothing_is_concluded() -> None:
     failure, found, folder = recorded("tcp_mtls")
-    never = Control("the sun shines", lambda _case: Finding(False, "it rained"))
+    never = Control("the sun shines", lambda _case: CheckResult(False, "it rained"))
     verdict = judge(dataclasses.replace(failure, controls=(never,)), found, folder)
     assert all_words(verdict) == {"inconclusive"}
     assert "the sun shines: it rained" in verdict.claims[0].as_posted.why
@@ -243,7 +244,7 @@ def test_a_control_that_fails_is_named_and_nothing_is_concluded() -> None:
 def test_a_check_of_ours_that_crashes_is_no_finding_and_says_where() -> None:
     failure, found, folder = recorded("tcp_mtls")
 
-    def crash(_case: object) -> Finding:
+    def crash(_case: object) -> CheckResult:
         raise KeyError("nonesuch")
 
     claim = failure.claims[0]
@@ -338,7 +339,7 @@ def test_a_crash_beside_a_proof_leaves_the_proof_and_the_words(
         raise ZeroDivisionError
 
     before = words(judge(*recorded("tcp_mtls")))
-    monkeypatch.setattr("lab.findings.edge", crash)
+    monkeypatch.setattr("lab.judge.disagreements.edge", crash)
     verdict = judge(*recorded("tcp_mtls"))
     assert words(verdict) == before
     proof = verdict.claims[0].as_posted.proof

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from lab import packets, tls
-from lab.errors import BadEvidence
+from lab.common.errors import BadEvidence
+from lab.model.store import ROOT
+from lab.packets import pcap, tls
 from lab.planes import Seen
 from lab.planes.wire import REDIRECTED, CaptureFile, Edge, on_loopback, read, redirected_from
-from lab.store import ROOT
 
 CAPTURES = ROOT / "tests" / "captures"
 MARKER = b"marker-0123456789"
 
 
 def edge(path: Path) -> Edge:
-    first = packets.connections(packets.read(path))[0]
+    first = pcap.connections(pcap.read(path))[0]
     return Edge(first.client[0], (first.server,), first.client[1])
 
 
@@ -79,14 +79,14 @@ def rewritten(path: Path, keep: list[int], into: Path) -> CaptureFile:
 
 
 def count(path: Path) -> int:
-    return len(packets.read(path))
+    return len(pcap.read(path))
 
 
 @pytest.mark.parametrize("name", ["plain", "tls13"])
 def test_a_missing_packet_with_payload_is_never_overlooked(name: str, tmp_path: Path) -> None:
     path = CAPTURES / f"{name}.pcap"
     whole = see(name).security
-    segments = packets.read(path)
+    segments = pcap.read(path)
     for left_out, segment in enumerate(segments):
         keep = [i for i in range(count(path)) if i != left_out]
         file = rewritten(path, keep, tmp_path / "holed.pcap")
@@ -95,7 +95,7 @@ def test_a_missing_packet_with_payload_is_never_overlooked(name: str, tmp_path: 
         assert read(edge(path), counted, counted, MARKER).security == "unknown"
         # That nobody acknowledged a last packet leaves no trace: tcpdump's own count does.
         last = not any(later.payload for later in segments[left_out + 1 :])
-        if (segment.payload and not last) or segment.flags & packets.SYN:
+        if (segment.payload and not last) or segment.flags & pcap.SYN:
             assert seen.security == "unknown", f"packet {left_out}: {seen}"
         else:
             assert seen.security in (whole, "unknown")
@@ -152,7 +152,7 @@ def test_a_connection_seen_at_one_pod_only_is_unknown(tmp_path: Path) -> None:
 
 def test_without_a_port_only_one_candidate_may_be_meant(tmp_path: Path) -> None:
     path = CAPTURES / "plain.pcap"
-    first = packets.connections(packets.read(path))[0]
+    first = pcap.connections(pcap.read(path))[0]
     near = (first.began - 1, first.began + 1)
     file = CaptureFile(path, 0)
     meant = Edge(first.client[0], (first.server,), None, near)
@@ -201,13 +201,13 @@ def test_of_a_port_used_twice_the_connection_of_the_calls_own_time_is_meant(
     tmp_path: Path,
 ) -> None:
     early, late = CAPTURES / "plain.pcap", CAPTURES / "refused.pcap"
-    one, other = edge(early), packets.connections(packets.read(late))[0]
+    one, other = edge(early), pcap.connections(pcap.read(late))[0]
     assert one.client_port
     both = tmp_path / "both.pcap"
     moved(late, both, one.client_port)
     both.write_bytes(early.read_bytes() + both.read_bytes()[24:])
     file = CaptureFile(both, 0)
-    first = packets.connections(packets.read(early))[0]
+    first = pcap.connections(pcap.read(early))[0]
     assert first.began < other.began
     targets = (*one.targets, other.server)
     for connection in (first, other):
@@ -236,9 +236,7 @@ def test_hostile_bytes_never_crash_the_reader() -> None:
     hello = next(
         body
         for kind, body in tls.handshakes(
-            tls.records(
-                packets.connections(packets.read(CAPTURES / "tls13.pcap"))[0].sent("client")
-            )
+            tls.records(pcap.connections(pcap.read(CAPTURES / "tls13.pcap"))[0].sent("client"))
         )
         if kind == tls.CLIENT_HELLO
     )
@@ -256,7 +254,7 @@ def test_a_capture_of_another_link_type_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "radio.pcap"
     path.write_bytes(data)
     with pytest.raises(BadEvidence, match="link type 195"):
-        packets.read(path)
+        pcap.read(path)
 
 
 def older(name: str, without: int, tmp_path: Path, marker: bytes = MARKER) -> Seen:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lab.calls import foreign_certificate
+from lab.record.calls import foreign_certificate
 from lab.workloads.certificates import Authority
 
 

@@ -16,7 +16,7 @@ import pytest
 from conftest import Kubectl
 
 from clusters.embedded.cluster import Embedded
-from lab.wait import until
+from lab.common.wait import until
 
 pytestmark = pytest.mark.cluster
 SERVICE = "grpcbin.GRPCBin"

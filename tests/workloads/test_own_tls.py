@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from conftest import Kubectl
 
-from lab import store
-from lab.calls import foreign_certificate
-from lab.wait import until
+from lab.common.wait import until
+from lab.model import store
+from lab.record.calls import foreign_certificate
 from lab.workloads.certificates import Authority
 
 TOOL = store.ROOT / "lab" / "workloads" / "tools" / "own-tls"

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from lab.store import ROOT
+from lab.model.store import ROOT
 
 SAY = ROOT / "lab" / "workloads" / "tools" / "say"
 GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")

@@ -12,7 +12,7 @@ from clusters.embedded.kubelet.pod import Pod
 from clusters.embedded.node.network import PodNetwork
 from clusters.embedded.settings import KUBELET_PORT, NODE_IP, NODE_NAME, Settings
 from clusters.kube import MERGE, ApiError, Kube, Obj
-from lab.errors import ClusterGone, LabError
+from lab.common.errors import ClusterGone, LabError
 
 LEASE_SECONDS = 40
 

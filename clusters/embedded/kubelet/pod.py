@@ -17,7 +17,7 @@ from clusters.embedded.kubelet.runner import Runner, now
 from clusters.embedded.node.network import PodNetwork
 from clusters.embedded.settings import CLUSTER_DOMAIN, DNS_SERVICE_IP, NODE_IP
 from clusters.kube import MERGE, ApiError, Kube, Obj
-from lab.errors import ClusterGone, LabError
+from lab.common.errors import ClusterGone, LabError
 
 REFRESH_SECONDS = 2.0
 """How often configMaps, secrets and due tokens are looked at; a kubelet takes a minute."""

@@ -12,7 +12,7 @@ from clusters.embedded.kubelet.kubelet import Kubelet
 from clusters.embedded.kubelet.pod import Pod
 from clusters.embedded.node.pki import Pki
 from clusters.embedded.settings import KUBELET_PORT, NODE_IP
-from lab.errors import LabError
+from lab.common.errors import LabError
 
 REFUSED = (
     "the embedded cluster does not stream through the API server: "

@@ -15,7 +15,7 @@ import threading
 
 from clusters.embedded.settings import CLUSTER_DOMAIN
 from clusters.kube import ApiError, Kube, Obj
-from lab.errors import ClusterGone
+from lab.common.errors import ClusterGone
 
 NAME = "lab-alpn"
 # pkg/config/protocol/instance.go, Parse, and pkg/config/kube/conversion.go of Istio 1.31.

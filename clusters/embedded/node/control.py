@@ -21,7 +21,7 @@ from typing import Any
 from clusters.embedded.kubelet.kubelet import Kubelet
 from clusters.embedded.node.network import NETNS
 from clusters.embedded.settings import private_path
-from lab.errors import LabError
+from lab.common.errors import LabError
 
 Request = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from clusters.embedded.settings import NODE_IP, POD_NETWORK, SERVICE_NETWORK
-from lab.errors import CommandFailed
+from lab.common.errors import CommandFailed
 
 NETNS = Path("/run/netns")
 

@@ -20,9 +20,9 @@ from clusters.embedded.node.control import Control
 from clusters.embedded.node.processes import Processes
 from clusters.embedded.settings import API_PORT, STANDS, Settings
 from clusters.kube import Kube, Obj
-from lab.errors import LabError
-from lab.shell import how_it_ended
-from lab.wait import until
+from lab.common.errors import LabError
+from lab.common.shell import how_it_ended
+from lab.common.wait import until
 
 INSIDE = Path("/run/lab")
 KNOWN_AS = {"pilot-discovery": "istiod"}

@@ -10,8 +10,8 @@ from clusters.embedded import settings
 from clusters.embedded.node.pki import Pki
 from clusters.embedded.node.processes import Processes
 from clusters.kube import Kube, Obj
-from lab.errors import ClusterGone, LabError
-from lab.wait import until
+from lab.common.errors import ClusterGone, LabError
+from lab.common.wait import until
 
 ETCD = "http://127.0.0.1:2379"
 

@@ -1,0 +1,1 @@
+"""What a machine lacks, found out by trying it."""

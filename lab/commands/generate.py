@@ -1,0 +1,89 @@
+"""Generated things in the repository: notebooks' outputs, README's parts, the figure."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from lab import failures
+from lab.common import files
+from lab.judge.case import Case
+from lab.model import store
+from lab.notebook import execute
+
+README = store.ROOT / "README.md"
+PICTURE = store.ROOT / "evidence" / "tcp_mtls" / "graph.svg"
+_PART = re.compile(r"(<!-- failures -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table() -> str:
+    """README's table of failures, from the failures themselves and what is recorded."""
+    from lab.commands.show import recorded_run
+
+    head = ["| | the post says | as posted, today | today's form |", "|---|---|---|---|"]
+    rows = [
+        f"| [{claim.id}](notebooks/{name}.ipynb) | {claim.says} "
+        f"| {claim.as_posted.word} | {claim.today.word} |"
+        for name in failures.names()
+        for claim in recorded_run(name).judge().claims
+    ]
+    return "\n".join([*head, *sorted(rows)]) + "\n"
+
+
+def readme() -> str:
+    """README as it would be written now."""
+    return _PART.sub(lambda match: match.group(1) + table() + match.group(2), README.read_text())
+
+
+def picture() -> str:
+    """The figure of the recorded run of tcp_mtls."""
+    from lab.commands.show import recorded_run
+    from lab.render.edges_figure import picture as draw
+
+    run = recorded_run("tcp_mtls")
+    return draw(Case(run.failure, run.evidence, run.folder)).svg
+
+
+def executed(path: Path) -> str:
+    """A notebook executed from recorded evidence, without times and machine's names."""
+    os.environ["LAB_CLUSTER"] = "recorded"
+    with tempfile.TemporaryDirectory() as folder:
+        execute.execute(path.stem, Path(folder), Path(folder), {})
+        ran = json.loads((Path(folder) / "notebook.ipynb").read_text())
+    source = json.loads(path.read_text())
+    cells = [cell for cell in ran["cells"] if "injected-parameters" not in _tags(cell)]
+    for cell, original in zip(cells, source["cells"], strict=True):
+        cell["metadata"], cell["id"] = original["metadata"], original["id"]
+    ran["cells"], ran["metadata"] = cells, source["metadata"]
+    return json.dumps(ran, indent=1, ensure_ascii=False) + "\n"
+
+
+def _tags(cell: dict[str, dict[str, list[str]]]) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def main(argv: list[str]) -> int:
+    """`update` one kind of thing, or `verify` that nothing is out of date."""
+    if argv == ["notebooks"]:
+        for path in sorted(execute.NOTEBOOKS.glob("*.ipynb")):
+            files.write_text(path, executed(path))
+        return 0
+    if argv == ["readme"]:
+        files.write_text(README, readme())
+        files.write_text(PICTURE, picture())
+        return 0
+    stale = []
+    if README.read_text() != readme():
+        stale.append("README.md: make readme")
+    if PICTURE.read_text() != picture():
+        stale.append(f"{PICTURE.name}: make readme")
+    print("\n".join(stale) or "all generated parts are up to date")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,87 @@
+"""What `lab run` is asked for, checked before anything is started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lab import failures
+from lab.model.failure import Failure
+from lab.model.parameters import parameters_of
+from lab.notebook import execute
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `lab run` was asked for."""
+
+    failures: tuple[Failure, ...]
+    values: dict[str, str]
+    cluster: str
+    keep: bool
+    command: str
+    stack: Mapping[str, str] = field(default_factory=dict)
+    """ISTIO= and ENVOY= as far as they were given, by their variables."""
+
+    @property
+    def title(self) -> str:
+        """Which cluster: `embedded`, and of which stack where one was asked for."""
+        names = {"LAB_ISTIO": "Istio", "LAB_ENVOY": "Envoy"}
+        return ", ".join([self.cluster, *(f"{names[n]} {v}" for n, v in self.stack.items())])
+
+
+def plan(
+    names: Sequence[str],
+    given: dict[str, str],
+    cluster: str,
+    keep: bool,
+    stack: Mapping[str, str] | None = None,
+) -> Plan:
+    """Everything refused that does not exist, before anything is started."""
+    from clusters import check_stack, open_cluster
+    from lab.notebook.open_run import choose
+
+    wanted = tuple(failures.load(name) for name in (names or failures.names()))
+    for failure in wanted:
+        parameters_of(failure, given)
+        execute.convert(execute.NOTEBOOKS / f"{failure.name}.ipynb", given)
+    kind = (
+        "embedded"
+        if cluster == "auto" and not os.environ.get("LAB_CLUSTER")
+        else choose(cluster)[0]
+    )
+    stack = stack or {}
+    with _own_environment(stack):
+        check_stack(kind)
+        if kind != "recorded":
+            open_cluster(kind)
+        words = ["make reproduce", *_variables()]
+    words += [f"FAILURE={','.join(names)}"] if names else []
+    words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
+    words += [f"CLUSTER={kind}"] if cluster != "auto" else []
+    return Plan(wanted, given, kind, keep, " ".join(words), stack)
+
+
+def _variables() -> list[str]:
+    """What make was told beside, as it is typed."""
+    names = ("ISTIO", "ENVOY", "BINARIES", "IMAGES", "REGISTRY", "NODES")
+    told = {name: os.environ.get(f"LAB_{name}") for name in names}
+    return [f"{name}={value}" for name, value in told.items() if value]
+
+
+@contextmanager
+def _own_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """What is told by variables, to notebooks too, is of this run alone."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,1 @@
+"""What both sides use: errors, waiting, shell, signals, redaction, files, text."""

@@ -1,0 +1,83 @@
+"""From JSON to dataclasses, by their own annotations: each value has the type it should have."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin, get_type_hints
+
+from lab.common.errors import BadEvidence
+
+LARGEST = 2**63
+"""No count, time or port comes near it; one beyond cannot be reckoned with as a float."""
+_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def build(kind: Any, value: object, where: str) -> Any:
+    """A value from JSON as the type says. Raises BadEvidence: where, what was expected and found.
+
+    kind: a dataclass, `dict[str, X]`, `tuple[X, ...]`, str, int, float, bool, or Any.
+    """
+    if kind is Any:
+        return value
+    if dataclasses.is_dataclass(kind):
+        return _record(kind, value, where)
+    if get_origin(kind) is dict:
+        _require(isinstance(value, dict), where, "an object", value)
+        _, inner = get_args(kind)
+        return {key: build(inner, one, f"{where}.{key}") for key, one in _items(value)}
+    if get_origin(kind) is tuple:
+        _require(isinstance(value, list), where, "a list", value)
+        assert isinstance(value, list)
+        inner = get_args(kind)[0]
+        return tuple(build(inner, one, f"{where}[{i}]") for i, one in enumerate(value))
+    return _plain(kind, value, where)
+
+
+def _record(kind: Any, value: object, where: str) -> Any:
+    _require(isinstance(value, dict), where, "an object", value)
+    fields, given = _fields(kind), dict(_items(value))
+    for name, needed in fields.items():
+        if needed and name not in given:
+            raise BadEvidence(f"{where} has no {name}")
+    unknown = sorted(given.keys() - fields.keys())
+    if unknown:
+        raise BadEvidence(f"{where} has {unknown[0]!r}, which is unknown here")
+    types = _types(kind)
+    return kind(**{name: build(types[name], one, f"{where}.{name}") for name, one in given.items()})
+
+
+def _items(value: Any) -> Any:
+    assert isinstance(value, dict)
+    return value.items()
+
+
+@functools.cache
+def _types(kind: Any) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+@functools.cache
+def _fields(kind: Any) -> Mapping[str, bool]:
+    """Field -> whether it has to be given."""
+    none = dataclasses.MISSING
+    return {
+        field.name: field.default is none and field.default_factory is none
+        for field in dataclasses.fields(kind)
+    }
+
+
+def _plain(kind: type, value: object, where: str) -> object:
+    allowed = (int, float) if kind is float else kind
+    good = isinstance(value, allowed) and isinstance(value, bool) == (kind is bool)
+    _require(good, where, _NAMES[kind], value)
+    if isinstance(value, int | float) and not -LARGEST < value < LARGEST:
+        raise BadEvidence(f"{where} is a number beyond all measure")
+    return value
+
+
+def _require(good: bool, where: str, wanted: str, value: object) -> None:
+    if not good:
+        found = type(value).__name__ if isinstance(value, list | dict) else repr(value)[:60]
+        raise BadEvidence(f"{where}: expected {wanted}, found {found}")

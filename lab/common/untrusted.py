@@ -1,0 +1,96 @@
+"""Reads files that somebody else may have written: plain files, in their own folder, of a size.
+
+A run's folder can come from anywhere. What is in it may be cut off, a link that leads elsewhere, a
+FIFO that nobody writes to, or far too large: each is BadEvidence, in one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lab.common.errors import BadEvidence
+
+LIMIT = 16 << 20
+"""Longest file that is read, bytes. The longest that a run was seen to write has 160 thousand."""
+
+
+def read_bytes(path: Path, within: Path, limit: int = LIMIT) -> bytes:
+    """A file's content. Raises BadEvidence for one that is not there or not to be read."""
+    require_inside(path, within)
+    try:
+        # Whoever opens a FIFO waits for its other end, unless told not to.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BadEvidence(f"{path} is no file, and is not read")
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise BadEvidence(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > limit:
+        raise BadEvidence(f"{path} is larger than {limit >> 20} MiB, and is not read")
+    return data
+
+
+def read_text(path: Path, within: Path) -> str:
+    """The same as text; what is no UTF-8 shows as such."""
+    return read_bytes(path, within).decode(errors="replace")
+
+
+def read_json(path: Path, within: Path) -> Any:
+    """The same as JSON. Raises BadEvidence where it is none, or is nested too deeply."""
+    try:
+        return parse(read_bytes(path, within).decode())
+    except ValueError as error:
+        raise BadEvidence(f"{path} is damaged: {error}") from None
+
+
+def parse(text: str) -> Any:
+    """JSON as RFC 8259 has it. Raises ValueError for anything else, a bomb included."""
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def require_inside(path: Path, within: Path) -> None:
+    """Raises BadEvidence for a path that leads out of a folder, by its name or by a link."""
+    try:
+        inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within))
+    except (OSError, ValueError) as wrong:
+        raise BadEvidence(f"{str(path)!r} is no name of a file: {wrong}") from None
+    if not inside:
+        raise BadEvidence(f"{path} lies outside the evidence, and is not read")
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything under this name, be it a link that leads nowhere."""
+    return os.path.lexists(path)
+
+
+def size(path: Path) -> int:
+    """Of a file, in bytes; 0 where there is none. Raises BadEvidence for a link."""
+    if path.is_symlink():
+        raise BadEvidence(f"{path} is a link, and is not followed")
+    return path.lstat().st_size if is_there(path) else 0
+
+
+def not_plain(folder: str, names: list[str]) -> list[str]:
+    """Which of a folder's entries are neither folders nor files: `ignore` of shutil.copytree."""
+    plain: tuple[Callable[[int], bool], ...] = (stat.S_ISREG, stat.S_ISDIR)
+    modes = {name: (Path(folder) / name).lstat().st_mode for name in names}
+    return [name for name, mode in modes.items() if not any(one(mode) for one in plain)]

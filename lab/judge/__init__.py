@@ -1,0 +1,1 @@
+"""From stored evidence to verdicts; nothing here touches a cluster."""

@@ -1,0 +1,344 @@
+"""What the planes say of one edge together: its answers, identities, and named disagreements.
+
+A disagreement is data: a name that stays, what is likely behind it, and a check that tells in a
+sentence where it was seen. A plane that cannot say disagrees with nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lab.judge import telemetry
+from lab.judge.case import Case, sends
+from lab.judge.observation import Observation
+from lab.planes import Seen, against
+from lab.planes.graph import PASSTHROUGH
+
+MUTUAL_RULE = "ISTIO_MUTUAL"
+MEANS_TLS = ("tls", "mutual_tls")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who is at one end, by certificate."""
+
+    shown: str
+    """The SPIFFE name in the other end's log; empty where none was shown or told."""
+    held: str
+    """The one that the pod's own proxy held when the run began; empty where it has none."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What one generation of Kiali would have drawn of an edge, by a model of its rules."""
+
+    generation: str
+    when: str
+    """That version's date, ISO."""
+    drawn: str
+    """lock, no lock, no edge, or unknown."""
+    because: str
+
+    @classmethod
+    def of(cls, said: Seen) -> Graph:
+        generation, when, drawn, because = (
+            str(said.facts[name]) for name in ("generation", "when", "drawn", "because")
+        )
+        return cls(generation, when, drawn, because)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One hop of a call, and everything that is known of how it was secured."""
+
+    seen: Observation
+    answers: tuple[Seen, ...]
+    """Of each plane, the wire's first; derived ones last."""
+    graphs: tuple[Graph, ...]
+    """Of each generation of Kiali, oldest first."""
+    handed_on: Seen
+    """What the server's sidecar sent to its application."""
+    client: Identity
+    server: Identity
+    rule: str
+    """The DestinationRule's mode in this world."""
+    past: tuple[str, ...]
+    """Where a sidecar was passed by, in words."""
+    strangeness: str
+    """Why its log lines are not those of the captured connection, or nothing."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One sort of disagreement."""
+
+    name: str
+    likely: str
+    """The cause that is likely where it is seen."""
+    check: Callable[[Edge], str]
+    """What was seen of it, in a sentence; nothing where it is not there."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One that was found on an edge."""
+
+    name: str
+    told: str
+    likely: str
+
+
+def edge(case: Case, seen: Observation) -> Edge:
+    """Everything that the stored files say of an observed hop."""
+    world = case.evidence.worlds[seen.record.world]
+    graphs = telemetry.graphs(case, seen)
+    client, server = (world.pods.get(name) for name in (seen.call.source, seen.call.to))
+    between = client is not None and server is not None
+    return Edge(
+        seen,
+        (*seen.planes, *graphs),
+        tuple(Graph.of(said) for said in graphs),
+        case.handed_on(seen) if between else seen.wire,
+        Identity(
+            _name(seen.server, "peer"), client.certificate.get("spiffe", "") if client else ""
+        ),
+        Identity(
+            _name(seen.client, "peer"), server.certificate.get("spiffe", "") if server else ""
+        ),
+        world.rule if client is not None and client.sidecar else "",
+        tuple(_past(case, seen, server.ip)) if server is not None else (),
+        seen.strangeness,
+    )
+
+
+def _name(said: Seen, fact: str) -> str:
+    """A name that a handshake proved: one that was refused proves nothing."""
+    return str(said.facts.get(fact) or "") if said.security == "mutual_tls" else ""
+
+
+def _past(case: Case, seen: Observation, server_ip: str) -> list[str]:
+    told = []
+    line = seen.client_line or {}
+    if line.get("upstream_cluster") == PASSTHROUGH:
+        to = str(line.get("upstream_host") or "nowhere")
+        whose = ", the pod's own address" if to.rpartition(":")[0] == server_ip else ""
+        told.append(f"the client's sidecar passed it on as it came, to {to}{whose}")
+    if case.past_client(seen):
+        told.append("it left the client's pod by the application's own port, past its sidecar")
+    if case.past_server(seen):
+        told.append("the application answered, and nothing came to it from its sidecar")
+    return told
+
+
+def disagreements(edge: Edge) -> tuple[Disagreement, ...]:
+    """What is at odds on an edge, by name; `unexplained` where no name fits."""
+    found = [
+        Disagreement(kind.name, told, kind.likely) for kind in KINDS if (told := kind.check(edge))
+    ]
+    odd = against(edge.seen.planes)
+    if odd and not found:
+        told = f"the wire says {edge.seen.wire.security}; {', '.join(odd)}"
+        found.append(Disagreement(UNEXPLAINED, told, "none that has a name here"))
+    return tuple(found)
+
+
+UNEXPLAINED = "unexplained"
+
+
+def beside_the_wire(word: str, graphs: Sequence[Graph]) -> str:
+    """A claim that was read off a missing lock: what is so on the wire, and what in the graphs.
+
+    word: what was found on the wire. The oldest generation is the one that the claim is of.
+    """
+    oldest, *later = graphs
+    then = f"a Kiali graph of {oldest.when[:4]} ({oldest.generation})"
+    told = {
+        "no lock": f"reproduced in {then}, because {oldest.because}",
+        "lock": f"not reproduced in {then}, where there is a lock: {oldest.because}",
+        "no edge": f"no edge in {then}: {oldest.because}",
+    }.get(oldest.drawn, f"unknown in any graph: {oldest.because}")
+    parts = [f"{word} on the wire", told]
+    for drawn in ("lock", "no lock", "no edge"):
+        alike = [one for one in later if one.drawn == drawn]
+        parts += [f"{drawn} in {_named(alike)}: {alike[0].because}"] if alike else []
+    return "; ".join(parts)
+
+
+def _another_connection(edge: Edge) -> str:
+    return edge.strangeness
+
+
+def _blind_to_tcp(edge: Edge) -> str:
+    drawn = {one.drawn for one in edge.graphs}
+    if edge.seen.security != "mutual_tls" or "lock" not in drawn or "no lock" not in drawn:
+        return ""
+    blind, sighted = (
+        _named([one for one in edge.graphs if one.drawn == drawn]) for drawn in ("no lock", "lock")
+    )
+    return f"the edge is mutual TLS: a lock in {sighted}, none in {blind}"
+
+
+def _not_reported(edge: Edge) -> str:
+    newest = edge.graphs[-1]
+    if edge.seen.security != "mutual_tls" or newest.drawn not in ("no lock", "no edge"):
+        return ""
+    return f"the edge is mutual TLS; {newest.drawn} in {newest.generation}: {newest.because}"
+
+
+def _named(graphs: Sequence[Graph]) -> str:
+    return " and ".join(one.generation for one in graphs)
+
+
+def _own_tls(edge: Edge) -> str:
+    seen = edge.seen
+    if seen.wire.security != "tls" or "mutual_tls" in (seen.server.security, seen.client.security):
+        return ""
+    if seen.client.security == "tls":
+        return "the client's sidecar spoke TLS, and showed no certificate of the mesh"
+    if sends(seen.call) != "tls":
+        return ""
+    if seen.server.security == "plaintext":
+        return "the wire is TLS from the application on; the server's sidecar saw none of its own"
+    untouched = seen.client_line is None or seen.client.facts.get("cluster") == PASSTHROUGH
+    return "the application's own TLS is what crossed, and no peer is named" if untouched else ""
+
+
+def _bypassed(edge: Edge) -> str:
+    crossed = edge.seen.wire.security not in ("none", "unknown")
+    return "; ".join(edge.past) if crossed else ""
+
+
+def _answered_before(edge: Edge) -> str:
+    seen = edge.seen
+    meant = seen.config.security not in ("none", "unknown")
+    alone = seen.wire.security == "none" and seen.client.security == "none"
+    if not (meant and alone):
+        return ""
+    return f"the configuration means {seen.config.security}, and nothing crossed: {seen.client.why}"
+
+
+def _double(edge: Edge) -> str:
+    if edge.seen.security != "mutual_tls" or edge.handed_on.security not in ("tls", "mutual_tls"):
+        return ""
+    return "the edge is mutual TLS, and what the server's sidecar handed on is TLS again"
+
+
+def _read_though_refused(edge: Edge) -> str:
+    seen = edge.seen
+    count = seen.wire.facts.get("marker_in_client")
+    if seen.record.outcome == "answered" or not isinstance(count, int) or not count:
+        return ""
+    return f"the call was {seen.record.outcome}, and its marker was read {count}x on the wire"
+
+
+def _meant_otherwise(edge: Edge) -> str:
+    seen = edge.seen
+    if seen.config.security != "mutual_tls" or seen.wire.security not in ("plaintext", "mixed"):
+        return ""
+    return f"the configuration means mutual TLS, and the wire is {seen.wire.security}"
+
+
+def _rule_missed(edge: Edge) -> str:
+    seen = edge.seen
+    meant = seen.config.security == "mutual_tls"  # then the configuration is at odds, not the rule
+    if meant or edge.rule != MUTUAL_RULE or seen.wire.security not in ("plaintext", "mixed"):
+        return ""
+    return f"the rule says {edge.rule}, and the wire is {seen.wire.security}: {seen.config.why}"
+
+
+def _log_at_odds(edge: Edge) -> str:
+    seen = edge.seen
+    if seen.wire.security in ("plaintext", "mixed"):
+        claims = [one for one in (seen.server, seen.client) if one.security == "mutual_tls"]
+        said = " and ".join(one.source for one in claims)
+        return f"the {said} says mutual_tls, and the wire is {seen.wire.security}" if said else ""
+    return ""
+
+
+def _counters_at_odds(edge: Edge) -> str:
+    counted, wire = edge.seen.counted, edge.seen.wire
+    if wire.security not in ("plaintext", "mixed") or counted.security not in MEANS_TLS:
+        return ""
+    return f"the {counted.source} counted {counted.security}, and the wire is {wire.security}"
+
+
+def _other_identity(edge: Edge) -> str:
+    told = [
+        f"the {whose} showed {one.shown}, and its proxy holds {one.held}"
+        for whose, one in (("client", edge.client), ("server", edge.server))
+        if one.shown and one.held and one.shown != one.held
+    ]
+    return "; ".join(told)
+
+
+KINDS = (
+    Kind(
+        "log of another connection",
+        "a line of another call or of another time: nothing is drawn from it",
+        _another_connection,
+    ),
+    Kind(
+        "telemetry blind to TCP",
+        "that graph asks for the policy of HTTP requests only (kiali/kiali#1709)",
+        _blind_to_tcp,
+    ),
+    Kind(
+        "telemetry without the destination's word",
+        "only the destination's report has a policy: a gateway makes none, and one of TCP is asked "
+        "for what the server sent",
+        _not_reported,
+    ),
+    Kind(
+        "TLS of the application, not of the mesh",
+        "the caller speaks TLS by itself, or its sidecar was told to without the mesh's identity",
+        _own_tls,
+    ),
+    Kind(
+        "bypassed the sidecar",
+        "no listener for that port or address, a port that is excluded from capture, or a process "
+        "that runs as the sidecar's user",
+        _bypassed,
+    ),
+    Kind(
+        "answered before the wire",
+        "the client's sidecar refuses the request, or has nowhere to send it",
+        _answered_before,
+    ),
+    Kind(
+        "double TLS",
+        "the application speaks TLS by itself over a port that Istio carries as TCP",
+        _double,
+    ),
+    Kind(
+        "refused but readable",
+        "a server can refuse what it gets, and cannot unsend what a client has sent",
+        _read_though_refused,
+    ),
+    Kind(
+        "configuration says mutual TLS, the wire says plaintext",
+        "the call did not take the way that was configured, or the configuration is another one",
+        _meant_otherwise,
+    ),
+    Kind(
+        "the rule does not reach the call",
+        "a more specific rule replaces it, or the call goes to no cluster that it is made for",
+        _rule_missed,
+    ),
+    Kind(
+        "a log at odds with the packets",
+        "the line or the capture is of another connection, or one of them was altered",
+        _log_at_odds,
+    ),
+    Kind(
+        "counters of another call",
+        "something else called it meanwhile, or the counts were altered",
+        _counters_at_odds,
+    ),
+    Kind(
+        "identity of somebody else",
+        "the certificate was renewed under another name, or it is not that pod's",
+        _other_identity,
+    ),
+)
+"""In the order in which they are told."""

@@ -1,0 +1,42 @@
+"""What telemetry has of an observed hop, and what Kiali's generations would draw from it."""
+
+from __future__ import annotations
+
+from lab.judge.case import Case
+from lab.judge.observation import Observation
+from lab.planes import Seen, graph, stats
+from lab.planes.kiali import GENERATIONS
+from lab.planes.log import SERVER
+
+
+def graphs(case: Case, seen: Observation) -> tuple[Seen, ...]:
+    """Of each generation of Kiali, oldest first."""
+    told = graph.derive(hop(case, seen))
+    return tuple(graph.says(generation, told) for generation in GENERATIONS)
+
+
+def hop(case: Case, seen: Observation) -> graph.Hop:
+    """An observed hop as telemetry is derived from it."""
+    pods = case.evidence.worlds[seen.record.world].pods
+    client, server = (pods.get(name) for name in (seen.call.source, seen.call.to))
+    between = client is not None and server is not None
+    return graph.Hop(
+        seen.call.source,
+        seen.call.service or seen.call.to,
+        client is not None and client.sidecar and not case.past_client(seen),
+        server is not None and server.sidecar and not case.past_server(seen),
+        seen.client_line,
+        seen.server_line,
+        case.flavour(seen),
+        seen.strangeness if between else "it is no call between pods",
+        _unheard(seen),
+    )
+
+
+def _unheard(seen: Observation) -> str:
+    """Why no request can have come to the server's proxy, or nothing."""
+    if seen.wire.security == "none":
+        return seen.wire.why
+    if seen.counted.source == SERVER and stats.FAILED & set(seen.counted.facts):
+        return f"no request came out of the handshake: {seen.counted.why}"
+    return ""

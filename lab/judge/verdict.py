@@ -1,0 +1,328 @@
+"""From stored evidence to verdicts: pure, offline, and strict.
+
+A claim is judged only where every control holds and every proxy took its whole
+configuration; whatever cannot be said is inconclusive, and says why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lab.common import untrusted
+from lab.common.errors import BadEvidence, LabError
+from lab.judge import disagreements
+from lab.judge.case import Case
+from lab.judge.proof import Proof, proof
+from lab.model import preconditions
+from lab.model.evidence import Evidence, digest
+from lab.model.failure import (
+    Answer,
+    Check,
+    CheckResult,
+    Claim,
+    Failure,
+    Pin,
+    Remedy,
+    RemedyWord,
+    Word,
+)
+from lab.model.scenario import STEPS
+
+Agreement = Literal["as pinned", "differs", "unsure", "new"]
+"""differs: a word that could be said is another; unsure: no more than that one could not."""
+_SAYS_NOTHING = ("inconclusive", "skipped")
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer, what was seen that led to it, and the call that shows it."""
+
+    word: Word
+    why: str
+    proof: Proof | None
+    graph: str = ""
+    """Of a claim that was read off a missing lock: the wire and the graphs, in a sentence."""
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """Both answers to one claim, beside what they are known to be."""
+
+    id: str
+    says: str
+    as_posted: Said
+    today: Said
+    agreement: Agreement
+    pinned: tuple[str, ...] | None
+    pin_why: str
+
+    @property
+    def inconclusive(self) -> bool:
+        return "inconclusive" in (self.as_posted.word, self.today.word)
+
+    @property
+    def proof(self) -> Proof | None:
+        """Of the answer to the post's own request."""
+        return self.as_posted.proof
+
+    @property
+    def answers(self) -> tuple[tuple[str, Said], ...]:
+        """Each answer by its name."""
+        return (("as posted", self.as_posted), ("today's form", self.today))
+
+
+@dataclass(frozen=True)
+class RemedyVerdict:
+    """Whether a remedy heals, and what is on the wire with it."""
+
+    name: str
+    claim: str
+    says: str
+    price: str
+    word: RemedyWord
+    why: str
+    agreement: Agreement
+    pinned: tuple[str, ...] | None
+    pin_why: str
+    proof: Proof | None
+    """Of the call with the remedy in force."""
+
+    @property
+    def inconclusive(self) -> bool:
+        return self.word == "inconclusive"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Everything that the lab says of one failure in one run."""
+
+    failure: str
+    title: str
+    run: str
+    recorded_at: str
+    cluster: str
+    stack: dict[str, str]
+    parameters: dict[str, str]
+    controls: tuple[tuple[str, bool | None, str], ...]
+    """(what must hold, whether it does, what was seen)"""
+    unusual: tuple[str, ...]
+    """Settings of the mesh that are not Istio's defaults, and may be why a word surprises."""
+    claims: tuple[ClaimVerdict, ...]
+    remedies: tuple[RemedyVerdict, ...]
+
+    @property
+    def said(self) -> tuple[ClaimVerdict | RemedyVerdict, ...]:
+        """Everything that is pinned."""
+        return (*self.claims, *self.remedies)
+
+    @property
+    def exit_code(self) -> int:
+        """0: all as pinned; 1: one differs; 3: one is inconclusive or new."""
+        agreements = {one.agreement for one in self.said}
+        return 1 if "differs" in agreements else 3 if agreements - {"as pinned"} else 0
+
+
+def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
+    """Judge one failure's evidence; `folder` holds its captures and logs."""
+    case = Case(failure, evidence, folder)
+    controls = [(c.says, *_finding(case, c.check)) for c in failure.controls]
+    needed = [
+        told
+        for control, told in zip(failure.controls, controls, strict=True)
+        if not (control.plane == "wire" and told[1] is None and case.wire_refused)
+    ]
+    unmet, unusual = _settings(failure, evidence.mesh)
+    obstacle = unmet or _altered(evidence, folder) or _obstacle(evidence, needed)
+    return Verdict(
+        failure.name,
+        failure.title,
+        evidence.run,
+        evidence.recorded_at,
+        evidence.cluster,
+        dict(evidence.stack),
+        dict(evidence.parameters),
+        tuple(controls),
+        unusual,
+        tuple(_claim(case, claim, obstacle) for claim in failure.claims),
+        tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
+    )
+
+
+def _settings(failure: Failure, mesh: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """What the mesh's settings do not meet, and what of them is unusual."""
+    try:
+        unmet = "; ".join(preconditions.unmet(failure, mesh))
+        return unmet, tuple(preconditions.unusual(mesh))
+    except (AttributeError, KeyError, TypeError) as wrong:
+        return f"the mesh's recorded settings are not such as Istio has: {wrong}", ()
+
+
+def _altered(evidence: Evidence, folder: Path) -> str:
+    """The first capture that is not the one that was recorded, or nothing."""
+    for world in evidence.worlds.values():
+        for capture in world.captures:
+            path = folder / capture.file
+            if not untrusted.is_there(path):
+                return f"{capture.file} is missing"
+            try:
+                found = digest(path, folder)
+            except BadEvidence as wrong:
+                return str(wrong)
+            if found != capture.sha256:
+                return f"{capture.file} is not what was recorded: its sha256 differs"
+    return ""
+
+
+def _obstacle(evidence: Evidence, controls: list[tuple[str, bool | None, str]]) -> str:
+    """Why nothing may be concluded from this evidence, or nothing."""
+    if evidence.trouble:
+        return evidence.trouble
+    if evidence.problems:
+        return "; ".join(evidence.problems)
+    for world in evidence.worlds.values():
+        for name, pod in world.pods.items():
+            if pod.sidecar and (pod.rejected, pod.unknown_fields) != (0, 0):
+                return (
+                    f"the proxy of {name} in {world.namespace} did not take its configuration "
+                    f"(rejected {pod.rejected}, unknown fields {pod.unknown_fields})"
+                )
+    broken = [f"control failed: {says}: {text}" for says, holds, text in controls if not holds]
+    return "; ".join(broken)
+
+
+def _finding(case: Case, check: Any) -> tuple[bool | None, str]:
+    """A check's finding; a crash of our own code says nothing about the mesh."""
+    try:
+        found: CheckResult = check(case)
+        return found.holds, found.text
+    except LabError as problem:
+        return None, str(problem)
+    except Exception as crash:
+        where = traceback.extract_tb(crash.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return None, f"the check itself failed at {place}: {type(crash).__name__}: {crash}"
+
+
+def _claim(case: Case, claim: Claim, obstacle: str) -> ClaimVerdict:
+    as_posted, today = (_say(case, a, obstacle) for a in (claim.as_posted, claim.today))
+    if claim.missing_lock:
+        as_posted = dataclasses.replace(as_posted, graph=_beside_the_wire(as_posted))
+    pin = _pin(case, claim.id)
+    return ClaimVerdict(
+        claim.id,
+        claim.says,
+        as_posted,
+        today,
+        _agrees(pin, as_posted.word, today.word),
+        pin.words if pin else None,
+        pin.why if pin else "",
+    )
+
+
+def _pin(case: Case, of: str) -> Pin | None:
+    evidence = case.evidence
+    defaults = {name: p.default for name, p in case.failure.parameters.items()}
+    if evidence.parameters != defaults:
+        return None  # another experiment: nothing is known of it
+    istio, envoy = (evidence.stack.get(name, "") for name in ("istio", "envoy"))
+    return case.failure.pin(of, istio, envoy, evidence.cluster)
+
+
+def _agrees(pin: Pin | None, *words: str) -> Agreement:
+    if pin is None:
+        return "new"
+    pairs = list(zip(words, pin.words, strict=True))
+    if any(word not in (pinned, *_SAYS_NOTHING) for word, pinned in pairs):
+        return "differs"
+    return "as pinned" if words == pin.words else "unsure"
+
+
+def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
+    word, why = _not_here(case, remedy) or _heals(case, remedy, obstacle)
+    pin = _pin(case, remedy.name)
+    return RemedyVerdict(
+        remedy.name,
+        remedy.claim,
+        remedy.says,
+        remedy.price,
+        word,
+        why,
+        _agrees(pin, word),
+        pin.words if pin else None,
+        pin.why if pin else "",
+        proof(case, f"{remedy.name}:changed"),
+    )
+
+
+def _not_here(case: Case, remedy: Remedy) -> tuple[RemedyWord, str] | None:
+    why = case.evidence.skipped.get(remedy.name)
+    return ("skipped", why) if why else None
+
+
+def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
+    """Broken, then healed, then broken again: or else the remedy is not what made it so."""
+    obstacle = obstacle or case.evidence.untried.get(remedy.name, "")
+    if obstacle:
+        return "inconclusive", obstacle
+    first, changed, last = (f"{remedy.name}:{step}" for step in STEPS)
+    fails, told = _finding(case, remedy.broken(first))
+    healed, seen = _finding(case, remedy.healed(changed))
+    if not fails:
+        well, also = _finding(case, remedy.healed(first)) if fails is False else (None, "")
+        why = "; ".join(filter(None, (told, also)))
+        return "not needed" if well and healed else "inconclusive", f"as it is: {why}"
+    again, back = _finding(case, remedy.broken(last))
+    if not again:
+        return "inconclusive", f"taken back, it is not as it was: {back}"
+    if healed:
+        return "heals", f"with it: {seen}; taken back: {back}"
+    still, failing = _finding(case, remedy.broken(changed))
+    if healed is False and still:
+        return "does not heal", f"with it, still: {failing}"
+    return "inconclusive", f"with it neither healed ({seen}) nor as before ({failing})"
+
+
+def _beside_the_wire(said: Said) -> str:
+    graphs = said.proof.graphs if said.proof else ()
+    silent = said.word in _SAYS_NOTHING or not graphs
+    return "" if silent else disagreements.beside_the_wire(said.word, graphs)
+
+
+def _say(case: Case, answer: Answer, obstacle: str) -> Said:
+    said: tuple[Word, str] = ("inconclusive", obstacle)
+    if not obstacle:
+        said = _skipped(case, answer) or _answer(case, answer)
+    return Said(*said, proof(case, answer.shows))
+
+
+def _skipped(case: Case, answer: Answer) -> tuple[Word, str] | None:
+    """An answer that is read from the trial of a remedy that is not for this kind of cluster."""
+    why = case.evidence.skipped.get(answer.shows.partition(":")[0])
+    return ("skipped", why) if why else None
+
+
+def _answer(case: Case, answer: Answer) -> tuple[Word, str]:
+    holds, text = _finding(case, answer.reproduced)
+    if holds is None:
+        return "inconclusive", text
+    if holds:
+        return "reproduced", text
+    others: tuple[tuple[Word, Check | None], ...] = (
+        ("fails otherwise", answer.otherwise),
+        ("not reproduced", answer.instead),
+    )
+    for word, check in others:
+        if check:
+            found, told = _finding(case, check)
+            if found:
+                return word, told
+    return "inconclusive", f"not as the post says ({text}), and nothing else is proven"
+
+
+def to_json(verdict: Verdict) -> dict[str, Any]:
+    """As verdict.json holds it."""
+    return {**dataclasses.asdict(verdict), "exit_code": verdict.exit_code}

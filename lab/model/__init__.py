@@ -1,0 +1,1 @@
+"""Values: failures, scenarios, evidence, and where runs are stored."""

@@ -1,0 +1,188 @@
+"""What is deployed and called: ports, Services, worlds, calls, changes, parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    pass
+
+Phase = Literal["before", "during", "after"]
+
+
+PHASES: tuple[Phase, ...] = ("before", "during", "after")
+
+
+Step = Literal["", "broken", "changed", "restored"]
+
+
+STEPS: tuple[Step, ...] = ("broken", "changed", "restored")
+"""A remedy is tried on what fails: as it is, with the remedy, and with it taken back."""
+
+
+Scope = Literal["namespace", "mesh"]
+
+
+PEER_AUTHENTICATION = """\
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: {namespace}}
+spec: {mtls: {mode: {mtls}}}
+"""
+
+
+# The post's own rule, in the version it names; only the namespace is a parameter.
+DESTINATION_RULE = """\
+apiVersion: networking.istio.io/v1alpha3
+kind: DestinationRule
+metadata: {name: default, namespace: {namespace}}
+spec:
+  host: "*.{namespace}.svc.cluster.local"
+  trafficPolicy: {tls: {mode: {rule}}}
+"""
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """The text with each `{name}` of these values filled in; other braces are YAML or JSON."""
+    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), text)
+
+
+@dataclass(frozen=True)
+class Port:
+    """One port of a Service. Its name is what Istio reads the protocol from."""
+
+    name: str
+    number: int
+    target: int | str
+    """Where the workload listens; text only while a `{parameter}` is open."""
+    app_protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A Service as it is applied; `{parameter}` in a port's name is filled in."""
+
+    name: str
+    workload: str
+    ports: tuple[Port, ...]
+
+    @property
+    def manifest(self) -> str:
+        """YAML, with parameters still open."""
+        lines = [
+            "apiVersion: v1",
+            "kind: Service",
+            f"metadata: {{name: {self.name}}}",
+            "spec:",
+            f"  selector: {{app: {self.workload}}}",
+            "  ports:",
+        ]
+        for port in self.ports:
+            lines += [f"  - port: {port.number}", f"    targetPort: {port.target}"]
+            lines += [f"    name: {port.name}"] if port.name else []
+            lines += [f"    appProtocol: {port.app_protocol}"] if port.app_protocol else []
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class World:
+    """A namespace of its own: one policy, its workloads, and the calls of one phase.
+
+    Calls under different policies never share pods, so that no old connection can outlive
+    a policy and be taken for a new one.
+    """
+
+    name: str
+    phase: Phase
+    about: str
+    workloads: tuple[str, ...]
+    """Names of functions in lab.workloads.manifests."""
+    services: tuple[Service, ...]
+    mtls: str = ""
+    """PeerAuthentication mode; empty: none is applied, and the mesh's default holds."""
+    rule: str = ""
+    """TLS mode of the post's DestinationRule; empty: the rule is not applied."""
+
+    @property
+    def policy(self) -> str:
+        """The policy as YAML, with `{namespace}` still open."""
+        texts = [PEER_AUTHENTICATION] if self.mtls else []
+        texts += [DESTINATION_RULE] if self.rule else []
+        return "---\n".join(fill(text, {"mtls": self.mtls, "rule": self.rule}) for text in texts)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as a person would type it: `{marker}` and `{namespace}` are filled in."""
+
+    name: str
+    world: str
+    source: str
+    """Workload that types it; `api` for a manifest given to the API server."""
+    to: str
+    """Workload that is meant to answer."""
+    port: int
+    """Service port; 0 for a call to the API server."""
+    command: str
+    manifest: str = ""
+    """What `api` is given."""
+    service: str = ""
+    """Service that is asked, where it is not named like the workload."""
+    through: str = ""
+    """`gateway:9005`: workload and port that stand between. The call has two hops then."""
+    step: Step = ""
+
+    @property
+    def asked(self) -> tuple[str, str, int]:
+        """(workload, Service, port) that the caller itself asks."""
+        if self.through:
+            workload, _, port = self.through.partition(":")
+            return workload, self.service or workload, int(port)
+        return self.to, self.service or self.to, self.port
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a remedy changes: manifests as they stand, and as they are with it.
+
+    What is only in `after` is deleted when the remedy is taken back.
+    """
+
+    before: str = ""
+    after: str = ""
+
+
+NO_CHANGE = Change()
+
+
+def renamed(service: Service, name: str, app_protocol: str = "") -> Change:
+    """One field of a Service's first port: its name, or its appProtocol."""
+    port = replace(service.ports[0], name=name, app_protocol=app_protocol)
+    return Change(service.manifest, replace(service, ports=(port,)).manifest)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Something that a person may change; a changed one is an experiment of its own."""
+
+    about: str
+    default: str
+    allowed: tuple[str, ...]
+    meaning: Mapping[str, str] = field(default_factory=dict)
+    """What a value stands for in commands and manifests, where not for itself."""
+
+
+POLICY: Mapping[str, Parameter] = {
+    "mtls": Parameter(
+        "PeerAuthentication mode of the post's namespace",
+        "STRICT",
+        ("STRICT", "PERMISSIVE", "DISABLE"),
+    ),
+    "rule": Parameter(
+        "TLS mode of the post's DestinationRule", "ISTIO_MUTUAL", ("ISTIO_MUTUAL", "DISABLE")
+    ),
+}
+"""The post's two rules as parameters: a world whose modes are `{mtls}` and `{rule}` takes them."""

@@ -1,0 +1,118 @@
+"""Where runs are kept: runs/<UTC time>-<id>/<failure>/, and evidence/<failure>/ for replay.
+
+Files are written beside and renamed: a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from lab.common import untrusted
+from lab.common.errors import BadArguments, NeedsUnmet
+from lab.common.files import write_bytes
+
+ROOT = Path(__file__).parents[2]
+RECORDED = ROOT / "evidence"
+TURNED = ROOT / "tests" / "evidence"
+ROOM = 20_000_000
+"""Bytes of a run; of all failures, with captures and logs, 4 MB were measured."""
+ELSEWHERE = "LAB_RUNS=FOLDER keeps runs in another folder"
+
+
+def runs() -> Path:
+    """The folder of all runs: LAB_RUNS, else runs/ in the checkout."""
+    return Path(os.environ.get("LAB_RUNS") or ROOT / "runs")
+
+
+def new_run() -> Path:
+    """A new run's folder, named by the time (UTC) and four random characters.
+
+    Raises NeedsUnmet where nothing can be written, or too little.
+    """
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = runs() / f"{now}-{secrets.token_hex(2)}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise NeedsUnmet(f"{runs()} cannot be written: {error.strerror}", hint=ELSEWHERE) from None
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        folder.rmdir()
+        raise NeedsUnmet(
+            f"a run needs {ROOM / 1e6:.0f} MB in {runs()}, where {free / 1e6:.1f} MB are free",
+            hint=f"make room; or {ELSEWHERE}",
+        )
+    return folder
+
+
+def is_full(folder: Path) -> bool:
+    """Whether nothing more can be written there."""
+    return shutil.disk_usage(folder).free < 1 << 16
+
+
+def link_latest(run: Path) -> None:
+    """Point runs/latest at a finished run, by rename."""
+    beside = run.parent / f".latest-{run.name}"
+    beside.symlink_to(run.name)
+    os.replace(beside, run.parent / "latest")
+
+
+def find(name: str) -> Path:
+    """A stored run by its name, `latest`, or a path; one that was killed too, by its evidence.
+
+    Raises BadArguments with what there is.
+    """
+    for candidate in (runs() / name, Path(name)):
+        if (candidate / "summary.json").exists() or list(candidate.glob("*/evidence.json")):
+            return candidate.resolve()
+    there = [path.name for path in stored()]
+    raise BadArguments(f"no run {name!r}; there is: {', '.join(there[-5:]) or 'none yet'}")
+
+
+def from_here(path: Path) -> Path:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def stored() -> list[Path]:
+    """Every finished run, oldest first."""
+    return sorted(path.parent for path in runs().glob("2*/summary.json"))
+
+
+def commit() -> dict[str, Any]:
+    """The checkout's commit and whether it has uncommitted changes; empty without git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return {"commit": head, "dirty": bool(_git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def record(run: Path, failure: str, *, turned: bool = False) -> Path:
+    """Make a run's evidence the recorded one of a failure; returns its folder.
+
+    turned: the one that the tests judge, of the world turned round.
+    """
+    target = TURNED / f"{failure}-turned" if turned else RECORDED / failure
+    beside = target.with_name(f".{target.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name in ("evidence.json", "verdict.json"):
+        write_bytes(beside / name, untrusted.read_bytes(run / failure / name, run))
+    for name in ("captures", "config", "logs"):
+        shutil.copytree(run / failure / name, beside / name, ignore=untrusted.not_plain)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(beside, target)
+    return target

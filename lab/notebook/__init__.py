@@ -1,0 +1,1 @@
+"""What notebooks call, and how they are executed."""

@@ -1,0 +1,143 @@
+"""Which pods stand at the two ends of an edge, by what a person typed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clusters.base import PodRef
+from clusters.kube import Kube, Obj
+from lab.common.errors import BadArguments, LabError
+from lab.common.suggest import meant
+from lab.record.world import ready, reference
+
+MOST = 8
+"""Pods behind one Service whose packets are recorded at once: who answers is known afterwards."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom a call asks: a Service's port, or a pod's by its address."""
+
+    name: str
+    """The Service's, or the address."""
+    namespace: str
+    address: str
+    """ClusterIP; the address that was typed; of a headless Service nothing."""
+    port: int
+    target: int
+    """Where the pods listen."""
+    spoken: str
+    """What the port is declared to speak: its appProtocol, or what its name begins with."""
+    pods: tuple[PodRef, ...]
+
+    @property
+    def host(self) -> str:
+        """As a caller in any namespace types it."""
+        return self.name if self.name == self.address else f"{self.name}.{self.namespace}"
+
+
+def source(kube: Kube, typed: str) -> PodRef:
+    """The ready pod meant by `POD` or `NAMESPACE/POD`; a Deployment's name does for its only pod.
+
+    Raises BadArguments with what there is.
+    """
+    namespace, slash, name = typed.rpartition("/")
+    path = f"/api/v1/namespaces/{namespace}/pods" if slash else "/api/v1/pods"
+    pods = [pod for pod in kube.items(path) if ready(pod)]
+    names = [_full_name(pod) for pod in pods]
+    exact = [pod for pod in pods if pod["metadata"]["name"] == name]
+    found = exact or [pod for pod in pods if pod["metadata"]["name"].startswith(f"{name}-")]
+    if not found:
+        near = meant(f"{namespace}/{name}", names)
+        raise BadArguments(f"no pod {typed!r} is ready: {near}there is {_listed(names)}")
+    if len(found) > 1:
+        raise BadArguments(f"{typed!r} could be {_listed([_full_name(pod) for pod in found])}")
+    return reference(found[0])
+
+
+def target(kube: Kube, typed: str, namespace: str) -> Target:
+    """Whom `SERVICE:PORT`, `SERVICE.NAMESPACE:PORT` or `POD_IP:PORT` means, asked from a namespace.
+
+    Raises BadArguments for what is not there, and for more pods than are recorded at once.
+    """
+    host, colon, number = typed.rpartition(":")
+    if not colon or not number.isdecimal():
+        raise BadArguments(f"--to {typed!r} is not SERVICE:PORT, SERVICE.NAMESPACE:PORT or IP:PORT")
+    if _is_address(host):
+        return _pod_at(kube, host, int(number))
+    name, _, rest = host.partition(".")
+    return _service(kube, name, rest.partition(".")[0] or namespace, int(number))
+
+
+def _service(kube: Kube, name: str, namespace: str, number: int) -> Target:
+    services = kube.items(f"/api/v1/namespaces/{namespace}/services")
+    names = [str(one["metadata"]["name"]) for one in services]
+    if name not in names:
+        near = meant(name, names)
+        raise BadArguments(f"no Service {name!r} in {namespace}: {near}there is {_listed(names)}")
+    spec = services[names.index(name)]["spec"]
+    port = next((one for one in spec["ports"] if one["port"] == number), None)
+    if port is None:
+        there = _listed([str(one["port"]) for one in spec["ports"]])
+        raise BadArguments(f"Service {name} has no port {number}: it has {there}")
+    pods = _behind(kube, namespace, spec)
+    if not pods:
+        raise BadArguments(f"no ready pod stands behind Service {name} of {namespace}")
+    if len(pods) > MOST:
+        raise BadArguments(
+            f"{len(pods)} pods stand behind Service {name}, and {MOST} are recorded at most",
+            hint=f"--to {pods[0]['status']['podIP']}:{_number(port, pods[0])} is one of them",
+        )
+    address = "" if spec.get("clusterIP") == "None" else str(spec.get("clusterIP"))
+    spoken = port.get("appProtocol") or str(port.get("name") or "").partition("-")[0]
+    ends = tuple(reference(pod) for pod in pods)
+    return Target(name, namespace, address, number, _number(port, pods[0]), spoken, ends)
+
+
+def _behind(kube: Kube, namespace: str, spec: Obj) -> list[Obj]:
+    selector = ",".join(f"{key}={value}" for key, value in (spec.get("selector") or {}).items())
+    if not selector:
+        raise BadArguments("a Service without a selector has no pods of its own to look at")
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    return [pod for pod in kube.items(path, {"labelSelector": selector}) if ready(pod)]
+
+
+def _number(port: Obj, pod: Obj) -> int:
+    """A target port's number; a named one is looked up in the pod."""
+    wanted = port.get("targetPort", port["port"])
+    if isinstance(wanted, int):
+        return wanted
+    listed = (one for c in pod["spec"]["containers"] for one in c.get("ports", []))
+    found = next((one["containerPort"] for one in listed if one.get("name") == wanted), None)
+    if found is None:
+        raise LabError(f"no container of pod {pod['metadata']['name']} has a port named {wanted}")
+    return int(found)
+
+
+def _pod_at(kube: Kube, address: str, port: int) -> Target:
+    pods = [pod for pod in kube.items("/api/v1/pods") if ready(pod)]
+    found = [pod for pod in pods if pod["status"].get("podIP") == address]
+    if len(found) != 1:  # of a node's own network many pods have one address
+        raise BadArguments(f"{len(found)} ready pods have the address {address}")
+    pod = reference(found[0])
+    return Target(address, pod.namespace, address, port, port, "", (pod,))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _full_name(pod: dict[str, Any]) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(sorted(names)[:most]) or "none") + more

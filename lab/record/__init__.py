@@ -1,0 +1,1 @@
+"""A live run is recorded here; nothing is concluded."""

@@ -1,0 +1,72 @@
+"""Begins a live run: its folder, its cluster, its progress, and its end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from clusters import open_cluster
+from clusters.base import OwnCluster
+from lab.common.errors import ClusterGone, NeedsUnmet
+from lab.common.redaction import redact
+from lab.common.wait import until
+from lab.model import store
+from lab.model.failure import Failure
+from lab.record.live_run import LiveRun
+
+UP = "up"
+
+
+def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
+    """Worlds deployed and ready. Under the runner (LAB_RUN) folder and end are the runner's.
+
+    Raises NeedsUnmet when the cluster lacks what the failure needs, and ClusterGone when it
+    ended before this began.
+    """
+    under_runner = os.environ.get("LAB_RUN")
+    run = Path(under_runner) if under_runner else store.new_run()
+    folder = run / failure.name
+    folder.mkdir(parents=True, exist_ok=True)
+    tell = _teller(folder / "progress.log", to_terminal=not under_runner)
+    cluster = open_cluster(kind)
+    if under_runner:
+        _await(cluster)
+    else:
+        cluster.up(tell, owned=True)
+    missing = failure.needs - cluster.offers()
+    if missing:
+        raise NeedsUnmet(f"{failure.name} needs {', '.join(sorted(missing))}")
+    _ = cluster.kube  # its certificate files are removed at exit: after our namespaces, that is
+    live = LiveRun(failure, cluster, folder, values, tell)
+    if not under_runner and not os.environ.get("KEEP"):
+        atexit.register(live.close)
+    live.open()
+    return live
+
+
+def _await(cluster: OwnCluster) -> None:
+    """Until the cluster that the runner brings up is there."""
+
+    def look() -> str:
+        return UP if cluster.running() else cluster.trouble()
+
+    told = until(look, "the cluster", timeout=500, every=0.1)
+    if told != UP:
+        raise ClusterGone(told)
+
+
+def _teller(path: Path, *, to_terminal: bool) -> Callable[[str], None]:
+    began = time.monotonic()
+
+    def tell(line: str) -> None:
+        line = redact(line)
+        with path.open("a") as file:
+            file.write(f"{line}\n")
+        if to_terminal:
+            print(f"{time.monotonic() - began:5.1f} s  {line}", file=sys.stderr)
+
+    return tell

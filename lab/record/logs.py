@@ -1,0 +1,77 @@
+"""What the containers of a world wrote, once they have written all."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from clusters.base import Cluster, PodRef
+from lab.common import files
+from lab.common.errors import TimedOut
+from lab.common.wait import until
+from lab.planes import log
+from lab.record.world import LiveWorld
+
+PATIENCE = 3.0
+"""Seconds for a line of a proxy whose lines are not written at once."""
+
+
+def keep(cluster: Cluster, live: LiveWorld, folder: Path) -> list[str]:
+    """The JSON lines of all containers of a world's pods; all calls have ended.
+
+    Returns what could not be kept, and why.
+    """
+    kept: dict[str, Future[None]] = {}
+    with ThreadPoolExecutor(2 * len(live.pods)) as pool:
+        for workload, pod in live.pods.items():
+            name = f"{live.world.name}-{workload}"
+            own = [one for one in pod.containers if one != "istio-proxy"]
+            if pod.has_sidecar:
+                path = folder / f"{name}.jsonl"
+                kept[path.name] = pool.submit(_keep, cluster, pod, ["istio-proxy"], path)
+            path = folder / f"{name}.app.jsonl"
+            kept[path.name] = pool.submit(_keep, cluster, pod, own, path)
+    return [f"log {name}: {problem}" for name, one in kept.items() if (problem := one.exception())]
+
+
+def keep_since(cluster: Cluster, live: LiveWorld, workload: str, folder: Path, since: str) -> None:
+    """Of somebody's pod only what its proxy wrote in the lab's format, since then (ISO, UTC).
+
+    What else runs there, and what it wrote, is none of the lab's business. A proxy that nobody
+    told otherwise writes its lines once a second; where none comes, there is none.
+    """
+    kept: list[str] = []
+
+    def look() -> list[str]:
+        text = cluster.logs(live.pods[workload], "istio-proxy")
+        lines = text.splitlines()
+        ours = (one for one in log.parse(text) if str(one.get("start_time")) >= since)
+        kept[:] = [lines[one[log.NUMBER] - 1] for one in ours]
+        return kept
+
+    with contextlib.suppress(TimedOut):
+        until(look, f"a line of {workload}'s proxy", timeout=PATIENCE, every=0.1)
+    _write(folder / f"{live.world.name}-{workload}.jsonl", kept)
+
+
+def _keep(cluster: Cluster, pod: PodRef, containers: list[str], path: Path) -> None:
+    texts = [_settled(cluster, pod, container) for container in containers]
+    _write(path, [line for text in texts for line in text.splitlines() if line.startswith("{")])
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    if lines:
+        files.write_text(path, "\n".join(lines) + "\n")
+
+
+def _settled(cluster: Cluster, pod: PodRef, container: str) -> str:
+    """A log once it has stopped growing: proxies flush their lines every 50 ms."""
+    seen: list[str] = []
+
+    def look() -> str:
+        seen.append(cluster.logs(pod, container))
+        return "same" if len(seen) > 2 and len({*seen[-3:]}) == 1 else ""
+
+    until(look, f"the log of {pod.name} to settle", timeout=10, every=0.08)
+    return seen[-1]

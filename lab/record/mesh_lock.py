@@ -1,0 +1,77 @@
+"""Who may change a mesh: runs share it; a change of the whole mesh is made alone.
+
+And which runs use a cluster, so that what a killed one left can be removed. All of it by
+files' advisory locks (flock): the kernel gives them back however a process ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.common import locks
+from lab.common.wait import until
+
+PATIENCE = 300.0
+"""Seconds to wait for other runs on the cluster."""
+
+
+class MeshLock:
+    """One run's hold on its cluster's mesh."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._file = path, -1
+
+    def share(self) -> None:
+        """Hold the mesh as it is; waits while somebody changes it. Raises TimedOut."""
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._take(fcntl.LOCK_SH, "a change of the whole mesh to be withdrawn")
+
+    def release(self) -> None:
+        """No longer mind what others do to the mesh."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Change the mesh while nobody else holds it. Raises TimedOut."""
+        self.release()
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._take(fcntl.LOCK_EX, "other runs on this cluster to end")
+            yield
+        finally:
+            self.release()
+
+    def _take(self, kind: int, what: str) -> None:
+        def look() -> bool:
+            try:
+                fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        until(look, what, timeout=PATIENCE, every=0.1)
+
+
+@contextmanager
+def marked(mesh: Path, run: str, remove: Callable[[str], None]) -> Iterator[None]:
+    """Note that a run uses a cluster, as long as it lasts; first `remove` each that was killed.
+
+    mesh: the cluster's lock file, beside which the marks lie.
+    """
+    marks = mesh.with_suffix(".runs")
+    for mark in marks.glob("*"):
+        with locks.tried(mark) as dead:
+            if dead:
+                remove(mark.name)
+                mark.unlink()
+    with locks.held(marks / run):
+        try:
+            yield
+        finally:
+            (marks / run).unlink()

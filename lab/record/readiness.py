@@ -1,0 +1,207 @@
+"""Waiting until a world's pods are ready and its policy is active in every proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from clusters.base import Cluster
+from lab.common.errors import CommandFailed, TimedOut
+from lab.common.wait import until
+from lab.model.scenario import Call, Port, Service
+from lab.planes import config
+from lab.record import envoy_admin, kube_proxy
+from lab.record.world import LiveWorld, ready, reference, services
+from lab.workloads.manifests import GATEWAYS
+
+EXPECTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
+EXPECTED[""] = EXPECTED["PERMISSIVE"]  # the mesh's default
+OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext"}
+
+
+def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> None:
+    """Until every workload has one ready pod. Raises TimedOut with what the pods say."""
+    path = f"/api/v1/namespaces/{live.namespace}/pods"
+    wanted = set(live.world.workloads)
+
+    def look() -> bool:
+        for pod in cluster.kube.items(path):
+            if ready(pod):
+                live.pods[pod["metadata"]["labels"]["app"]] = reference(pod)
+        return wanted <= set(live.pods)
+
+    until(
+        look,
+        f"the pods of {live.namespace}",
+        timeout=timeout,
+        every=0.1,
+        last_seen=lambda: _say_pods(cluster, path) + _say_refused(cluster, live.namespace),
+        hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
+    )
+    live.services = services(cluster, live.namespace)
+    restarted(cluster, live)
+
+
+def restarted(cluster: Cluster, live: LiveWorld) -> list[str]:
+    """What ended of a world's pods since this was last asked: nothing may be concluded meanwhile.
+
+    It is told in words; a container that was started again may have answered calls, or not.
+    """
+    found = {
+        pod["metadata"]["name"]: _statuses(pod)
+        for pod in cluster.kube.items(f"/api/v1/namespaces/{live.namespace}/pods")
+    }
+    told = [
+        f"the pod of {workload} is gone: {pod.name}"
+        for workload, pod in live.pods.items()
+        if pod.name not in found
+    ]
+    for workload, pod in live.pods.items():
+        for status in found.get(pod.name, ()):
+            key = (workload, str(status["name"]))
+            ended = int(status["restartCount"]) + ("running" not in status["state"])
+            if ended > live.restarts.setdefault(key, ended):
+                told.append(f"{key[1]} of {workload} ended{_how(status)}, and what it did is lost")
+            live.restarts[key] = ended
+    return told
+
+
+def _statuses(pod: dict[str, dict[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    keys = ("initContainerStatuses", "containerStatuses")
+    return [status for key in keys for status in pod["status"].get(key, [])]
+
+
+def _how(status: dict[str, Any]) -> str:
+    for state in (status["state"], status.get("lastState") or {}):
+        if "terminated" in state:
+            return f" with code {state['terminated']['exitCode']}"
+    return ""
+
+
+def together(live: LiveWorld, calls: Iterable[Call]) -> list[str]:
+    """Callers that share a node with whom they call: a problem where there are several nodes."""
+    pairs = dict.fromkeys((call.source, call.to) for call in calls if call.source != "api")
+    return [
+        f"{source} and {to} of {live.namespace} are both on node {live.pods[source].node}"
+        for source, to in pairs
+        if live.pods[source].node == live.pods[to].node
+    ]
+
+
+def _say_pods(cluster: Cluster, path: str) -> str:
+    told = []
+    for pod in cluster.kube.items(path):
+        statuses = pod.get("status", {})
+        waiting = [
+            f"{s['name']}: {_reason(s['state']['waiting'])}"
+            for key in ("initContainerStatuses", "containerStatuses")
+            for s in statuses.get(key, [])
+            if "waiting" in s.get("state", {})
+        ]
+        told.append(f"{pod['metadata']['name']} {statuses.get('phase')} ({'; '.join(waiting)})")
+    return ", ".join(told) or "no pods"
+
+
+def _say_refused(cluster: Cluster, namespace: str) -> str:
+    """Pods that nobody could make, such as those that Pod Security refuses."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    conditions = (
+        c for one in cluster.kube.items(path) for c in one["status"].get("conditions", [])
+    )
+    return "".join(f"; {c['message']}" for c in conditions if c["type"] == "ReplicaFailure")
+
+
+def _reason(waiting: dict[str, str]) -> str:
+    return waiting.get("message") or waiting["reason"]
+
+
+def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str:
+    """Until the proxies' own dumps show this world's policy; returns a problem, or nothing.
+
+    An acknowledged update is not an active one: only the dump's active state counts.
+    """
+    waiting = {name for name, pod in live.pods.items() if pod.has_sidecar}
+
+    def look() -> bool:
+        for name in sorted(waiting):
+            live.views[name] = view(cluster, live, name)
+            if not _differs(live, name):
+                waiting.discard(name)
+        return not waiting
+
+    try:
+        until(
+            look,
+            f"the policy of {live.namespace} to be active",
+            timeout=timeout,
+            every=0.1,
+            last_seen=lambda: "; ".join(_differs(live, name) for name in sorted(waiting)),
+        )
+    except (TimedOut, CommandFailed) as problem:
+        return str(problem)
+    return ""
+
+
+def view(cluster: Cluster, live: LiveWorld, name: str) -> config.View:
+    """What istiod told this workload's proxy about the world's Services."""
+    dump = envoy_admin.config_dump(cluster, live.pods[name])
+    addresses = [service.cluster_ip for service in live.services.values()]
+    return config.reduce(dump, live.namespace, live.all_ports, addresses)
+
+
+def _differs(live: LiveWorld, name: str) -> str:
+    """The first thing in a proxy's view that is not as this world's policy wants it."""
+    seen = live.views[name]
+    for service in live.world.services:
+        for port in service.ports:
+            if name == service.workload and name not in GATEWAYS:
+                accepted = config.accepts(seen, int(port.target))
+                if accepted != EXPECTED[live.world.mtls]:
+                    return f"{name} accepts {accepted or 'nothing'} at {port.target}"
+            problem = _outbound(live, name, service, port)
+            if problem:
+                return problem
+    return ""
+
+
+def _outbound(live: LiveWorld, name: str, service: Service, port: Port) -> str:
+    if _for_udp(port):
+        return ""
+    seen = live.views[name]
+    host = f"{service.name}.{live.namespace}.svc.cluster.local"
+    cluster = f"outbound|{port.number}||{host}"
+    spoken, address = config.speaks(seen, cluster), f"{live.pods[service.workload].ip}"
+    healthy = [e for e in seen["endpoints"].get(cluster, []) if e["health_status"] == "HEALTHY"]
+    # Without a rule the mesh decides how it speaks: that is for the verdict to see.
+    if not spoken or (live.world.rule and spoken != OUTBOUND[live.world.rule]):
+        return f"{name} speaks {spoken or 'not at all'} to {service.name}:{port.number}"
+    if f"{address}:{port.target}" not in [endpoint["address"] for endpoint in healthy]:
+        return f"{name} has no endpoint {address}:{port.target} of {service.name}"
+    return ""
+
+
+def _for_udp(port: Port) -> bool:
+    """Istio knows no cluster for it: proxies pass on what is sent to its ClusterIP."""
+    return (port.app_protocol or port.name).partition("-")[0] == "udp"
+
+
+def ways(live: LiveWorld, calls: Iterable[Call]) -> Iterator[kube_proxy.Way]:
+    """Those of the calls' ways that lead over a ClusterIP."""
+    passed_on = {
+        (service.name, port.number)
+        for service in live.world.services
+        for port in service.ports
+        if _for_udp(port)
+    }
+    for call in calls:
+        _, service, port = call.asked
+        if call.source == "api" or service not in live.services:
+            continue
+        if not live.pods[call.source].has_sidecar or (service, port) in passed_on:
+            yield way(live, call)
+
+
+def way(live: LiveWorld, call: Call) -> kube_proxy.Way:
+    """From a call's pod to the Service that it asks."""
+    _, service, _ = call.asked
+    return kube_proxy.Way(live.pods[call.source], service)

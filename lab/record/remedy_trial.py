@@ -1,0 +1,143 @@
+"""A remedy's change on a live world: applied, seen active in the proxies, and taken back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from clusters.base import RUN_LABEL, Cluster
+from clusters.kube import Obj, documents
+from lab.common.errors import TimedOut
+from lab.common.wait import until
+from lab.model.failure import Remedy
+from lab.model.scenario import Call, Change, fill
+from lab.planes import config
+from lab.record import kube_proxy, readiness, world
+from lab.record.world import LiveWorld
+
+SECONDS = 20.0
+
+
+class Trial:
+    """The changes of several remedies of one world, made and withdrawn together."""
+
+    def __init__(self, cluster: Cluster, live: LiveWorld, remedies: Sequence[Remedy]) -> None:
+        self._cluster, self._live = cluster, live
+        # With other parameters a change may change nothing: there is nothing to wait for then.
+        self._remedies = [r for r in remedies if r.change.after != r.change.before]
+        self._targets = {
+            remedy.name: self._live.services[service].targets[str(port)]
+            for remedy in self._remedies
+            for _, service, port in [(remedy.instead or remedy.call).asked]
+        }
+        called = [call for r in remedies for call in (r.call, r.instead or r.call)]
+        concerned = {name for call in called for name in (call.source, call.to, call.asked[0])}
+        self._concerned = sorted(name for name in concerned if live.pods[name].has_sidecar)
+        self.views: dict[str, config.View] = {}
+        """What the proxies that carry the calls hold, as last looked at."""
+        self.since = 0.0
+        """When the last change was seen active, Unix seconds."""
+
+    def apply(self) -> dict[str, str]:
+        """Make every change; returns remedy -> why it cannot be relied on."""
+        for remedy in self._remedies:
+            self._cluster.kube.apply(self.changes(remedy, self._live), self._live.namespace)
+        late = self._wait("active", self._active)
+        return {**self._wait_served({r.name: r.instead or r.call for r in self._remedies}), **late}
+
+    @staticmethod
+    def changes(remedy: Remedy, live: LiveWorld) -> list[Obj]:
+        """What it applies. What is not in a namespace of the run's carries its label itself."""
+        changes = list(documents(fill(remedy.change.after, {"namespace": live.namespace})))
+        for obj in changes if remedy.scope == "mesh" else []:
+            obj["metadata"]["labels"] = {RUN_LABEL: live.run}
+        return changes
+
+    def withdraw(self) -> dict[str, str]:
+        """Take every change back; returns remedy -> why it cannot be relied on."""
+        for remedy in self._remedies:
+            before, after = self._objects(remedy.change)
+            gone = [obj for key, obj in after.items() if key not in before]
+            self._cluster.kube.delete(gone, self._live.namespace)
+            self._cluster.kube.apply(before.values(), self._live.namespace)
+        late = self._wait("taken back", lambda remedy, name: not self._changed(remedy, name))
+        return {**self._wait_served({r.name: r.call for r in self._remedies}), **late}
+
+    def _wait(self, what: str, done: Callable[[Remedy, str], bool]) -> dict[str, str]:
+        waiting = {(r.name, name): r for r in self._remedies for name in r.proxies}
+
+        def look() -> bool:
+            for name in {name for _, name in waiting}:
+                self.views[name] = readiness.view(self._cluster, self._live, name)
+            for key in [key for key, remedy in waiting.items() if done(remedy, key[1])]:
+                del waiting[key]
+            return not waiting
+
+        try:
+            until(look, f"changes to be {what}", timeout=SECONDS, every=0.1)
+        except TimedOut as late:
+            told = f"its change was not seen {what}: {late}"
+            return dict.fromkeys({remedy for remedy, _ in waiting}, told)
+        finally:
+            for name in self._concerned:  # all of one moment, those that do not change too
+                self.views[name] = readiness.view(self._cluster, self._live, name)
+            self._live.services = world.services(self._cluster, self._live.namespace)
+            self.since = time.time()
+        return {}
+
+    def _wait_served(self, asked: Mapping[str, Call]) -> dict[str, str]:
+        """Where a Service itself was changed, nodes follow later than the API and proxies do.
+
+        asked: remedy -> what is called next; of interest where no proxy knows who serves it.
+        """
+        ways = {
+            remedy.name: readiness.way(self._live, asked[remedy.name])
+            for remedy in self._remedies
+            if any(key.startswith("Service/") for key in self._objects(remedy.change)[0])
+            and not self._known(remedy, asked[remedy.name].source)
+        }
+        try:
+            kube_proxy.wait(self._cluster, ways.values())
+        except TimedOut as late:
+            return dict.fromkeys(ways, str(late))
+        return {}
+
+    def _known(self, remedy: Remedy, source: str) -> bool:
+        """Whether the caller's proxy has a cluster, and with it endpoints, for what is called."""
+        return source in self.views and bool(self._part(remedy, self.views[source])["cluster"])
+
+    def _active(self, remedy: Remedy, name: str) -> bool:
+        """It is not while a proxy knows of a Service, and of nobody who serves it."""
+        seen = self._part(remedy, self.views[name])
+        return self._changed(remedy, name) and bool(seen["endpoints"] or not seen["cluster"])
+
+    def _changed(self, remedy: Remedy, name: str) -> bool:
+        known, seen = self._live.views[name], self.views[name]
+        return self._part(remedy, known) != self._part(remedy, seen)
+
+    def _part(self, remedy: Remedy, view: config.View) -> config.View:
+        """What of a view concerns the Service that the remedy's call asks."""
+        _, service, port = (remedy.instead or remedy.call).asked
+        target = self._targets[remedy.name]
+        cluster = f"outbound|{port}||{service}.{self._live.namespace}.svc.cluster.local"
+        return {
+            "listeners": {
+                name: chains
+                for name, chains in view["listeners"].items()
+                if name.endswith(f"_{port}")
+            },
+            "inbound": view["inbound"].get(str(target)),
+            "cluster": view["clusters"].get(cluster),
+            "endpoints": view["endpoints"].get(cluster),
+        }
+
+    def _objects(self, change: Change) -> tuple[dict[str, Obj], dict[str, Obj]]:
+        """Objects of both sides, by kind and name."""
+        before, after = (
+            {f"{obj['kind']}/{obj['metadata']['name']}": obj for obj in documents(self._text(text))}
+            for text in (change.before, change.after)
+        )
+        return before, after
+
+    def _text(self, manifests: str) -> str:
+        return fill(manifests, {"namespace": self._live.namespace})

@@ -1,0 +1,164 @@
+"""A world on a live cluster: its namespace, its pods, and what its proxies say is active."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clusters.base import BY_LABEL, RUN_LABEL, Cluster, PodRef, me
+from clusters.kube import ApiError, Obj, documents
+from lab import failures
+from lab.model.evidence import PodRecord, ServiceRecord
+from lab.model.scenario import World, fill
+from lab.planes import config
+from lab.record import access_log, envoy_admin, kube_proxy
+from lab.workloads.manifests import WORKLOADS, Setting
+
+NAMESPACES = "/api/v1/namespaces"
+
+
+@dataclass
+class LiveWorld:
+    """Where a world lives now."""
+
+    world: World
+    namespace: str
+    run: str = ""
+    pods: dict[str, PodRef] = field(default_factory=dict)
+    services: dict[str, ServiceRecord] = field(default_factory=dict)
+    views: dict[str, config.View] = field(default_factory=dict)
+    """What each proxy holds, as last looked at."""
+    restarts: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(workload, container) -> how often it had been started again, as last looked at."""
+
+    @property
+    def all_ports(self) -> set[int]:
+        """Service ports and target ports."""
+        ports = [port for service in self.world.services for port in service.ports]
+        return {port.number for port in ports} | {int(port.target) for port in ports}
+
+
+def deploy(
+    cluster: Cluster, world: World, run: str, failure: str, mesh: Mapping[str, Any]
+) -> LiveWorld:
+    """Namespace, policy, workloads: all applied when this returns, nothing awaited.
+
+    The post's world takes the post's own namespace name where it is free. mesh: its settings
+    (clusters/mesh.py): the label that injects, and whether the access log has to be ours.
+    """
+    own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
+    names = ["with-istio", own] if world.name == "posted" else [own]
+    labels = {RUN_LABEL: run, BY_LABEL: me(), **mesh["injection"]}
+    live = LiveWorld(world, _namespace(cluster, names, labels), run)
+    if not access_log.ours(mesh["config"]):
+        cluster.kube.apply([access_log.envoy_filter()], live.namespace)
+    cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))
+    setting = Setting()
+    for service in world.services:
+        cluster.kube.apply(service.manifest, live.namespace)
+    for name in world.workloads:
+        cluster.kube.apply(WORKLOADS[name](setting), live.namespace)
+    return live
+
+
+def _namespace(cluster: Cluster, names: list[str], labels: dict[str, str]) -> str:
+    """Make the first of these namespaces that is not there yet."""
+    for name in names:
+        meta = {"name": name, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+        try:
+            cluster.kube.request("POST", "/api/v1/namespaces", body)
+            return name
+        except ApiError as refused:
+            if refused.status != 409 or name == names[-1]:
+                raise
+    raise AssertionError("unreachable")
+
+
+def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
+    """The Services of a namespace as they are now, without the one that is only waited with."""
+    found = {}
+    for service in cluster.kube.items(f"/api/v1/namespaces/{namespace}/services"):
+        spec = service["spec"]
+        targets = {str(port["port"]): int(port["targetPort"]) for port in spec["ports"]}
+        found[service["metadata"]["name"]] = ServiceRecord(spec["clusterIP"], targets)
+    found.pop(kube_proxy.NAME, None)
+    return found
+
+
+def ready(pod: Obj) -> bool:
+    """Whether a pod, as the API has it, says so of itself."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def reference(pod: Obj) -> PodRef:
+    """A pod as the API has it, by what is needed of it."""
+    spec, meta = pod["spec"], pod["metadata"]
+    containers = [
+        str(container["name"])
+        for key in ("containers", "initContainers")
+        for container in spec.get(key) or []
+    ]
+    names = [n for n in containers if n not in ("istio-proxy", "istio-init")]
+    names += ["istio-proxy"] if "istio-proxy" in containers else []
+    return PodRef(
+        str(meta["namespace"]),
+        str(meta["name"]),
+        str(pod["status"]["podIP"]),
+        tuple(names),
+        str(spec["nodeName"]),
+    )
+
+
+def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
+    """What is recorded of a pod; of its sidecar its version, start, identity and refusals."""
+    if not pod.has_sidecar:
+        return PodRecord(pod.name, pod.ip, sidecar=False, node=pod.node)
+    told = envoy_admin.info(cluster, pod)
+    seen = envoy_admin.stats(cluster, pod, "update_rejected|dynamic_unknown_fields")
+    return PodRecord(
+        pod.name,
+        pod.ip,
+        sidecar=True,
+        envoy_version=told.version,
+        envoy_started=told.started,
+        certificate=envoy_admin.certificate(cluster, pod),
+        rejected=sum(n for name, n in seen.items() if name.endswith("update_rejected")),
+        unknown_fields=seen.get("server.dynamic_unknown_fields", -1),
+        node=pod.node,
+        flavour=told.flavour,
+        node_type=told.node_type,
+    )
+
+
+def secrets(cluster: Cluster, namespace: str) -> tuple[str, ...]:
+    """Names of the Secrets in a namespace."""
+    found = cluster.kube.items(f"/api/v1/namespaces/{namespace}/secrets")
+    return tuple(sorted(str(secret["metadata"]["name"]) for secret in found))
+
+
+def left(cluster: Cluster, run: str) -> list[str]:
+    """The namespaces that carry the run's label."""
+    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{RUN_LABEL}={run}"})
+    return [str(namespace["metadata"]["name"]) for namespace in found]
+
+
+def remove(cluster: Cluster, run: str) -> None:
+    """Delete every namespace that carries the run's label, and what it changed of the mesh."""
+    for path in [*_mesh_wide(cluster, run), *(f"{NAMESPACES}/{one}" for one in left(cluster, run))]:
+        with contextlib.suppress(ApiError):
+            cluster.kube.request("DELETE", path)
+
+
+def _mesh_wide(cluster: Cluster, run: str) -> list[str]:
+    """Paths of what a trial of a whole mesh applied and could not take back."""
+    if "mesh-scope" not in cluster.offers():
+        return []
+    loaded = (failures.load(name) for name in failures.names())
+    changes = (r.change.after for one in loaded for r in one.remedies if r.scope == "mesh")
+    paths = {cluster.kube.path(obj) for text in changes for obj in documents(text)}
+    found = ((path, cluster.kube.get(path) or {"metadata": {}}) for path in sorted(paths))
+    return [path for path, obj in found if obj["metadata"].get("labels", {}).get(RUN_LABEL) == run]

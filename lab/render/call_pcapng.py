@@ -1,0 +1,174 @@
+"""One call's packets as one pcapng: what its hops' interfaces saw of it, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.common import files
+from lab.common.errors import BadEvidence
+from lab.common.redaction import redact
+from lab.common.text import printable
+from lab.judge import hops
+from lab.judge.case import Case
+from lab.judge.hops import Hop
+from lab.judge.observation import Tap
+from lab.model.evidence import CLOCK_SLACK, CallRecord
+from lab.packets import comments, pcap, pcapng
+from lab.packets.pcap import Connection
+from lab.planes import wire
+from lab.render.wording import SHOWS
+
+SUFFIX = ".pcapng"
+APPLICATION = "Istio failure lab"
+SHARED = "the call begins here: what is before it on this connection is of other calls"
+
+
+@dataclass(frozen=True)
+class CallPackets:
+    """All packets of a call by time, where each was recorded, and what call it was."""
+
+    interfaces: tuple[pcapng.Interface, ...]
+    packets: tuple[pcapng.Packet, ...]
+    about: str
+
+
+@dataclass
+class _Recorded:
+    """One capture file, and what of it is the call's."""
+
+    capture: pcap.Capture
+    interface: pcapng.Interface
+    comments: dict[int, list[str]] = field(default_factory=dict)
+    """Frame of the call -> what is said of it."""
+
+
+def write(case: Case, name: str, path: Path) -> int:
+    """Write a call's pcapng; returns how many packets it holds. Raises BadEvidence as `of`."""
+    found = of(case, name)
+    files.write_bytes(path, pcapng.file(found.interfaces, found.packets, found.about, APPLICATION))
+    return len(found.packets)
+
+
+def of(case: Case, name: str) -> CallPackets:
+    """What a call's pcapng holds.
+
+    Raises BadEvidence where no packet of the call was recorded, and says why.
+    """
+    recorded = _recorded(case, name)
+    interfaces = tuple(one.interface for one in recorded)
+    return CallPackets(interfaces, tuple(_packets(recorded)), _told(case, name))
+
+
+def file_name(name: str) -> str:
+    """A call's name as a file's: `tcp-name:changed` is tcp-name.changed.pcapng."""
+    return files.plain(name) + SUFFIX
+
+
+def _recorded(case: Case, name: str) -> list[_Recorded]:
+    """The captures of a call's interfaces in the call's direction, each once.
+
+    One that holds no packet of it shows that nothing passed there.
+    """
+    found: dict[Path, _Recorded] = {}
+    record = case.evidence.call(name)
+    if record is None:
+        raise BadEvidence(f"no packet of {name} is to be had: {case.unseen(name)}")
+    for hop in hops.of(case, name):
+        for tap in hop.taps:
+            if tap.capture is None or (whole := _whole(tap.capture)) is None:
+                continue
+            path = tap.capture.path
+            if path not in found:
+                found[path] = _Recorded(whole, _interface(whole, tap, tap.capture, hop))
+            if tap.connection:
+                _comment(found[path], tap.connection, tap.capture, hop, record)
+    if not any(one.comments for one in found.values()):
+        why = case.unseen(name) or "; ".join(hop.why for hop in hops.of(case, name))
+        raise BadEvidence(f"no packet of {name} is to be had: {why or 'it asked the API server'}")
+    return [*found.values()]
+
+
+def _whole(file: wire.CaptureFile) -> pcap.Capture | None:
+    """None where the file is missing or damaged: what is told of its hop says so."""
+    try:
+        return pcap.capture(file.path)
+    except BadEvidence:
+        return None
+
+
+def _interface(whole: pcap.Capture, tap: Tap, file: wire.CaptureFile, hop: Hop) -> pcapng.Interface:
+    place = "between the pods" if hop.between_pods else f"{hop.sender} to {hop.receiver}"
+    about = f"captures/{file.path.name}; tcpdump lost {file.dropped} packets; {place}"
+    name = f"{tap.pod} {tap.interface}"
+    return pcapng.Interface(_safe(name), _safe(about), whole.link, whole.places)
+
+
+def _comment(
+    one: _Recorded, connection: Connection, file: wire.CaptureFile, hop: Hop, record: CallRecord
+) -> None:
+    """Take a connection's packets, and say at each what it shows."""
+    for segment in connection.segments:
+        one.comments[segment.frame] = []
+    first = record.started - CLOCK_SLACK
+    if connection.began < first:
+        frames = (s.frame for s in connection.segments if s.time >= first)
+        if frame := next(frames, None):
+            one.comments[frame].append(SHARED)
+    for remark in comments.of(connection, record.marker.encode()):
+        said = one.comments[remark.segment.frame]
+        sender, receiver = hop.way(remark.side)
+        said.append(_safe(f"{sender} to {receiver}: {remark.words}"))
+        if remark.kind == "open":
+            said += [_safe(text) for text in _beginning(connection, file, hop)]
+        if remark.kind == "hello" and remark.side == "client" and hop.note:
+            said.append(hop.note)
+
+
+def _beginning(connection: Connection, file: wire.CaptureFile, hop: Hop) -> Iterator[str]:
+    """Where a connection goes, where its addresses do not say it, and how it is secured."""
+    host, port = connection.server
+    if connection.server == wire.REDIRECTED:
+        asked = wire.asked(file, connection)
+        meant = f"; it asked for {asked[0]}:{asked[1]}" if asked else ""
+        yield f"redirected to the sidecar's {port}{meant}"
+    elif not hop.between_pods:
+        yield f"handed on to the application at {host}:{port}"
+    yield f"from here to {hop.receiver} it is {SHOWS[hop.security]}: {hop.why}"
+
+
+def _packets(recorded: Sequence[_Recorded]) -> list[pcapng.Packet]:
+    """All of them by time; where two are of the same time, in the call's direction."""
+    found = [
+        pcapng.Packet(number, frame.stamp, frame.data, frame.length, tuple(said))
+        for number, one in enumerate(recorded)
+        for frame in one.capture.frames
+        if (said := one.comments.get(frame.number)) is not None
+    ]
+    ticks = [10 ** (9 - one.interface.places) for one in recorded]
+    return sorted(found, key=lambda packet: packet.stamp * ticks[packet.interface])
+
+
+def _told(case: Case, name: str) -> str:
+    """The section's comment: which call this was, what came of it, and how each hop was secured."""
+    record, evidence = case.evidence.call(name), case.evidence
+    if record is None:
+        return ""
+    stack = evidence.stack
+    lines = [
+        f"Call {name} of {evidence.failure}, recorded {evidence.recorded_at} in run {evidence.run}:"
+        f" {evidence.cluster} cluster, Istio {stack['istio']}, Envoy {stack['envoy']}.",
+        f"$ {record.typed}",
+        f"What came of it: {record.outcome} {record.status or ''}".rstrip() + ".",
+        f"Its marker: {record.marker}",
+    ]
+    for hop in hops.of(case, name):
+        beside = f"; {hop.note}" if hop.note else ""
+        lines.append(f"{hop.sender} to {hop.receiver}: {SHOWS[hop.security]}: {hop.why}{beside}")
+    lines.append("Packets are as they were recorded; these comments are the lab's.")
+    return "\n".join(_safe(line) for line in lines)
+
+
+def _safe(text: str) -> str:
+    return redact(printable(text))

@@ -1,0 +1,127 @@
+"""Every edge as every plane has it: in each world, and before and with each remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lab.judge import disagreements
+from lab.judge.case import Case
+from lab.judge.observation import FINAL_HOP, Observation
+from lab.model.failure import Failure
+from lab.planes.kiali import GENERATIONS
+from lab.render.display import Table
+from lab.render.wording import SHOWS, crossed
+
+COLUMNS = (
+    "packets",
+    "server's log",
+    "counters",
+    "client's log",
+    "control plane",
+    *(generation.name for generation in GENERATIONS),
+)
+"""The planes, in the order of `Row.answers`; what Kiali would draw is derived, and no witness."""
+STEPS = {"broken": "as it is", "changed": "with it"}
+"""Of a remedy: what is shown of it. Taken back it is as before, or its verdict says otherwise."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One edge, or several that are alike in everything that is shown."""
+
+    heading: str
+    """The world, or the remedy that is tried."""
+    policy: str
+    source: str
+    target: str
+    """Whom it went to, and at which port."""
+    step: str
+    """Of a remedy: `as it is` or `with it`."""
+    outcome: str
+    security: str
+    """All together: lab.planes.Security."""
+    told: str
+    """The same in words."""
+    answers: tuple[str, ...]
+    """What each of COLUMNS says: a Security, or what Kiali would draw."""
+    why: str
+    """Why there is no lock, and what is at odds; nothing where all is well."""
+    calls: str
+
+
+def rows(case: Case) -> list[Row]:
+    """All edges between pods that were seen, alike ones together."""
+    found: dict[Row, list[str]] = {}
+    for name in _names(case.failure):
+        if seen := case.see(name):
+            found.setdefault(_row(case, name, seen), []).append(name)
+    return [replace(row, calls=", ".join(names)) for row, names in found.items()]
+
+
+def _names(failure: Failure) -> Iterator[str]:
+    """The failure's own calls, then those of its remedies, each hop of its own."""
+    tried = [remedy.call_of(step) for remedy in failure.remedies for step in ("broken", "changed")]
+    for call in (*failure.calls, *tried):
+        if call.source != "api":
+            yield call.name
+            if call.through:
+                yield call.name + FINAL_HOP
+
+
+def _row(case: Case, name: str, seen: Observation) -> Row:
+    edge = disagreements.edge(case, seen)
+    remedy, _, step = name.removesuffix(FINAL_HOP).partition(":")
+    heading, policy = _heading(case, seen, remedy if step else "")
+    graphs = [one.drawn for one in edge.graphs]
+    record = seen.record
+    return Row(
+        heading,
+        policy,
+        seen.call.source,
+        f"{seen.call.to}:{seen.call.port}",
+        STEPS.get(step, ""),
+        "lost" if record.lost else f"{record.outcome} {record.status or ''}".strip(),
+        seen.security,
+        crossed(seen),
+        (*(said.security for said in seen.planes), *graphs),
+        _why(edge),
+        "",
+    )
+
+
+def _heading(case: Case, seen: Observation, remedy: str) -> tuple[str, str]:
+    if remedy:
+        return f"Remedy: {next(r.says for r in case.failure.remedies if r.name == remedy)}", ""
+    world = case.evidence.worlds[seen.record.world]
+    policy = f"PeerAuthentication {world.mtls or 'none'}, DestinationRule {world.rule or 'none'}"
+    policy = policy if case.failure.claims else f"asked in {world.namespace}"  # an edge of no world
+    return case.failure.world(world.name).about, policy
+
+
+def _why(edge: disagreements.Edge) -> str:
+    odd = [f"{one.name}: {one.told}" for one in disagreements.disagreements(edge)]
+    if not odd and edge.seen.security != "mutual_tls":
+        odd = [edge.seen.wire.why]
+    read = edge.seen.marker_count
+    return "; ".join([*odd, *([f"the marker was read {read}x"] if read else [])])
+
+
+def table(found: list[Row]) -> Table:
+    """The same in words."""
+    header = ("edge", "result", "together", *COLUMNS, "why no lock, and what is at odds")
+    return Table(
+        "",
+        header,
+        tuple(
+            (
+                f"{row.heading}{f', {row.step}' if row.step else ''}: "
+                f"{row.source} to {row.target} ({row.calls})",
+                row.outcome,
+                row.told,
+                *(SHOWS.get(answer, answer) for answer in row.answers),
+                row.why or "-",
+            )
+            for row in found
+        ),
+    )

@@ -1,0 +1,118 @@
+"""A stored run as its report tells it: judged now, from its files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import failures
+from lab.common import untrusted
+from lab.common.errors import BadEvidence
+from lab.judge import stored
+from lab.judge.case import Case
+from lab.judge.verdict import Verdict
+from lab.model import evidence, store
+from lab.model.evidence import Evidence
+from lab.model.failure import Failure
+from lab.model.parameters import with_parameters
+from lab.render.comparison import Run as Compared
+from lab.render.wording import said
+
+
+@dataclass(frozen=True)
+class Told:
+    """One failure of a run: its evidence, and what is concluded of it."""
+
+    case: Case
+    verdict: Verdict
+    replayed: str
+    """`RECORDED`, with stack and date, where this run made no call of its own; else empty."""
+
+    @property
+    def failure(self) -> Failure:
+        return self.case.failure
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.case.evidence
+
+    @property
+    def folder(self) -> Path:
+        return self.case.folder
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, and what its summary says of how it was made."""
+
+    name: str
+    folder: Path
+    told: tuple[Told, ...]
+    missing: Mapping[str, str]
+    """Failure -> why there is no verdict of it."""
+    summary: Mapping[str, Any]
+    """Empty where the run broke off before it was written, and of what is committed."""
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return [one.verdict for one in self.told]
+
+    @property
+    def exit_code(self) -> int:
+        """As today's judge has it."""
+        return stored.exit_code(self.verdicts, dict(self.missing))
+
+    @property
+    def replayed(self) -> bool:
+        """Whether anything that it tells was recorded in another run."""
+        return any(one.replayed for one in self.told)
+
+    @property
+    def compared(self) -> Compared:
+        """As one side of a comparison."""
+        return Compared(self.name, tuple(self.verdicts), self.missing)
+
+    def text(self, key: str) -> str:
+        """A text of the summary; empty where it has none, or something else."""
+        value = self.summary.get(key)
+        return value if isinstance(value, str) else ""
+
+    @property
+    def checkout(self) -> str:
+        """The commit that the run was made with, in words; empty where it was not recorded."""
+        found = self.summary.get("checkout")
+        commit = found.get("commit") if isinstance(found, dict) else None
+        if not isinstance(commit, str):
+            return ""
+        assert isinstance(found, dict)
+        return f"{commit}, with uncommitted changes" if found.get("dirty") else commit
+
+
+def read(place: Path) -> Run:
+    """A run's folder, or `evidence/` of the checkout. Damage is told in `missing`."""
+    there = [failures.load(name) for name in failures.names() if untrusted.is_there(place / name)]
+    verdicts, missing = stored.judge_all(there, place)
+    ours = "recorded" if place == store.RECORDED else place.name
+    verdicts.sort(key=lambda verdict: verdict.claims[0].id)  # as the post tells them
+    told = tuple(_told(verdict, place / verdict.failure, ours) for verdict in verdicts)
+    return Run(ours, place, told, missing, _summary(place))
+
+
+def _told(verdict: Verdict, folder: Path, run: str) -> Told:
+    recorded = evidence.load(folder)
+    failure = with_parameters(failures.load(verdict.failure), recorded.parameters)
+    replayed = said(recorded) if recorded.run != run else ""
+    return Told(Case(failure, recorded, folder), verdict, replayed)
+
+
+def _summary(place: Path) -> Mapping[str, Any]:
+    path = place / "summary.json"
+    if not untrusted.is_there(path):
+        return {}
+    try:
+        found = untrusted.read_json(path, place)
+    except BadEvidence:
+        return {}  # what it says is beside the evidence, which speaks for itself
+    return found if isinstance(found, dict) else {}
