@@ -3,12 +3,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kubectl import Kubectl
 from listing import listing, outside
 from person import Person
 
@@ -18,7 +18,6 @@ from clusters.kind.cluster import Kind
 from clusters.kind.images import Programs
 from clusters.stacks import assembly
 from lab.common.errors import LabError
-from lab.common.wait import until
 
 _NUMBERS = itertools.count()
 
@@ -88,42 +87,6 @@ def kind_cluster(_kind: Kind) -> Kind:
     """One kind cluster of two nodes for all tests; a test that ends it leaves that to the next."""
     _kind.up(lambda _step: None)
     return _kind
-
-
-class Kubectl:
-    """Plain kubectl, from the host, as a person has it."""
-
-    def __init__(self, cluster: Embedded) -> None:
-        self._argv = [str(cluster.bin / "kubectl"), f"--kubeconfig={cluster.kubeconfig}"]
-
-    def run(self, *words: str, stdin: str = "", timeout: float = 75) -> tuple[int, str]:
-        """Code, and what was printed to either stream. Above any --timeout given to kubectl."""
-        done = subprocess.run(
-            [*self._argv, *words], input=stdin, capture_output=True, text=True, timeout=timeout
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def __call__(self, *words: str, stdin: str = "") -> str:
-        code, said = self.run(*words, stdin=stdin)
-        assert code == 0, f"kubectl {' '.join(words)}: {said}"
-        return said
-
-    def eventually(self, wanted: str, *words: str, timeout: float = 30) -> str:
-        """Repeat until the output holds `wanted`."""
-        seen: list[str] = []
-
-        def look() -> bool:
-            seen.append(self.run(*words)[1])
-            return wanted in seen[-1]
-
-        until(
-            look,
-            f"{wanted!r} from kubectl {' '.join(words)}",
-            timeout=timeout,
-            every=0.2,
-            last_seen=lambda: seen[-1],
-        )
-        return seen[-1]
 
 
 @pytest.fixture(scope="session")

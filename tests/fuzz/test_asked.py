@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fuzz.damage import GARBAGE, damaged, effort, mangled
+from damage import GARBAGE, damaged, effort, mangled
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 import pytest
-from fuzz.damage import effort, mangled
+from damage import effort, mangled
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from fuzz.damage import GARBAGE, damaged, effort, mangled
+from damage import GARBAGE, damaged, effort, mangled
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from fuzz.damage import GARBAGE, damaged, effort, mangled, replaced
+from damage import GARBAGE, damaged, effort, mangled, replaced
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import Kubectl
+from kubectl import Kubectl
 
 from clusters.embedded.channel import completed
 from clusters.embedded.cluster import Embedded

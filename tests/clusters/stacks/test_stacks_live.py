@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Kubectl
+from kubectl import Kubectl
 
 from clusters.base import PodRef
 from clusters.embedded.cluster import Embedded

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Kubectl
+from kubectl import Kubectl
 from listing import process_of
 
 from clusters.base import PodRef

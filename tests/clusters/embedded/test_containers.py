@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import Kubectl
+from kubectl import Kubectl
 
 from clusters.embedded.cluster import Embedded
 from clusters.embedded.kubelet import volumes

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Kubectl
+from kubectl import Kubectl
 
 from lab.common.wait import until
 from lab.model import store

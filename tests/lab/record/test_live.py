@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Kubectl
+from kubectl import Kubectl
 
 from clusters.embedded.cluster import Embedded
 from lab import failures

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from fuzz.damage import effort
+from damage import effort
 from hypothesis import given
 from hypothesis import strategies as st
 from planted import planted

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from conftest import Kubectl
+from kubectl import Kubectl
 
 from clusters.embedded import host
 from clusters.embedded.cluster import Embedded

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Kubectl
+from kubectl import Kubectl
 
 from clusters.embedded.cluster import Embedded
 from lab.common.wait import until
