@@ -346,7 +346,7 @@ def test_a_run_for_reading_only_is_compared_all_the_same(
         raise PermissionError("read-only")
 
     run = stored()
-    monkeypatch.setattr(store, "write_text", refuse)
+    monkeypatch.setattr(files, "write_text", refuse)
     assert main(["compare", run.name, run.name]) == 0
     assert "Figure: not written: read-only" in capsys.readouterr().out
 
