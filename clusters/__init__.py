@@ -56,7 +56,7 @@ def open_cluster(kind: str = "auto", name: str | None = None) -> OwnCluster:
         return Existing(wanted.removeprefix(CONTEXT))
     if wanted == RECORDED:
         raise BadArguments(
-            "what was recorded needs no cluster", hint="python -m lab run --cluster recorded"
+            "what was recorded needs no cluster", hint="istio-lab run --cluster recorded"
         )
     if wanted not in KINDS:
         near, there = meant(wanted, [*KINDS, CONTEXT, RECORDED]), ", ".join([*KINDS, RECORDED])

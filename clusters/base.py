@@ -91,7 +91,7 @@ class Capture(Protocol):
 
 @dataclass(frozen=True)
 class Status:
-    """What `python -m lab status` shows."""
+    """What `istio-lab status` shows."""
 
     running: bool
     text: str

@@ -129,7 +129,7 @@ class Kube:
         except urllib3.exceptions.HTTPError as lost:
             raise ClusterGone(
                 f"the API server at {self.server} does not answer ({type(lost).__name__})",
-                hint="python -m lab status",
+                hint="istio-lab status",
             ) from lost
 
     def get(self, path: str) -> Obj | None:

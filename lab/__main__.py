@@ -1,4 +1,4 @@
-"""`python -m lab`: list, show, doctor, up, down, status, run, judge, why, compare and others.
+"""`istio-lab`: list, show, doctor, up, down, status, run, judge, why, compare and others.
 
 doctor, list, show and cache-key need nothing but a Python: they work before any set-up.
 """
@@ -42,7 +42,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m lab", description=__doc__)
+    parser = _Parser(prog="istio-lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", parser_class=_Parser)
     commands.add_parser("help", help="this text")
     commands.add_parser("list", help="the documented failures")
@@ -108,7 +108,7 @@ def _failed(problem: Exception, argv: list[str]) -> int:
     if isinstance(problem, ModuleNotFoundError):
         missing = (problem.name or "").partition(".")[0]
         told = "" if missing in ("lab", "clusters") else f"this Python has no {problem.name}"
-        hint = f"make env, then .venv/bin/python -m lab {' '.join(argv)}"
+        hint = f"make env, then istio-lab {' '.join(argv)}"
     if not told:
         traceback.print_exception(problem)
         told, hint = "this is a defect of the lab itself", ""
@@ -191,7 +191,7 @@ def _open(options: argparse.Namespace) -> OwnCluster:
 def _up(options: argparse.Namespace) -> int:
     cluster = _open(options)
     cluster.up(lambda step: print(f"  {step}", flush=True))
-    print(f"up. Next:\n  python -m lab shell\n  export KUBECONFIG={cluster.kubeconfig}")
+    print(f"up. Next:\n  istio-lab shell\n  export KUBECONFIG={cluster.kubeconfig}")
     return 0
 
 
@@ -272,7 +272,7 @@ def _exec(options: argparse.Namespace) -> int:
 
     cluster = open_cluster("auto")
     if not options.words:
-        raise BadArguments("no command given", hint="python -m lab exec POD -n NAMESPACE -- CMD")
+        raise BadArguments("no command given", hint="istio-lab exec POD -n NAMESPACE -- CMD")
     namespace = options.namespace or _namespace_of(cluster, options.pod)
     return cluster.exec_here(
         PodRef(namespace, options.pod, "", ()), options.words, options.container
@@ -312,9 +312,15 @@ _COMMANDS = {
     **stored.COMMANDS,
 }
 
-if __name__ == "__main__":
+
+def start() -> NoReturn:
+    """Run the command that this process was started for, and exit with its code."""
     signals.listen()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Also into a pipe: what was said before stays before what is said on stderr.
         sys.stdout.reconfigure(line_buffering=True)
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    start()

@@ -231,7 +231,7 @@ def _kind_here() -> str:
 
 def main(argv: list[str]) -> int:
     """`python3 -m lab doctor`: 0 when nothing is missing, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="lab doctor", description="what this machine lacks")
+    parser = argparse.ArgumentParser(prog="istio-lab doctor", description="what this machine lacks")
     parser.add_argument("--fix", action="store_true", help="install what is missing (Debian, root)")
     parser.add_argument("--quiet", action="store_true", help="say only what is missing")
     parser.add_argument("--tests", action="store_true", help="also what `make test` needs")

@@ -78,7 +78,7 @@ class Channel:
             link.close()
             raise ClusterGone(
                 f"the embedded cluster does not answer ({error.strerror})",
-                hint="python -m lab status; python -m lab up",
+                hint="istio-lab status; istio-lab up",
             ) from error
         return link
 

@@ -73,7 +73,7 @@ class Embedded:
             return Settings.load(self.state / "settings.json")
         except OSError:
             raise ClusterGone(
-                f"no embedded cluster {self.name!r} is up", hint="python -m lab up"
+                f"no embedded cluster {self.name!r} is up", hint="istio-lab up"
             ) from None
 
     def offers(self) -> frozenset[str]:

@@ -89,7 +89,7 @@ class Kind(ApiCluster):
             facts: dict[str, Any] = json.loads((self.state / "facts.json").read_text())
         except OSError:
             raise ClusterGone(
-                f"no kind cluster {self.name!r} is up", hint="python -m lab up --cluster kind"
+                f"no kind cluster {self.name!r} is up", hint="istio-lab up --cluster kind"
             ) from None
         return facts
 

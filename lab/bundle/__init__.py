@@ -1,4 +1,4 @@
-"""A run as one archive to hand on: `python -m lab bundle`, and `judge` of what it wrote.
+"""A run as one archive to hand on: `istio-lab bundle`, and `judge` of what it wrote.
 
 RUN/...                     the run's own files; text without secrets, captures as they are
 RUN/junit.xml               what today's judge says of the packed evidence,

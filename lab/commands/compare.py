@@ -33,7 +33,7 @@ def run_several(plans: Sequence[Plan], width: int) -> int:
     if len(set(names)) < len(names) or any(plan.cluster not in KINDS for plan in plans):
         raise BadArguments(
             f"{'; '.join(names)}: several of {', '.join(KINDS)}, each named once, can be compared",
-            hint="python -m lab compare latest recorded, or another stored run",
+            hint="istio-lab compare latest recorded, or another stored run",
         )
     several_kinds = len({plan.cluster for plan in plans}) > 1
     done = [run(plan, record if several_kinds else None) for plan in plans]

@@ -159,6 +159,6 @@ def _show_report(end: _End) -> None:
 def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:
     """What to type next: first of all why the worst is as it is."""
     first = max(verdicts, key=lambda one: one.exit_code != 0, default=None)
-    lines = [f"python -m lab why latest {first.failure}"] if first else []
+    lines = [f"istio-lab why latest {first.failure}"] if first else []
     lines += wanted.failures[-1].try_next[:1]
     return [*lines, "make lab        # the notebooks"]

@@ -208,7 +208,7 @@ def bundle(options: argparse.Namespace) -> int:
         f"{target}: {packed.files} files, {packed.unpacked / 1e6:.1f} MB, "
         f"{len(packed.archive) / 1e6:.1f} MB packed",
         "Text is without secrets; captures are as they crossed the wire, for all who get them.",
-        f"Next: python -m lab judge {target}",
+        f"Next: istio-lab judge {target}",
     ]
     print(printable("\n".join(told)))
     return 0

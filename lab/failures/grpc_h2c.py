@@ -294,6 +294,6 @@ FAILURE = Failure(
     },
     try_next=(
         "make reproduce FAILURE=grpc_h2c PARAMS=header=TLS/1.2",
-        "python -m lab show grpc_h2c",
+        "istio-lab show grpc_h2c",
     ),
 )

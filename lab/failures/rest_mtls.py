@@ -164,6 +164,6 @@ FAILURE = Failure(
     parameters=POLICY,
     try_next=(
         "make reproduce FAILURE=rest_mtls PARAMS='mtls=DISABLE rule=DISABLE'",
-        "python -m lab show rest_mtls",
+        "istio-lab show rest_mtls",
     ),
 )

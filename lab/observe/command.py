@@ -69,11 +69,11 @@ def _made(options: argparse.Namespace) -> Case:
     if not (options.source and options.to):
         raise BadArguments(
             "observe takes --from POD and --to SERVICE:PORT",
-            hint="python -m lab observe --from client --to httpbin:8000",
+            hint="istio-lab observe --from client --to httpbin:8000",
         )
     cluster = open_cluster(options.cluster)
     if not cluster.running():
-        up = f"python -m lab up --cluster {options.cluster}"
+        up = f"istio-lab up --cluster {options.cluster}"
         raise ClusterGone(f"no {cluster.kind} cluster is up: there is no edge to observe", hint=up)
     source = ends.source(cluster.kube, options.source)
     target = ends.target(cluster.kube, options.to, source.namespace)

@@ -169,7 +169,7 @@ def _own(why: str, other: str) -> str:
 
 
 def _brief(line: str, width: int) -> str:
-    """Two lines at most; `python -m lab why` has the whole."""
+    """Two lines at most; `istio-lab why` has the whole."""
     return _fold(line, width, indent=11, max_lines=2, placeholder=" ...")
 
 

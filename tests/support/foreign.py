@@ -126,7 +126,7 @@ class Foreign:
         return _write(self.folder / "role.yaml", config)
 
     def lab(self, config: Path, *words: str, **env: str) -> tuple[int, str]:
-        """`python -m lab ...` with a kubeconfig: its code, and what it printed."""
+        """`istio-lab ...` with a kubeconfig: its code, and what it printed."""
         own = {"KUBECONFIG": str(config), "LAB_RUNS": str(self.folder / "runs"), **env}
         done = subprocess.run(
             [sys.executable, "-m", "lab", *words],

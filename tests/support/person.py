@@ -40,7 +40,7 @@ class Person:
     def lab(
         self, *words: str, before: Sequence[str] = (), around: Sequence[str] = (), **own: str
     ) -> tuple[int, str]:
-        """`python -m lab ...` as this person: its code, and all that it said.
+        """`istio-lab ...` as this person: its code, and all that it said.
 
         before: shell lines of root's, in the namespace of his mounts. around: what he starts
         it with, in the place of starting it himself. own: his environment beside the usual.

@@ -16,7 +16,7 @@ from lab.common.errors import LabError
 
 REFUSED = (
     "the embedded cluster does not stream through the API server: "
-    "use `python -m lab exec {pod} -n {namespace} -- CMD`"
+    "use `istio-lab exec {pod} -n {namespace} -- CMD`"
 )
 
 

@@ -101,7 +101,7 @@ class Node:
         path.write_text(json.dumps(plane.kubeconfig(keys, host), indent=1))
 
     def status(self) -> dict[str, object]:
-        """What `python -m lab status` shows."""
+        """What `istio-lab status` shows."""
         return {
             "ready": self._ready,
             "processes": {s.name: s.started for s in self._processes.started.values()},

@@ -26,7 +26,7 @@ def missing(told: str) -> list[str]:
 
 
 def as_root(*words: str, before: str = "true", around: tuple[str, ...] = ()) -> tuple[int, str]:
-    """`python -m lab doctor` by root, or by who is root of namespaces of the test's own."""
+    """`istio-lab doctor` by root, or by who is root of namespaces of the test's own."""
     own = ["unshare", "--mount"]
     own += ["--user", "--map-root-user", "--map-auto"] if os.getuid() else []
     start = shlex.join([*around, sys.executable, "-m", "lab", *words])

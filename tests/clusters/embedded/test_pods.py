@@ -218,7 +218,7 @@ def test_exec_attach_port_forward_and_cp_answer_with_one_sentence(
     ):
         code, said = kubectl.run("-n", namespace, *words)
         assert code != 0
-        assert f"python -m lab exec {pod} -n {namespace} -- CMD" in said
+        assert f"istio-lab exec {pod} -n {namespace} -- CMD" in said
 
 
 def test_logs_are_followed_while_a_container_writes(

@@ -24,7 +24,7 @@ Run = Callable[..., tuple[int, str, Path]]
 
 @pytest.fixture
 def lab_run(kind_cluster: Kind, tmp_path: Path) -> Run:
-    """`python -m lab run`: code, terminal and folder; a fault is made once the calls begin."""
+    """`istio-lab run`: code, terminal and folder; a fault is made once the calls begin."""
 
     def run(fault: Callable[[], object] | None = None) -> tuple[int, str, Path]:
         argv = [sys.executable, "-m", "lab", "run", FAILURE, "--cluster", "kind"]

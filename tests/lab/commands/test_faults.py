@@ -44,7 +44,7 @@ class Place:
         checkout: Path = store.ROOT,
         **env: str,
     ) -> subprocess.Popen[str]:
-        """`python -m lab ...`; before: shell text, run where it sees its mounts.
+        """`istio-lab ...`; before: shell text, run where it sees its mounts.
 
         The process is the lab itself: what went before became it.
         """

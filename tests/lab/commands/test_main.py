@@ -16,7 +16,7 @@ from lab.model import store
 
 
 def lab(*words: str, bare: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
-    """`python -m lab`; bare: without any installed package."""
+    """`istio-lab`; bare: without any installed package."""
     argv = [sys.executable, *(["-S"] if bare else []), "-m", "lab", *words]
     return subprocess.run(
         argv, cwd=store.ROOT, capture_output=True, text=True, env={**os.environ, **env}, timeout=60
@@ -130,7 +130,7 @@ def test_a_run_that_is_inconclusive_ends_with_0_only_where_that_was_asked_for(
 def test_without_its_packages_a_command_says_how_to_get_them() -> None:
     done = lab("status", bare=True)
     assert done.returncode == 255
-    assert "make env, then .venv/bin/python -m lab status" in done.stderr
+    assert "make env, then istio-lab status" in done.stderr
     assert "Traceback" not in done.stderr
 
 

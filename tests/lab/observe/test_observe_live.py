@@ -70,7 +70,7 @@ link.close()
 
 
 def observe(cluster: OwnCluster, runs: Path, *words: str) -> tuple[int, str]:
-    """`python -m lab observe ...`: code, and what it said."""
+    """`istio-lab observe ...`: code, and what it said."""
     env = {**os.environ, "LAB_CLUSTER_NAME": cluster.name, "LAB_RUNS": str(runs)}
     argv = [sys.executable, "-m", "lab", "observe", *words]
     done = subprocess.run(

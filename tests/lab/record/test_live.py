@@ -27,7 +27,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture
 def lab_run(cluster: Embedded, tmp_path: Path) -> Run:
-    """`python -m lab run ...`: its code, its terminal, and the run's folder."""
+    """`istio-lab run ...`: its code, its terminal, and the run's folder."""
 
     def run(*words: str) -> tuple[int, str, Path]:
         env = {**os.environ, "LAB_CLUSTER_NAME": cluster.name, "LAB_RUNS": str(tmp_path)}
