@@ -143,8 +143,8 @@ def test_preview_says_what_a_first_build_costs_and_how_to_undo_it(tmp_path: Path
 
 def test_the_doctor_names_all_that_is_missing_at_once_and_one_command(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom lab import doctor\n"
-        f"doctor.SYSTEM_PATH = {str(tmp_path)!r}\nsys.exit(doctor.main(sys.argv[1:]))\n"
+        "import sys\nfrom clusters.doctor import machine\n"
+        f"machine.SYSTEM_PATH = {str(tmp_path)!r}\nsys.exit(machine.main(sys.argv[1:]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "--tests"], cwd=store.ROOT, capture_output=True, text=True
@@ -163,9 +163,9 @@ def test_doctor_fix_calls_the_package_manager_for_all_that_is_missing(tmp_path: 
     stand_in.write_text(f'#!/bin/sh\necho "$DEBIAN_FRONTEND $*" >> {called}\n')
     stand_in.chmod(0o755)
     code = (
-        "import os, sys\nfrom lab import doctor\n"
-        f"doctor.SYSTEM_PATH = {str(tmp_path / 'empty')!r}\nos.getuid = lambda: 0\n"
-        "sys.exit(doctor.main(['--fix', '--quiet']))\n"
+        "import os, sys\nfrom clusters.doctor import machine\n"
+        f"machine.SYSTEM_PATH = {str(tmp_path / 'empty')!r}\nos.getuid = lambda: 0\n"
+        "sys.exit(machine.main(['--fix', '--quiet']))\n"
     )
     path = f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -188,8 +188,8 @@ def test_doctor_without_fix_installs_nothing(tmp_path: Path) -> None:
     stand_in.write_text(f"#!/bin/sh\ntouch {tmp_path / 'called'}\n")
     stand_in.chmod(0o755)
     code = (
-        "import sys\nfrom lab import doctor\n"
-        f"doctor.SYSTEM_PATH = {str(tmp_path / 'empty')!r}\nsys.exit(doctor.main([]))\n"
+        "import sys\nfrom clusters.doctor import machine\n"
+        f"machine.SYSTEM_PATH = {str(tmp_path / 'empty')!r}\nsys.exit(machine.main([]))\n"
     )
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path}

@@ -15,7 +15,7 @@ import pytest
 
 from lab import failures
 from lab.__main__ import main
-from lab.commands import compare, finish, plan, run
+from lab.commands import compare, finish, plan
 from lab.commands.plan import Plan
 from lab.common.errors import BadEvidence
 from lab.model import store
