@@ -106,7 +106,7 @@ def test_only_clusters_that_differ_and_are_the_labs_own_are_put_side_by_side(
     recorded = plan.plan(["tcp_mtls"], {}, "recorded", False)
     for plans in ([one, one], [one, recorded]):
         with pytest.raises(BadArguments, match=r"embedded, Istio 1\.30; .*each named once"):
-            compare.run(plans, 100)
+            compare.run_several(plans, 100)
     assert not own_runs.exists()
 
 

@@ -27,6 +27,7 @@ from lab.notebook import execute
 from lab.record import begin, envoy_admin, readiness
 from lab.record.live_run import LiveRun
 from lab.render import explain, tables
+from notebooks import written
 
 SECRETS = planted()
 TOKEN, BEARER = SECRETS["service account's token"].text, SECRETS["bearer"].text
@@ -198,7 +199,6 @@ def test_an_executed_notebook_keeps_no_secret_of_its_outputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import papermill
-    from test_notebook import written
 
     text = "\n".join(secret.text for secret in SECRETS.values())
     monkeypatch.setenv("PLANTED", text)
