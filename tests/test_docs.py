@@ -55,6 +55,13 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(path: Path) -> 
     assert broken(path) == []
 
 
+@pytest.mark.parametrize("path", ALL, ids=names)
+def test_every_file_that_is_named_is_there(path: Path) -> None:
+    files = set(re.findall(r"\b(?:lab|clusters|tests)/[\w./-]+\.(?:py|toml)\b", path.read_text()))
+    files -= {"lab/failures/my_failure.py"}  # the one that a newcomer writes
+    assert {name for name in files if not (store.ROOT / name).exists()} == set()
+
+
 def test_a_link_that_leads_nowhere_is_noticed(tmp_path: Path) -> None:
     page = store.ROOT / "docs" / "words.md"
     assert "pin" in anchors(page)
