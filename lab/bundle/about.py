@@ -51,7 +51,7 @@ class About:
 
     @cached_property
     def results(self) -> list[Result]:
-        return results.of(self.verdicts, self.missing)
+        return results.list_results(self.verdicts, self.missing)
 
     @property
     def exit_code(self) -> int:

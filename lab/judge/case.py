@@ -26,7 +26,7 @@ from lab.model.failure import Failure
 from lab.model.scenario import Call
 from lab.packets.pcap import Connection
 from lab.planes import Seen, config, graph, log, stats, wire
-from lab.planes.wire import Edge
+from lab.planes.wire import ConnectionQuery
 
 FROM_SIDECAR = "127.0.0.6"
 """Whence a sidecar calls its own application."""
@@ -38,7 +38,7 @@ class Case:
     def __init__(
         self, failure: Failure, evidence: Evidence, folder: Path, *, older: bool = False
     ) -> None:
-        """older: connections will do that began before the captures (see `wire.Edge`)."""
+        """older: connections will do that began before the captures (`ConnectionQuery.older`)."""
         self.failure, self.evidence, self.folder = failure, evidence, folder
         self._older = older
         self._seen: dict[str, Observation | None] = {}
@@ -126,8 +126,8 @@ class Case:
         port = log.port_of((client_line or {}).get("upstream_local_address"))
         if not world.pods[call.source].sidecar:
             port = record.local_port or None
-        edge = self._between(call, record, world, port)
-        wired = self._wire(call, record, world, edge)
+        query = self._between(call, record, world, port)
+        wired = self._wire(call, record, world, query)
         crossed = str(wired.facts.get("client", ""))
         known = f"{client_ip}:{port}" if port else crossed
         peer = str(wired.facts.get("client_at_server") or known)
@@ -160,7 +160,7 @@ class Case:
             self._left_client(call, record, world),
             counted,
             self._app_line(call, record, world),
-            edge,
+            query,
             graph.mismatch(
                 wired, *lines, request_id, during, counted.security if of_server else "unknown"
             ),
@@ -206,22 +206,26 @@ class Case:
         found = [line for line in self._log(world, call.to) if is_it(line)]
         return found[0] if len(found) == 1 else None
 
-    def _wire(self, call: Call, record: CallRecord, world: WorldRecord, edge: Edge) -> Seen:
+    def _wire(
+        self, call: Call, record: CallRecord, world: WorldRecord, query: ConnectionQuery
+    ) -> Seen:
         captures = [self._capture(world, pod, "eth0", record.act) for pod in (call.source, call.to)]
         if captures[0] is None or captures[1] is None:
             refused = (world.uncaptured.get(pod) for pod in (call.source, call.to))
             why = next(filter(None, refused), "a pod's eth0 was not captured")
             return Seen("wire", wire.SOURCE, "unknown", why)
-        return wire.read(edge, captures[0], captures[1], record.marker.encode())
+        return wire.read(query, captures[0], captures[1], record.marker.encode())
 
     def _between(
         self, call: Call, record: CallRecord, world: WorldRecord, port: int | None
-    ) -> Edge:
+    ) -> ConnectionQuery:
         """By the network-side port where it is known; else by when the call was made."""
         asked = self._asked(call, record, world)
         targets = ((world.pods[call.to].ip, asked.target), (asked.cluster_ip, call.port))
         client = world.pods[call.source].ip
-        return Edge(client, targets, port, _while_made(record), record.since, self._older)
+        return ConnectionQuery(
+            client, targets, port, _while_made(record), record.since, self._older
+        )
 
     def _asked(self, call: Call, record: CallRecord, world: WorldRecord) -> config.Route:
         name = call.service or call.to
@@ -271,28 +275,30 @@ class Case:
 
     def handed_on(self, seen: Observation) -> Seen:
         """What the server's sidecar sent to its application, on the pod's own loopback."""
-        edge, capture = self._to_application(seen), self._captured(seen, seen.call.to, "lo")
-        if edge is None or capture is None:
+        query, capture = self._to_application(seen), self._captured(seen, seen.call.to, "lo")
+        if query is None or capture is None:
             why = "went nowhere" if seen.server_line else "the server's proxy has no line of it"
             return Seen("wire", wire.SOURCE, "none" if seen.server_line else "unknown", why)
-        return wire.read(edge, capture, None, seen.record.marker.encode())
+        return wire.read(query, capture, None, seen.record.marker.encode())
 
-    def _to_application(self, seen: Observation) -> Edge | None:
+    def _to_application(self, seen: Observation) -> ConnectionQuery | None:
         address = str((seen.server_line or {}).get("upstream_local_address") or "")
         if not address:
             return None
         world = self.evidence.worlds[seen.record.world]
         target = (world.pods[seen.call.to].ip, self._asked(seen.call, seen.record, world).target)
         port, window = log.port_of(address), _while_made(seen.record)
-        return Edge(address.rpartition(":")[0], (target,), port, window, older=self._older)
+        return ConnectionQuery(
+            address.rpartition(":")[0], (target,), port, window, older=self._older
+        )
 
-    def _from_application(self, seen: Observation) -> Edge:
+    def _from_application(self, seen: Observation) -> ConnectionQuery:
         """By the port that the caller had, which its own proxy's line names too."""
         record, world = seen.record, self.evidence.worlds[seen.record.world]
         logged = log.port_of((seen.client_line or {}).get("downstream_remote_address"))
         port = record.local_port or logged
         there = world.pods[seen.call.source].ip
-        return Edge(there, (wire.REDIRECTED,), port, _while_made(record))
+        return ConnectionQuery(there, (wire.REDIRECTED,), port, _while_made(record))
 
     def way(self, name: str) -> tuple[Tap, ...]:
         """The interfaces that a call passes, in its direction, through a gateway too.
@@ -302,7 +308,7 @@ class Case:
         hops = [self.see(name)]
         if self.calls[name].through:
             hops.append(self.see(name + FINAL_HOP))
-        seen = [hop for hop in hops if hop and hop.edge]
+        seen = [hop for hop in hops if hop and hop.query]
         taps = [tap for hop in seen for tap in self._crossing(hop)]
         if seen and self._has_sidecar(seen[0], seen[0].call.source):
             taps.insert(0, self._tap(seen[0], seen[0].call.source, self._from_application(seen[0])))
@@ -318,22 +324,22 @@ class Case:
         found = None
         for pod in (seen.call.source, seen.call.to):
             capture = self._captured(seen, pod, "eth0")
-            found = _found(seen.edge, capture, found)
+            found = _found(seen.query, capture, found)
             yield Tap(pod, "eth0", capture, found, seen.wire)
 
-    def _tap(self, seen: Observation, pod: str, edge: Edge | None) -> Tap:
-        """Between an application and its own sidecar; edge: None where the proxy names none."""
+    def _tap(self, seen: Observation, pod: str, query: ConnectionQuery | None) -> Tap:
+        """Between an application and its own sidecar; query: None where the proxy names none."""
         capture = self._captured(seen, pod, "lo")
         if pod == seen.call.to:
             said = self.handed_on(seen)
-        elif edge and capture:
-            said = wire.read(edge, capture, None, seen.record.marker.encode())
-            if seen.record.local_port and _is_not_there(edge, capture):
-                why = f"port {edge.client_port} of its application was not redirected to it"
+        elif query and capture:
+            said = wire.read(query, capture, None, seen.record.marker.encode())
+            if seen.record.local_port and _is_not_there(query, capture):
+                why = f"port {query.client_port} of its application was not redirected to it"
                 said = Seen("wire", wire.SOURCE, "none", why)
         else:
             said = Seen("wire", wire.SOURCE, "unknown", f"the lo of {pod} was not captured")
-        return Tap(pod, "lo", capture, _found(edge, capture), said)
+        return Tap(pod, "lo", capture, _found(query, capture), said)
 
     def _captured(self, seen: Observation, pod: str, interface: str) -> wire.CaptureFile | None:
         world = self.evidence.worlds[seen.record.world]
@@ -368,7 +374,9 @@ class Case:
             return False
         window = (record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK)
         target = (pod.ip, self._asked(seen.call, record, world).target)
-        inside = wire.read(wire.Edge(FROM_SIDECAR, (target,), None, window), capture, None, marker)
+        inside = wire.read(
+            wire.ConnectionQuery(FROM_SIDECAR, (target,), None, window), capture, None, marker
+        )
         return inside.security == "none" and not inside.facts
 
     def flavour(self, seen: Observation) -> str:
@@ -444,20 +452,22 @@ def _while_made(record: CallRecord) -> tuple[float, float]:
 
 
 def _found(
-    edge: Edge | None, capture: wire.CaptureFile | None, at_client: Connection | None = None
+    query: ConnectionQuery | None,
+    capture: wire.CaptureFile | None,
+    at_client: Connection | None = None,
 ) -> Connection | None:
-    if edge is None or capture is None:
+    if query is None or capture is None:
         return None
     try:
-        return wire.find(edge, capture, capture.path.name, at_client)
+        return wire.find(query, capture, capture.path.name, at_client)
     except (wire.Unsure, BadEvidence):
         return None
 
 
-def _is_not_there(edge: Edge, capture: wire.CaptureFile) -> bool:
+def _is_not_there(query: ConnectionQuery, capture: wire.CaptureFile) -> bool:
     """Of a port that the application itself told, a sound capture without it says that much."""
     try:
-        return wire.find(edge, capture, capture.path.name) is None
+        return wire.find(query, capture, capture.path.name) is None
     except (wire.Unsure, BadEvidence):
         return False
 

@@ -41,7 +41,7 @@ class Graph:
     because: str
 
     @classmethod
-    def of(cls, said: Seen) -> Graph:
+    def from_seen(cls, said: Seen) -> Graph:
         generation, when, drawn, because = (
             str(said.facts[name]) for name in ("generation", "when", "drawn", "because")
         )
@@ -70,7 +70,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Kind:
+class DisagreementKind:
     """One sort of disagreement."""
 
     name: str
@@ -98,7 +98,7 @@ def edge(case: Case, seen: Observation) -> Edge:
     return Edge(
         seen,
         (*seen.planes, *graphs),
-        tuple(Graph.of(said) for said in graphs),
+        tuple(Graph.from_seen(said) for said in graphs),
         case.handed_on(seen) if between else seen.wire,
         Identity(
             _name(seen.server, "peer"), client.certificate.get("spiffe", "") if client else ""
@@ -273,69 +273,69 @@ def _other_identity(edge: Edge) -> str:
 
 
 KINDS = (
-    Kind(
+    DisagreementKind(
         "log of another connection",
         "a line of another call or of another time: nothing is drawn from it",
         _another_connection,
     ),
-    Kind(
+    DisagreementKind(
         "telemetry blind to TCP",
         "that graph asks for the policy of HTTP requests only (kiali/kiali#1709)",
         _blind_to_tcp,
     ),
-    Kind(
+    DisagreementKind(
         "telemetry without the destination's word",
         "only the destination's report has a policy: a gateway makes none, and one of TCP is asked "
         "for what the server sent",
         _not_reported,
     ),
-    Kind(
+    DisagreementKind(
         "TLS of the application, not of the mesh",
         "the caller speaks TLS by itself, or its sidecar was told to without the mesh's identity",
         _own_tls,
     ),
-    Kind(
+    DisagreementKind(
         "bypassed the sidecar",
         "no listener for that port or address, a port that is excluded from capture, or a process "
         "that runs as the sidecar's user",
         _bypassed,
     ),
-    Kind(
+    DisagreementKind(
         "answered before the wire",
         "the client's sidecar refuses the request, or has nowhere to send it",
         _answered_before,
     ),
-    Kind(
+    DisagreementKind(
         "double TLS",
         "the application speaks TLS by itself over a port that Istio carries as TCP",
         _double,
     ),
-    Kind(
+    DisagreementKind(
         "refused but readable",
         "a server can refuse what it gets, and cannot unsend what a client has sent",
         _read_though_refused,
     ),
-    Kind(
+    DisagreementKind(
         "configuration says mutual TLS, the wire says plaintext",
         "the call did not take the way that was configured, or the configuration is another one",
         _meant_otherwise,
     ),
-    Kind(
+    DisagreementKind(
         "the rule does not reach the call",
         "a more specific rule replaces it, or the call goes to no cluster that it is made for",
         _rule_missed,
     ),
-    Kind(
+    DisagreementKind(
         "a log at odds with the packets",
         "the line or the capture is of another connection, or one of them was altered",
         _log_at_odds,
     ),
-    Kind(
+    DisagreementKind(
         "counters of another call",
         "something else called it meanwhile, or the counts were altered",
         _counters_at_odds,
     ),
-    Kind(
+    DisagreementKind(
         "identity of somebody else",
         "the certificate was renewed under another name, or it is not that pod's",
         _other_identity,

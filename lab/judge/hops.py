@@ -63,7 +63,7 @@ class Hop:
         return sum(int(str(facts.get(f"marker_in_{side}") or 0)) for side in ("client", "server"))
 
 
-def of(case: Case, name: str) -> tuple[Hop, ...]:
+def hops_of_call(case: Case, name: str) -> tuple[Hop, ...]:
     """The hops of a call in its direction; none where nothing can be seen of it."""
     taps = case.way(name)
     if not taps:

@@ -10,7 +10,7 @@ from lab.model.evidence import CallRecord
 from lab.model.scenario import Call
 from lab.packets.pcap import Connection
 from lab.planes import Security, Seen, log, stats, wire
-from lab.planes.wire import Edge
+from lab.planes.wire import ConnectionQuery
 
 NOT_COUNTED = stats.server_says(None)
 
@@ -37,7 +37,7 @@ class Observation:
     """What the proxies' own counters say."""
     app_line: Mapping[str, Any] | None = None
     """What the application that was asked wrote into its own log."""
-    edge: Edge | None = None
+    query: ConnectionQuery | None = None
     """Which connection between the pods is meant; None: none can be."""
     strangeness: str = ""
     """Why the proxies' lines are not those of the captured connection, or nothing: packets,

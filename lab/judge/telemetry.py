@@ -15,12 +15,12 @@ def graphs(case: Case, seen: Observation) -> tuple[Seen, ...]:
     return tuple(graph.says(generation, told) for generation in GENERATIONS)
 
 
-def hop(case: Case, seen: Observation) -> graph.Hop:
+def hop(case: Case, seen: Observation) -> graph.ReportedHop:
     """An observed hop as telemetry is derived from it."""
     pods = case.evidence.worlds[seen.record.world].pods
     client, server = (pods.get(name) for name in (seen.call.source, seen.call.to))
     between = client is not None and server is not None
-    return graph.Hop(
+    return graph.ReportedHop(
         seen.call.source,
         seen.call.service or seen.call.to,
         client is not None and client.sidecar and not case.past_client(seen),

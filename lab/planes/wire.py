@@ -34,7 +34,7 @@ class CaptureFile:
 
 
 @dataclass(frozen=True)
-class Edge:
+class ConnectionQuery:
     """Which connection is meant: by its ports where known, else by when it began."""
 
     client_ip: str
@@ -66,7 +66,7 @@ class Unsure(Exception):
 
 
 def read(
-    edge: Edge, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
+    query: ConnectionQuery, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
 ) -> Seen:
     """What crossed between two pods, from the captures at both their eth0; or on one interface.
 
@@ -74,13 +74,13 @@ def read(
     """
     try:
         where = "client's eth0" if server_eth0 else client_eth0.path.name
-        at_client = find(edge, client_eth0, where)
+        at_client = find(query, client_eth0, where)
         at_server = at_client
         if server_eth0:
-            at_server = find(edge, server_eth0, "server's eth0", at_client)
+            at_server = find(query, server_eth0, "server's eth0", at_client)
         anywhere = "on either pod's eth0" if server_eth0 else f"in {where}"
-        if at_client is None and at_server is None and edge.client_port:
-            raise Unsure(f"no connection from port {edge.client_port} {anywhere}")
+        if at_client is None and at_server is None and query.client_port:
+            raise Unsure(f"no connection from port {query.client_port} {anywhere}")
         if at_client is None and at_server is None:
             return _seen("none", f"no connection of this call {anywhere}")
         if at_client is None or at_server is None:
@@ -170,7 +170,7 @@ def _connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]
 
 
 def find(
-    edge: Edge, capture: CaptureFile, where: str, at_client: Connection | None = None
+    query: ConnectionQuery, capture: CaptureFile, where: str, at_client: Connection | None = None
 ) -> Connection | None:
     """The one connection meant, or None when a sound capture holds none.
 
@@ -179,31 +179,31 @@ def find(
     """
     if capture.dropped:
         raise Unsure(f"tcpdump lost {capture.dropped} packets at the {where}")
-    there = _connections(capture, REDIRECTED in edge.targets)
-    if edge.older:
-        there = [_turned(edge, one) for one in there]
-    joining = [connection for connection in there if edge.joins(connection)]
-    found = _sent_on(at_client, joining) or _meant(edge, joining)
+    there = _connections(capture, REDIRECTED in query.targets)
+    if query.older:
+        there = [_turned(query, one) for one in there]
+    joining = [connection for connection in there if query.joins(connection)]
+    found = _sent_on(at_client, joining) or _meant(query, joining)
     if len(found) > 1:
         raise Unsure(f"{len(found)} connections at the {where} could be the call's")
     if not found:
         return None
     if not found[0].syn_seen:
         raise Unsure(f"the connection's SYN is not in the capture at the {where}")
-    if found[0].began < edge.since:
+    if found[0].began < query.since:
         raise Unsure("the connection is older than the configuration in question")
     if not found[0].whole:
         raise Unsure(f"packets of the connection are missing at the {where}")
     return found[0]
 
 
-def _meant(edge: Edge, joining: list[Connection]) -> list[Connection]:
-    if edge.client_port is not None:
+def _meant(query: ConnectionQuery, joining: list[Connection]) -> list[Connection]:
+    if query.client_port is not None:
         # Of a port used twice: the last that had begun when the call ended.
-        found = [one for one in joining if one.client[1] == edge.client_port]
-        begun = [one for one in found if edge.window is None or one.began <= edge.window[1]]
+        found = [one for one in joining if one.client[1] == query.client_port]
+        begun = [one for one in found if query.window is None or one.began <= query.window[1]]
         return (begun or found)[-1:]
-    return [one for one in joining if edge.window is None or edge.had(one)]
+    return [one for one in joining if query.window is None or query.had(one)]
 
 
 def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Connection]:
@@ -219,12 +219,12 @@ def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Co
     return [one for one in joining if one.halves["client"].start == start]
 
 
-def _turned(edge: Edge, connection: Connection) -> Connection:
+def _turned(query: ConnectionQuery, connection: Connection) -> Connection:
     """A connection of unknown beginning, as it lies between these ends; others as they are."""
     if connection.syn_seen:
         return connection
     first, other = connection.client, connection.server
-    turned = other[0] == edge.client_ip and first in edge.targets
+    turned = other[0] == query.client_ip and first in query.targets
     return pcap.from_the_middle(connection, other if turned else first)
 
 

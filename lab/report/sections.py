@@ -60,7 +60,7 @@ class Witness:
 
 
 @dataclass(frozen=True)
-class Hop:
+class ShownHop:
     """A call as observed; of a call through a gateway, one of its two hops."""
 
     name: str
@@ -89,7 +89,7 @@ class Made:
     application: tuple[tuple[str, str], ...]
     """What the application wrote into its own log."""
     unseen: str
-    hops: tuple[Hop, ...]
+    hops: tuple[ShownHop, ...]
 
 
 def story(told: Told, _files: Files) -> Shown:
@@ -244,7 +244,7 @@ SECTIONS = (
     Section("planes", "Every edge, as every plane has it", planes),
     Section("claims", "Verdicts, and what decided them", claims),
     Section("graphs", "What a graph would have shown", graphs),
-    Section("hops", "Hop by hop", hops),
+    Section("hops", "ShownHop by hop", hops),
     Section("calls", "Every call, and every witness", calls),
     Section("remedies", "Remedies: broken, healed, broken again", remedies),
     Section("downloads", "Evidence to download", downloads),
@@ -294,8 +294,8 @@ def _application(seen: Observation | None) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _hop(told: Told, files: Files, name: str, seen: Observation) -> Hop:
-    return Hop(
+def _hop(told: Told, files: Files, name: str, seen: Observation) -> ShownHop:
+    return ShownHop(
         name,
         f"{seen.call.source} to {seen.call.to}",
         seen.security,

@@ -20,7 +20,7 @@ def case(name: str) -> Case:
 
 
 def of(name: str, call: str) -> tuple[Hop, ...]:
-    return hops.of(case(name), call)
+    return hops.hops_of_call(case(name), call)
 
 
 @pytest.mark.parametrize(

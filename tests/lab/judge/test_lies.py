@@ -35,7 +35,7 @@ class Edge(NamedTuple):
 
 def _hops(of: Case) -> Iterator[Observation]:
     seen = (of.see(name) for name, call in of.calls.items() if not call.through)
-    return (one for one in seen if one and one.edge and one.security != "unknown")
+    return (one for one in seen if one and one.query and one.security != "unknown")
 
 
 def _edges() -> Iterator[Edge]:

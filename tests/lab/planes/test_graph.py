@@ -18,7 +18,7 @@ from lab.judge.case import Case
 from lab.judge.observation import Observation
 from lab.model import store
 from lab.planes import Seen, agreement, graph, log
-from lab.planes.graph import Hop, Policy, Series, Telemetry, derive, says
+from lab.planes.graph import Policy, ReportedHop, Series, Telemetry, derive, says
 from lab.planes.kiali import (
     BEFORE_TCP,
     GENERATIONS,
@@ -228,7 +228,7 @@ INBOUND: log.Line = {
     "bytes_sent": 35,
     "bytes_received": 29,
 }
-HOP = Hop("client", "tcp-echo", True, True, OUTBOUND, INBOUND, "stock")
+HOP = ReportedHop("client", "tcp-echo", True, True, OUTBOUND, INBOUND, "stock")
 
 
 def test_each_proxy_reports_what_it_carried_and_only_the_destination_has_a_policy() -> None:

@@ -12,15 +12,22 @@ from lab.common.errors import BadEvidence
 from lab.model.store import ROOT
 from lab.packets import pcap, tls
 from lab.planes import Seen
-from lab.planes.wire import REDIRECTED, CaptureFile, Edge, on_loopback, read, redirected_from
+from lab.planes.wire import (
+    REDIRECTED,
+    CaptureFile,
+    ConnectionQuery,
+    on_loopback,
+    read,
+    redirected_from,
+)
 
 CAPTURES = ROOT / "tests" / "captures"
 MARKER = b"marker-0123456789"
 
 
-def edge(path: Path) -> Edge:
+def edge(path: Path) -> ConnectionQuery:
     first = pcap.connections(pcap.read(path))[0]
-    return Edge(first.client[0], (first.server,), first.client[1])
+    return ConnectionQuery(first.client[0], (first.server,), first.client[1])
 
 
 def see(name: str, dropped: int = 0) -> Seen:
@@ -134,14 +141,17 @@ def test_empty_and_foreign_files_are_unknown(content: bytes, tmp_path: Path) -> 
     path = tmp_path / "foreign.pcap"
     path.write_bytes(content)
     file = CaptureFile(path, 0)
-    seen = read(Edge("10.0.0.1", (("10.0.0.2", 80),), 4711), file, file, MARKER)
+    seen = read(ConnectionQuery("10.0.0.1", (("10.0.0.2", 80),), 4711), file, file, MARKER)
     assert seen.security == "unknown"
     assert "foreign.pcap" in seen.why
 
 
 def test_a_missing_file_is_unknown(tmp_path: Path) -> None:
     file = CaptureFile(tmp_path / "none.pcap", 0)
-    assert read(Edge("10.0.0.1", (("10.0.0.2", 80),), 1), file, file, MARKER).security == "unknown"
+    assert (
+        read(ConnectionQuery("10.0.0.1", (("10.0.0.2", 80),), 1), file, file, MARKER).security
+        == "unknown"
+    )
 
 
 def test_a_connection_seen_at_one_pod_only_is_unknown(tmp_path: Path) -> None:
@@ -155,15 +165,15 @@ def test_without_a_port_only_one_candidate_may_be_meant(tmp_path: Path) -> None:
     first = pcap.connections(pcap.read(path))[0]
     near = (first.began - 1, first.began + 1)
     file = CaptureFile(path, 0)
-    meant = Edge(first.client[0], (first.server,), None, near)
+    meant = ConnectionQuery(first.client[0], (first.server,), None, near)
     assert read(meant, file, file, MARKER).security == "plaintext"
-    far = Edge(first.client[0], (first.server,), None, (0.0, 1.0))
+    far = ConnectionQuery(first.client[0], (first.server,), None, (0.0, 1.0))
     assert read(far, file, file, MARKER).security == "none"
     twice = tmp_path / "twice.pcap"
     other = (CAPTURES / "refused.pcap").read_bytes()[24:]
     twice.write_bytes(path.read_bytes() + other)
     both = CaptureFile(twice, 0)
-    wide = Edge(first.client[0], (first.server,), None, (0.0, 1e12))
+    wide = ConnectionQuery(first.client[0], (first.server,), None, (0.0, 1e12))
     assert read(wide, both, both, MARKER).security == "unknown"
 
 
@@ -342,7 +352,7 @@ def test_an_address_that_nothing_answered_is_left_as_it_is(
 def test_answers_to_the_applications_own_port_are_of_the_connection_that_got_another(
     port: int, security: str, sent: tuple[int, int]
 ) -> None:
-    seen = read(Edge(POD, (REDIRECTED,), port), RENAMED, None, MARKER)
+    seen = read(ConnectionQuery(POD, (REDIRECTED,), port), RENAMED, None, MARKER)
     assert (seen.security, seen.facts.get("client_bytes"), seen.facts.get("server_bytes")) == (
         security,
         *sent,
