@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lab.judge import telemetry
-from lab.judge.case import Case, sends
+from lab.judge import pod_path, telemetry
+from lab.judge.case import Case
+from lab.judge.hop_evidence import sent_by
 from lab.judge.observation import Observation
 from lab.planes import Seen, against
 from lab.planes.graph import PASSTHROUGH
@@ -93,13 +94,13 @@ def edge(case: Case, seen: Observation) -> Edge:
     """Everything that the stored files say of an observed hop."""
     world = case.evidence.worlds[seen.record.world]
     graphs = telemetry.graphs(case, seen)
-    client, server = (world.pods.get(name) for name in (seen.call.source, seen.call.to))
+    client, server = case.pods(seen)
     between = client is not None and server is not None
     return Edge(
         seen,
         (*seen.planes, *graphs),
         tuple(Graph.from_seen(said) for said in graphs),
-        case.handed_on(seen) if between else seen.wire,
+        pod_path.handed_on(case, seen) if between else seen.wire,
         Identity(
             _name(seen.server, "peer"), client.certificate.get("spiffe", "") if client else ""
         ),
@@ -124,9 +125,9 @@ def _past(case: Case, seen: Observation, server_ip: str) -> list[str]:
         to = str(line.get("upstream_host") or "nowhere")
         whose = ", the pod's own address" if to.rpartition(":")[0] == server_ip else ""
         told.append(f"the client's sidecar passed it on as it came, to {to}{whose}")
-    if case.past_client(seen):
+    if pod_path.past_client(case, seen):
         told.append("it left the client's pod by the application's own port, past its sidecar")
-    if case.past_server(seen):
+    if pod_path.past_server(case, seen):
         told.append("the application answered, and nothing came to it from its sidecar")
     return told
 
@@ -196,7 +197,7 @@ def _own_tls(edge: Edge) -> str:
         return ""
     if seen.client.security == "tls":
         return "the client's sidecar spoke TLS, and showed no certificate of the mesh"
-    if sends(seen.call) != "tls":
+    if sent_by(seen.call) != "tls":
         return ""
     if seen.server.security == "plaintext":
         return "the wire is TLS from the application on; the server's sidecar saw none of its own"
@@ -226,8 +227,8 @@ def _double(edge: Edge) -> str:
 
 def _read_though_refused(edge: Edge) -> str:
     seen = edge.seen
-    count = seen.wire.facts.get("marker_in_client")
-    if seen.record.outcome == "answered" or not isinstance(count, int) or not count:
+    count = seen.wire.packets.marker_in_client
+    if seen.record.outcome == "answered" or not count:
         return ""
     return f"the call was {seen.record.outcome}, and its marker was read {count}x on the wire"
 

@@ -58,20 +58,19 @@ def proof(case: Case, name: str) -> Proof | None:
         return None
     if seen is None:
         return None
-    edge, facts = _edge(case, seen), seen.wire.facts
-    first = bytes.fromhex(str(facts.get("first_bytes", "")))
+    edge, packets = _edge(case, seen), seen.wire.packets
     record = seen.record
     return Proof(
         name,
         record.typed,
         f"{record.outcome} {record.status or ''}".strip(),
         seen.security,
-        first.hex(" "),
-        "".join(chr(b) if 32 <= b < 127 else "." for b in first),
-        str(facts.get("sni", "")),
+        packets.first_bytes.hex(" "),
+        "".join(chr(b) if 32 <= b < 127 else "." for b in packets.first_bytes),
+        packets.sni,
         record.marker,
         seen.marker_count,
-        int(str(facts.get("client_bytes", 0))),
+        packets.client_bytes,
         str(seen.server.facts.get("peer") or ""),
         seen.wire.why,
         tuple(places(seen)),
@@ -103,7 +102,7 @@ def places(seen: Observation) -> list[PlaneSaid]:
     counted_at = call.source if seen.counted.source == log.CLIENT else call.to
     found = {
         "stats": f"evidence.json call {seen.record.name}, counters of {counted_at}",
-        "packets": f"captures/{seen.wire.facts.get('file')} frame {seen.wire.facts.get('frame')}",
+        "packets": f"captures/{seen.wire.packets.file} frame {seen.wire.packets.frame}",
         log.SERVER: f"logs/{world}-{call.to}.jsonl line {seen.server.facts.get('line')}",
         log.CLIENT: f"logs/{world}-{call.source}.jsonl line {seen.client.facts.get('line')}",
         config.SOURCE: f"config/{seen.config.facts.get('file')}"
@@ -115,7 +114,9 @@ def places(seen: Observation) -> list[PlaneSaid]:
             said.source,
             said.security,
             said.why,
-            found[said.plane if said.plane == "stats" else said.source] if said.facts else "",
+            found[said.plane if said.plane == "stats" else said.source]
+            if said.facts or (said is seen.wire and seen.wire.packets.found)
+            else "",
         )
         for said in seen.planes
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.judge.case import Case
 from lab.judge.observation import Observation
+from lab.judge.pod_path import past_client, past_server
 from lab.planes import Seen, graph, stats
 from lab.planes.kiali import GENERATIONS
 from lab.planes.log import SERVER
@@ -17,14 +18,13 @@ def graphs(case: Case, seen: Observation) -> tuple[Seen, ...]:
 
 def hop(case: Case, seen: Observation) -> graph.ReportedHop:
     """An observed hop as telemetry is derived from it."""
-    pods = case.evidence.worlds[seen.record.world].pods
-    client, server = (pods.get(name) for name in (seen.call.source, seen.call.to))
+    client, server = case.pods(seen)
     between = client is not None and server is not None
     return graph.ReportedHop(
         seen.call.source,
         seen.call.service or seen.call.to,
-        client is not None and client.sidecar and not case.past_client(seen),
-        server is not None and server.sidecar and not case.past_server(seen),
+        client is not None and client.sidecar and not past_client(case, seen),
+        server is not None and server.sidecar and not past_server(case, seen),
         seen.client_line,
         seen.server_line,
         case.flavour(seen),

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 from lab.common.errors import BadArguments, BadEvidence
 from lab.judge.case import Case
 from lab.judge.observation import FINAL_HOP, Observation
+from lab.judge.pod_path import handed_on
 from lab.judge.verdict import Verdict
 from lab.model.evidence import CallRecord, Evidence, WorldRecord
 from lab.model.failure import Failure
 from lab.model.scenario import STEPS
-from lab.planes import Seen, agreement, stats
+from lab.planes import agreement, stats
+from lab.planes.wire import WireSeen
 from lab.render.display import Picture, Table, Text
 from lab.render.wording import came_back, difference, filled, legible, shorten
 
@@ -144,7 +146,7 @@ class Story:
         rows = []
         for name in names:
             case, seen = self._case, self._see(name)
-            handed = case.handed_on(seen) if seen else None
+            handed = handed_on(case, seen) if seen else None
             rows.append((name, *(_crossed(handed) if handed else ["no record"] * 3)))
         header = ("call", "handed on as", "connection begins with", "SNI")
         return Table(
@@ -362,9 +364,9 @@ def _on_nodes(world: WorldRecord) -> str:
     return "".join(f"\n    {', '.join(names)} on node {node}" for node, names in nodes.items())
 
 
-def _crossed(said: Seen) -> tuple[str, str, str]:
+def _crossed(said: WireSeen) -> tuple[str, str, str]:
     """How it crossed, its first bytes and the name asked for; or why none can be shown."""
-    first = bytes.fromhex(str(said.facts.get("first_bytes", "")))[:12]
+    first = said.packets.first_bytes[:12]
     text = "".join(chr(b) if 32 <= b < 127 else "." for b in first)
     shown = f"{first.hex(' ')}\n{text}" if first else said.why
-    return said.security, shown, str(said.facts.get("sni") or "-")
+    return said.security, shown, said.packets.sni or "-"

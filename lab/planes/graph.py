@@ -26,6 +26,7 @@ from lab.planes.kiali import (
     Reporter,
 )
 from lab.planes.log import Line, untraced
+from lab.planes.wire import WireSeen
 
 SOURCE = "a model of Kiali's rules"
 Drawn = Literal["lock", "no lock", "no edge", "unknown"]
@@ -259,7 +260,7 @@ def _seen(drawn: Drawn, because: str, facts: dict[str, Fact]) -> Seen:
 
 
 def mismatch(
-    wire: Seen,
+    wire: WireSeen,
     client: Line | None,
     server: Line | None,
     request_id: str,
@@ -279,13 +280,13 @@ def mismatch(
     )
 
 
-def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
+def _of_other_ports(wire: WireSeen, client: Line, server: Line) -> str:
     left, came = (
         _field_text(client, "upstream_local_address"),
         _field_text(server, "downstream_remote_address"),
     )
-    crossed = str(wire.facts.get("client") or "")
-    arrived = str(wire.facts.get("client_at_server") or crossed)
+    crossed = wire.packets.client
+    arrived = wire.packets.client_at_server or crossed
     if left and came and left != came and (left, came) != (crossed, arrived):
         return f"the two proxies' lines are of two connections: {left} and {came}"
     for whose, address, seen in (("server's", came, arrived), ("client's", left, crossed)):
@@ -296,7 +297,7 @@ def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
     return ""
 
 
-def _of_other_security(wire: Seen, client: Line, server: Line, counted: Security) -> str:
+def _of_other_security(wire: WireSeen, client: Line, server: Line, counted: Security) -> str:
     if not _mutual(server):
         return ""
     if wire.security in ("plaintext", "mixed"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from lab.common.errors import BadEvidence
 from lab.packets import pcap, tls
 from lab.packets.pcap import SYN, Address, Connection
 from lab.packets.tls import HELLO_INSIDE
-from lab.planes import Fact, Security, Seen
+from lab.planes import Security, Seen
 
 SOURCE = "packets"
 REDIRECTED: Address = ("127.0.0.1", 15001)
@@ -61,13 +61,66 @@ class ConnectionQuery:
         return any(first <= at <= last for at in times)
 
 
+@dataclass(frozen=True)
+class WireFacts:
+    """What the packets of one connection show; every field is empty where none was found."""
+
+    file: str = ""
+    """The capture's name."""
+    frame: int = 0
+    """The first of its frames in that file, counted from 1."""
+    client: str = ""
+    """`IP:port` of who began it, where it was captured first."""
+    client_at_server: str = ""
+    """The same as the other pod has it; empty where it is no other."""
+    server: str = ""
+    syn_time: float | None = None
+    """Unix seconds at which it began."""
+    segments: int = 0
+    client_bytes: int = 0
+    """Payload that the client sent, in bytes."""
+    server_bytes: int = 0
+    ended_by: str = ""
+    first_bytes: bytes = b""
+    """Of what the client sent, 16 at most."""
+    marker_in_client: int = 0
+    """How often the call's marker is readable in what the client sent."""
+    marker_in_server: int = 0
+    sni: str = ""
+    alpn_offered: tuple[str, ...] = ()
+    tls_version: str = ""
+    """As the server chose it."""
+
+    @property
+    def found(self) -> bool:
+        """Whether a connection was found."""
+        return bool(self.file)
+
+    @property
+    def marker_count(self) -> int:
+        """How often the marker is readable in both directions."""
+        return self.marker_in_client + self.marker_in_server
+
+    @property
+    def bytes_both_ways(self) -> int:
+        """Payload of both directions, in bytes."""
+        return self.client_bytes + self.server_bytes
+
+
+@dataclass(frozen=True)
+class WireSeen(Seen):
+    """The wire's answer, and the connection that it was read from."""
+
+    packets: WireFacts = WireFacts()
+
+
 class Unsure(Exception):
     """Why nothing can be said."""
 
 
 def read(
     query: ConnectionQuery, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
-) -> Seen:
+) -> WireSeen:
     """What crossed between two pods, from the captures at both their eth0; or on one interface.
 
     marker: the call's own random bytes; how often they are found is told beside the answer.
@@ -90,10 +143,10 @@ def read(
         security, why = _classify(at_client)
         if at_client.older or at_server.older:
             security, why = _since_the_capture(security, at_client, marker)
-        facts = _facts(at_client, marker)
+        facts = _facts(at_client, client_eth0.path.name, marker)
         if at_server.client != at_client.client:
-            facts["client_at_server"] = _text(at_server.client)
-        return _seen(security, why, file=client_eth0.path.name, **facts)
+            facts = replace(facts, client_at_server=_text(at_server.client))
+        return _seen(security, why, facts)
     except (Unsure, BadEvidence) as reason:
         return _seen("unknown", str(reason))
 
@@ -337,33 +390,31 @@ def _speaks(data: bytes) -> Literal["tls", "plain", "mixed", "cut"]:
     return "plain"
 
 
-def _facts(connection: Connection, marker: bytes) -> dict[str, Fact]:
+def _facts(connection: Connection, file: str, marker: bytes) -> WireFacts:
     client, server = connection.sent("client"), connection.sent("server")
     seen = tls.shown(tls.records(client), tls.records(server))
-    facts: dict[str, Fact] = {
-        "client": _text(connection.client),
-        "server": _text(connection.server),
-        "syn_time": connection.began,
-        "segments": len(connection.segments),
-        "frame": connection.first_frame,
-        "client_bytes": len(client),
-        "server_bytes": len(server),
-        "ended_by": connection.ended_by,
-        "first_bytes": client[:16].hex(),
-        "marker_in_client": client.count(marker),
-        "marker_in_server": server.count(marker),
-    }
-    if seen.client_hello:
-        facts["sni"] = seen.client_hello.sni
-        facts["alpn_offered"] = list(seen.client_hello.alpn)
-    if seen.server_hello:
-        facts["tls_version"] = seen.server_hello.version
-    return facts
+    return WireFacts(
+        file=file,
+        frame=connection.first_frame,
+        client=_text(connection.client),
+        server=_text(connection.server),
+        syn_time=connection.began,
+        segments=len(connection.segments),
+        client_bytes=len(client),
+        server_bytes=len(server),
+        ended_by=connection.ended_by,
+        first_bytes=client[:16],
+        marker_in_client=client.count(marker),
+        marker_in_server=server.count(marker),
+        sni=seen.client_hello.sni if seen.client_hello else "",
+        alpn_offered=tuple(seen.client_hello.alpn) if seen.client_hello else (),
+        tls_version=seen.server_hello.version if seen.server_hello else "",
+    )
 
 
 def _text(address: Address) -> str:
     return f"{address[0]}:{address[1]}"
 
 
-def _seen(security: Security, why: str, **facts: Fact) -> Seen:
-    return Seen("wire", SOURCE, security, why, facts)
+def _seen(security: Security, why: str, packets: WireFacts = WireFacts()) -> WireSeen:
+    return WireSeen("wire", SOURCE, security, why, packets=packets)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from clusters import mesh
 from lab.common import files
 from lab.common.errors import ClusterGone, LabError, TimedOut
+from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge, to_json
 from lab.model import evidence, preconditions
 from lab.model.evidence import (
@@ -338,7 +339,7 @@ class LiveRun:
             self._tell("judging what was recorded")
         self._lock.release()
         self._save()
-        verdict = judge(self.failure, evidence.load(self.folder), self.folder)
+        verdict = judge(Case.open(self.failure, self.folder))
         files.write_json(self.folder / "verdict.json", to_json(verdict))
         return verdict
 

@@ -14,7 +14,6 @@ from lab.judge import disagreements
 from lab.judge.case import Case
 from lab.judge.disagreements import KINDS, UNEXPLAINED, Edge, Graph, Identity
 from lab.judge.proof import places
-from lab.planes import Seen
 
 ANOTHER, BLIND, UNREPORTED = (
     "log of another connection",
@@ -268,7 +267,7 @@ def test_a_plane_that_cannot_say_disagrees_with_nobody() -> None:
         of = case(name)
         for record in of.evidence.calls:
             found = edge(of, record.name)
-            blank = Seen("", "", "unknown", "it cannot be said")
+            blank = WireSeen("", "", "unknown", "it cannot be said")
             seen = dataclasses.replace(
                 found.seen, wire=blank, server=blank, client=blank, config=blank
             )
@@ -325,7 +324,7 @@ def test_a_connection_that_conntrack_gave_another_port_is_known_by_all_else(
     other, known = RENAMED[how]
     true = case("tcp_mtls").see("tcp-foo")
     assert true
-    assert str(true.wire.facts["client"]).startswith("10.244.0.81:"), "the test's own address"
+    assert true.wire.packets.client.startswith("10.244.0.81:"), "the test's own address"
     found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
     assert (found.seen.security == "mutual_tls") == known
     assert (found.seen.server.security == "unknown") != known
@@ -350,7 +349,7 @@ def test_a_line_of_an_earlier_connection_from_the_same_port_is_not_taken_for_it(
 def test_a_port_that_somebody_else_sent_from_is_no_other_name_of_it(tmp_path: Path) -> None:
     seen = case("tcp_mtls").see("udp-foo-strict")
     assert seen
-    other = {"downstream_remote_address": seen.wire.facts["client"]}
+    other = {"downstream_remote_address": seen.wire.packets.client}
     found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
     assert found.seen.security == "tls"
 

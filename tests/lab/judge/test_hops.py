@@ -16,7 +16,7 @@ from lab.planes import wire
 @functools.cache
 def case(name: str) -> Case:
     run = recorded_run(name)
-    return Case(run.failure, run.evidence, run.folder)
+    return run.case
 
 
 def of(name: str, call: str) -> tuple[Hop, ...]:

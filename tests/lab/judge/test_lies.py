@@ -139,7 +139,7 @@ def line(lie: Planted) -> None:
 def forged_line(lie: Planted) -> None:
     """A line that fits in its port and its time too: only what it says of TLS is the other's."""
     own = lie.liar
-    address = own.wire.facts.get("client")
+    address = own.wire.packets.client
     started = (own.server_line or {}).get("start_time")
     _log(
         lie,

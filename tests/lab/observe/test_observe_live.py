@@ -147,7 +147,7 @@ def test_a_connection_that_is_given_another_port_on_its_way_is_known_all_the_sam
     seen = stored.seen(stored.read(next(tmp_path.glob("2*"))))
     assert seen
     assert (seen.security, seen.server.security, seen.strangeness) == ("plaintext", PLAIN, "")
-    left, came = (seen.wire.facts[name] for name in ("client", "client_at_server"))
+    left, came = (seen.wire.packets.client, seen.wire.packets.client_at_server)
     assert str(left).endswith(f":{port}")
     assert left != came
     assert seen.server_line

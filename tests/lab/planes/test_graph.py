@@ -17,7 +17,7 @@ from lab.judge import telemetry
 from lab.judge.case import Case
 from lab.judge.observation import Observation
 from lab.model import store
-from lab.planes import Seen, agreement, graph, log
+from lab.planes import agreement, graph, log
 from lab.planes.graph import Policy, ReportedHop, Series, Telemetry, derive, says
 from lab.planes.kiali import (
     BEFORE_TCP,
@@ -30,6 +30,7 @@ from lab.planes.kiali import (
     Metric,
     Reporter,
 )
+from lab.planes.wire import WireSeen
 
 
 def seen(of: Case, call: str) -> Observation:
@@ -174,7 +175,7 @@ def test_a_line_that_tells_of_mutual_tls_where_the_client_spoke_none_draws_no_lo
 
 def test_a_line_of_a_connection_that_nobody_captured_draws_no_lock() -> None:
     observed = seen(case("tcp_mtls"), "tcp-foo")
-    gone = Seen("wire", "packets", "none", "no connection of this call on either pod's eth0")
+    gone = WireSeen("wire", "packets", "none", "no connection of this call on either pod's eth0")
     during = (observed.record.started, observed.record.ended)
     lines = (observed.client_line, observed.server_line)
     assert not graph.mismatch(observed.wire, *lines, "", during)

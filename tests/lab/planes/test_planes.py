@@ -11,15 +11,12 @@ import pytest
 from lab import failures
 from lab.judge.case import Case
 from lab.model import evidence, store
-from lab.model.parameters import with_parameters
 from lab.planes import Security, Seen, agreement, config, log
 from lab.planes.config import Route
 
 
 def case(name: str) -> Case:
-    folder = store.RECORDED / name
-    found = evidence.load(folder)
-    return Case(with_parameters(failures.load(name), found.parameters), found, folder)
+    return Case.open(failures.load(name), store.RECORDED / name)
 
 
 @pytest.mark.parametrize(

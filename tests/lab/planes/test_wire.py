@@ -52,15 +52,14 @@ def see(name: str, dropped: int = 0) -> Seen:
 def test_a_sound_capture_is_read_for_what_it_is(name: str, security: str, marker: int) -> None:
     seen = see(name)
     assert seen.security == security, seen.why
-    facts = seen.facts
-    assert int(str(facts["marker_in_client"])) + int(str(facts["marker_in_server"])) == marker
+    assert seen.packets.marker_count == marker
 
 
 def test_hellos_tell_name_offer_and_version() -> None:
-    facts = see("tls13").facts
-    assert facts["sni"] == "outbound_.9000_._.tcp-echo.with-istio.svc.cluster.local"
-    assert facts["alpn_offered"] == ["istio-peer-exchange", "istio"]
-    assert facts["tls_version"] == "TLSv1.3"
+    packets = see("tls13").packets
+    assert packets.sni == "outbound_.9000_._.tcp-echo.with-istio.svc.cluster.local"
+    assert packets.alpn_offered == ("istio-peer-exchange", "istio")
+    assert packets.tls_version == "TLSv1.3"
 
 
 def test_tls_1_3_is_never_called_mutual_even_when_it_is() -> None:
@@ -121,7 +120,7 @@ def test_packets_in_another_order_or_sent_twice_are_read_the_same(tmp_path: Path
     shuffled = [*order[:4], *reversed(middle), *middle[:3], *order[-4:]]
     file = rewritten(path, shuffled, tmp_path / "shuffled.pcap")
     seen = read(edge(path), file, file, MARKER)
-    assert (seen.security, seen.facts["marker_in_client"]) == ("plaintext", 2000)
+    assert (seen.security, seen.packets.marker_in_client) == ("plaintext", 2000)
 
 
 def test_a_capture_cut_off_at_any_byte_is_never_more_certain_than_the_whole(tmp_path: Path) -> None:
@@ -202,7 +201,7 @@ def test_a_connection_that_a_node_gave_another_port_is_known_by_its_sequence_num
     at_server = moved(path, tmp_path / "server.pcap", 65001)
     seen = read(edge(path), CaptureFile(path, 0), at_server, MARKER)
     assert seen.security == "plaintext"
-    assert seen.facts["client_at_server"] == f"{edge(path).client_ip}:65001"
+    assert seen.packets.client_at_server == f"{edge(path).client_ip}:65001"
     other = moved(path, tmp_path / "other.pcap", 65001, later=1)
     assert read(edge(path), CaptureFile(path, 0), other, MARKER).security == "unknown"
 
@@ -223,7 +222,7 @@ def test_of_a_port_used_twice_the_connection_of_the_calls_own_time_is_meant(
     for connection in (first, other):
         during = (connection.began - 0.1, connection.began + 0.1)
         meant = replace(one, targets=targets, window=during)
-        assert read(meant, file, file, MARKER).facts["syn_time"] == connection.began
+        assert read(meant, file, file, MARKER).packets.syn_time == connection.began
 
 
 def test_different_bytes_at_the_two_pods_are_unknown(tmp_path: Path) -> None:
@@ -353,7 +352,7 @@ def test_answers_to_the_applications_own_port_are_of_the_connection_that_got_ano
     port: int, security: str, sent: tuple[int, int]
 ) -> None:
     seen = read(ConnectionQuery(POD, (REDIRECTED,), port), RENAMED, None, MARKER)
-    assert (seen.security, seen.facts.get("client_bytes"), seen.facts.get("server_bytes")) == (
+    assert (seen.security, seen.packets.client_bytes, seen.packets.server_bytes) == (
         security,
         *sent,
     ), seen.why

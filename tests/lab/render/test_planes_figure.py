@@ -19,7 +19,7 @@ from lab.render import planes_figure, planes_table
 def recorded(name: str) -> Case:
     failure = failures.load(name)
     run = RecordedRun(failure, parameters_of(failure, {}))
-    return Case(run.failure, run.evidence, run.folder)
+    return run.case
 
 
 def row(case: Case, call: str) -> planes_table.Row:
