@@ -13,6 +13,7 @@ from lab.judge import pod_path, telemetry
 from lab.judge.case import Case
 from lab.judge.hop_evidence import sent_by
 from lab.judge.observation import Observation
+from lab.judge.planes import read_witnesses
 from lab.planes import Seen, against
 from lab.planes.graph import PASSTHROUGH
 
@@ -98,7 +99,7 @@ def edge(case: Case, seen: Observation) -> Edge:
     between = client is not None and server is not None
     return Edge(
         seen,
-        (*seen.planes, *graphs),
+        (*read_witnesses(case, seen), *graphs),
         tuple(Graph.from_seen(said) for said in graphs),
         pod_path.handed_on(case, seen) if between else seen.wire,
         Identity(
@@ -137,7 +138,7 @@ def disagreements(edge: Edge) -> tuple[Disagreement, ...]:
     found = [
         Disagreement(kind.name, told, kind.likely) for kind in KINDS if (told := kind.check(edge))
     ]
-    odd = against(edge.seen.planes)
+    odd = against(edge.answers)
     if odd and not found:
         told = f"the wire says {edge.seen.wire.security}; {', '.join(odd)}"
         found.append(Disagreement(UNEXPLAINED, told, "none that has a name here"))

@@ -60,11 +60,6 @@ class Observation:
         """How often the call's marker could be read in the packets between the pods."""
         return self.wire.packets.marker_count
 
-    @property
-    def planes(self) -> tuple[Seen, ...]:
-        """All answers, the wire's first."""
-        return (self.wire, self.server, self.counted, self.client, self.config)
-
 
 @dataclass(frozen=True)
 class Tap:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from lab.judge import disagreements
 from lab.judge.case import Case
 from lab.judge.observation import FINAL_HOP, Observation
-from lab.planes import agreement, config, log
+from lab.judge.planes import read_witnesses, witnesses
+from lab.planes import agreement
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def proof(case: Case, name: str) -> Proof | None:
         packets.client_bytes,
         str(seen.server.facts.get("peer") or ""),
         seen.wire.why,
-        tuple(places(seen)),
-        agreement(seen.planes),
+        tuple(places(case, seen)),
+        agreement(read_witnesses(case, seen)),
         _nodes(case, seen),
         edge.graphs if edge else (),
         disagreements.disagreements(edge) if edge else (),
@@ -96,27 +97,11 @@ def _nodes(case: Case, seen: Observation) -> tuple[str, ...]:
     return found if len(found) == 2 and all(found) else ()
 
 
-def places(seen: Observation) -> list[PlaneSaid]:
-    """Each plane's answer with the file and place that it was read from."""
-    call, world = seen.call, seen.record.world
-    counted_at = call.source if seen.counted.source == log.CLIENT else call.to
-    found = {
-        "stats": f"evidence.json call {seen.record.name}, counters of {counted_at}",
-        "packets": f"captures/{seen.wire.packets.file} frame {seen.wire.packets.frame}",
-        log.SERVER: f"logs/{world}-{call.to}.jsonl line {seen.server.facts.get('line')}",
-        log.CLIENT: f"logs/{world}-{call.source}.jsonl line {seen.client.facts.get('line')}",
-        config.SOURCE: f"config/{seen.config.facts.get('file')}"
-        f" listener {seen.config.facts.get('listener') or 'none'}",
-    }
-    return [
-        PlaneSaid(
-            said.plane,
-            said.source,
-            said.security,
-            said.why,
-            found[said.plane if said.plane == "stats" else said.source]
-            if said.facts or (said is seen.wire and seen.wire.packets.found)
-            else "",
-        )
-        for said in seen.planes
-    ]
+def places(case: Case, seen: Observation) -> list[PlaneSaid]:
+    """Return each witness's answer with the file and place that it was read from."""
+    found = []
+    for plane in witnesses():
+        said = plane.read(case, seen)
+        where = plane.place(seen, said)
+        found.append(PlaneSaid(said.plane, said.source, said.security, said.why, where))
+    return found

@@ -333,6 +333,11 @@ class LiveRun:
     def _save(self) -> None:
         evidence.save(self.evidence, self.folder)
 
+    @property
+    def case(self) -> Case:
+        """What is recorded so far, opened for checks."""
+        return Case(self.failure, self.evidence, self.folder)
+
     def judge(self) -> Verdict:
         """Judge what is on disk, and keep the verdict beside it."""
         if not (self.folder / "verdict.json").exists():

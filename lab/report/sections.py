@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lab.common import files
 from lab.common.errors import LabError
 from lab.judge.observation import FINAL_HOP, Observation
+from lab.judge.planes import read_witnesses
 from lab.judge.proof import PlaneSaid, Proof, places
 from lab.judge.verdict import RemedyVerdict, Said
 from lab.model.evidence import CallRecord
@@ -301,8 +302,8 @@ def _hop(told: Told, files: Files, name: str, seen: Observation) -> ShownHop:
         seen.security,
         crossed(seen),
         seen.marker_count,
-        agreement(seen.planes),
-        tuple(_witness(told, files, one) for one in places(seen)),
+        agreement(read_witnesses(told.case, seen)),
+        tuple(_witness(told, files, one) for one in places(told.case, seen)),
     )
 
 

@@ -22,7 +22,7 @@ from lab.model.evidence import CLOCK_SLACK, CallRecord, Evidence
 from lab.model.failure import Failure
 from lab.model.parameters import with_parameters
 from lab.notebook import execute
-from lab.notebook.run import Story
+from lab.notebook.run import NotebookRun
 
 UPTIME = 1_700_000_000.0
 
@@ -145,7 +145,7 @@ def test_a_notebook_is_told_to_its_end_whatever_its_clock_did(
     failure, found, _ = recorded(name)
     run = RecordedRun(failure, found.parameters)
     run.case = Case(run.failure, clocked(found, (60.0, 0.0), "posted"), run.folder)
-    monkeypatch.setattr(lab, "open_run", lambda *_, **__: Story(run, "as recorded"))
+    monkeypatch.setattr(lab, "open_run", lambda *_, **__: NotebookRun(run, "as recorded"))
     said: list[str] = []
     around = {"display": lambda *shown: said.extend(map(repr, shown))}
     cells = json.loads((execute.NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]

@@ -14,6 +14,7 @@ from lab.judge import disagreements
 from lab.judge.case import Case
 from lab.judge.disagreements import KINDS, UNEXPLAINED, Edge, Graph, Identity
 from lab.judge.proof import places
+from lab.planes.wire import WireSeen
 
 ANOTHER, BLIND, UNREPORTED = (
     "log of another connection",
@@ -273,7 +274,8 @@ def test_a_plane_that_cannot_say_disagrees_with_nobody() -> None:
             )
             unknown = tuple(dataclasses.replace(one, drawn="unknown") for one in found.graphs)
             mute = dataclasses.replace(
-                found, seen=seen, graphs=unknown, handed_on=blank, past=(), strangeness="",
+                found, seen=seen, answers=(blank,), graphs=unknown, handed_on=blank, past=(),
+                strangeness="",
                 client=Identity("", found.client.held), server=Identity("", found.server.held),
             )  # fmt: skip
             assert names(mute) == [], record.name
@@ -282,7 +284,7 @@ def test_a_plane_that_cannot_say_disagrees_with_nobody() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_planes_answer_is_told_with_a_file_that_is_there(name: str) -> None:
     of = case(name)
-    told = [one for call in of.calls if (seen := of.see(call)) for one in places(seen)]
+    told = [one for call in of.calls if (seen := of.see(call)) for one in places(of, seen)]
     files = {one.where.partition(" ")[0] for one in told if one.where}
     assert len(files) > 10
     assert {file for file in files if not (of.folder / file).exists()} == set()

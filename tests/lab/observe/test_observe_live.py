@@ -16,7 +16,7 @@ from edges import EDGES, MUTUAL, PLAIN, Edge
 from clusters.base import OwnCluster
 from clusters.embedded.cluster import Embedded
 from lab.common.wait import until
-from lab.judge import disagreements
+from lab.judge import disagreements, planes
 from lab.model import store
 from lab.observe import stored, text
 from lab.record import kube_proxy
@@ -92,7 +92,7 @@ def test_every_plane_is_right_of_an_edge_of_each_sort(
     case = stored.read(run)
     seen = stored.seen(case)
     assert seen is not None
-    told = {text.WORDS.get(one.plane, one.source): one.security for one in seen.planes}
+    told = {plane.name: plane.read(case, seen).security for plane in planes.witnesses()}
     assert (seen.security, told) == (edge.together, edge.planes), said
     found = disagreements.edge(case, seen)
     assert {odd.name for odd in disagreements.disagreements(found)} == edge.odd

@@ -16,6 +16,7 @@ from altered import Lines, case, with_evidence, with_log
 from lab.judge import telemetry
 from lab.judge.case import Case
 from lab.judge.observation import Observation
+from lab.judge.planes import read_witnesses
 from lab.model import store
 from lab.planes import agreement, graph, log
 from lab.planes.graph import Policy, ReportedHop, Series, Telemetry, derive, says
@@ -90,11 +91,12 @@ def test_a_lock_is_only_drawn_on_an_edge_that_is_mutual_tls(name: str) -> None:
 def test_a_missing_lock_says_nothing_of_the_wire_and_a_graph_is_no_witness() -> None:
     observed = seen(case("tcp_mtls"), "tcp-foo")
     graphs = telemetry.graphs(case("tcp_mtls"), observed)
+    witnesses = read_witnesses(case("tcp_mtls"), observed)
     assert [said.security for said in graphs] == ["unknown", "mutual_tls", "mutual_tls"]
     assert {said.source for said in graphs} == {graph.SOURCE}
-    assert agreement((*observed.planes, *graphs)) == agreement(observed.planes)
+    assert agreement((*witnesses, *graphs)) == agreement(witnesses)
     turned = dataclasses.replace(graphs[1], security="plaintext")
-    assert agreement((*observed.planes, turned)) == "4 of 4 sources agree"
+    assert agreement((*witnesses, turned)) == "4 of 4 sources agree"
 
 
 TCP_LOG, HTTP_LOG = "posted-tcp-echo", "posted-httpbin"
