@@ -217,8 +217,7 @@ def costs_more(*names: str) -> Check:
             seen = case.see(name)
             if seen is None or seen.wire.security in ("unknown", "none"):
                 return CheckResult(None, f"{name}: its bytes were not seen")
-            facts = seen.wire.facts
-            sizes.append(sum(int(str(facts[f"{side}_bytes"])) for side in ("client", "server")))
+            sizes.append(seen.wire.packets.bytes_both_ways)
         told = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
         rises = all(one < other for one, other in itertools.pairwise(sizes))
         return CheckResult(rises, f"bytes between the pods: {told}")
@@ -233,7 +232,7 @@ def own_tls_only(*names: str) -> Check:
         if seen.wire.security == "unknown" or seen.app_line is None:
             why = seen.wire.why if seen.app_line else "the application has no line of it"
             return CheckResult(None, why)
-        sni = str(seen.wire.facts.get("sni", ""))
+        sni = seen.wire.packets.sni
         caller = seen.app_line.get("client_certificate")
         good = seen.wire.security == "tls" and not sni.startswith("outbound_") and bool(caller)
         told = f"SNI {sni or 'none'}, the application was shown a certificate of {caller}"
@@ -291,7 +290,7 @@ def shows_sni(*names: str, sni: str) -> Check:
     def look(seen: Observation) -> CheckResult:
         if seen.wire.security == "unknown":
             return CheckResult(None, seen.wire.why)
-        found = str(seen.wire.facts.get("sni", ""))
+        found = seen.wire.packets.sni
         return CheckResult(found.startswith(sni), f"expected SNI {sni}..., saw {found or 'none'}")
 
     return each(*names, look=look)

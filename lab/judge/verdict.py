@@ -126,9 +126,9 @@ class Verdict:
         return 1 if "differs" in agreements else 3 if agreements - {"as pinned"} else 0
 
 
-def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
-    """Judge one failure's evidence; `folder` holds its captures and logs."""
-    case = Case(failure, evidence, folder)
+def judge(case: Case) -> Verdict:
+    """Judge one failure's evidence."""
+    failure, evidence = case.failure, case.evidence
     controls = [(c.says, *_finding(case, c.check)) for c in failure.controls]
     needed = [
         told
@@ -136,7 +136,7 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
         if not (control.plane == "wire" and told[1] is None and case.wire_refused)
     ]
     unmet, unusual = _settings(failure, evidence.mesh)
-    obstacle = unmet or _altered(evidence, folder) or _obstacle(evidence, needed)
+    obstacle = unmet or _altered(evidence, case.folder) or _obstacle(evidence, needed)
     return Verdict(
         failure.name,
         failure.title,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lab.notebook.run import Story
+from lab.notebook.run import NotebookRun
 
 if TYPE_CHECKING:
     pass
 
 
-def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
+def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun:
     """Start a run of a failure, on a live cluster or from what was recorded.
 
     cluster: `embedded`, `kind`, `context:NAME`, `recorded`, or `auto`: LAB_CLUSTER, else
@@ -26,10 +26,10 @@ def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
     if kind == "recorded":
         from lab.judge.replay import RecordedRun
 
-        return Story(RecordedRun(failure, values), why)
+        return NotebookRun(RecordedRun(failure, values), why)
     from lab.record.begin import begin
 
-    return Story(begin(failure, kind, values), why)
+    return NotebookRun(begin(failure, kind, values), why)
 
 
 def choose(cluster: str) -> tuple[str, str]:

@@ -6,21 +6,14 @@ import contextlib
 from pathlib import Path
 
 from lab.common.errors import BadEvidence
-from lab.judge import disagreements
+from lab.judge import disagreements, planes
 from lab.judge.case import Case
 from lab.judge.observation import Observation
-from lab.judge.proof import places
 from lab.model import store
 from lab.observe import stored
 from lab.render import call_pcapng, planes_figure
 from lab.render.display import Table
 from lab.render.wording import SHOWS, came_back
-
-WORDS = {
-    "wire": "packets",
-    "stats": "counters",
-    "config": "control plane",
-}
 
 
 def text(case: Case, width: int) -> str:
@@ -32,21 +25,20 @@ def text(case: Case, width: int) -> str:
         return "\n".join([*told, f"nothing can be said: {case.unseen(stored.NAME)}"])
     edge = disagreements.edge(case, seen)
     told += [f"Together: {SHOWS[seen.security].upper()}", ""]
-    told += [_planes(seen, edge).text(width), ""]
+    told += [_planes(case, seen).text(width), ""]
     told += [_identities(edge).text(width), ""]
     told += [_odd(edge).text(width)]
     told += ["", *(f"note: {problem}" for problem in case.evidence.problems)]
     return "\n".join(told).rstrip()
 
 
-def _planes(seen: Observation, edge: disagreements.Edge) -> Table:
-    rows = [
-        (WORDS.get(said.plane, said.source), SHOWS[said.security], said.why, said.where or "-")
-        for said in places(seen)
-    ]
-    rows += [
-        (one.generation, one.drawn, one.because, "a model of its rules") for one in edge.graphs
-    ]
+def _planes(case: Case, seen: Observation) -> Table:
+    rows = []
+    for plane in planes.PLANES:
+        said = plane.read(case, seen)
+        shown = plane.shows(said)
+        why = str(said.facts.get("because", said.why))
+        rows.append((plane.name, SHOWS.get(shown, shown), why, plane.place(seen, said) or "-"))
     return Table("", ("plane", "says", "because", "source"), tuple(rows))
 
 

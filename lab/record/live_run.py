@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from clusters import mesh
 from lab.common import files
 from lab.common.errors import ClusterGone, LabError, TimedOut
+from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge, to_json
 from lab.model import evidence, preconditions
 from lab.model.evidence import (
@@ -332,13 +333,18 @@ class LiveRun:
     def _save(self) -> None:
         evidence.save(self.evidence, self.folder)
 
+    @property
+    def case(self) -> Case:
+        """What is recorded so far, opened for checks."""
+        return Case(self.failure, self.evidence, self.folder)
+
     def judge(self) -> Verdict:
         """Judge what is on disk, and keep the verdict beside it."""
         if not (self.folder / "verdict.json").exists():
             self._tell("judging what was recorded")
         self._lock.release()
         self._save()
-        verdict = judge(self.failure, evidence.load(self.folder), self.folder)
+        verdict = judge(Case.open(self.failure, self.folder))
         files.write_json(self.folder / "verdict.json", to_json(verdict))
         return verdict
 

@@ -14,7 +14,7 @@ from lab.judge import disagreements
 from lab.judge.case import Case
 from lab.judge.disagreements import KINDS, UNEXPLAINED, Edge, Graph, Identity
 from lab.judge.proof import places
-from lab.planes import Seen
+from lab.planes.wire import WireSeen
 
 ANOTHER, BLIND, UNREPORTED = (
     "log of another connection",
@@ -268,13 +268,14 @@ def test_a_plane_that_cannot_say_disagrees_with_nobody() -> None:
         of = case(name)
         for record in of.evidence.calls:
             found = edge(of, record.name)
-            blank = Seen("", "", "unknown", "it cannot be said")
+            blank = WireSeen("", "", "unknown", "it cannot be said")
             seen = dataclasses.replace(
                 found.seen, wire=blank, server=blank, client=blank, config=blank
             )
             unknown = tuple(dataclasses.replace(one, drawn="unknown") for one in found.graphs)
             mute = dataclasses.replace(
-                found, seen=seen, graphs=unknown, handed_on=blank, past=(), strangeness="",
+                found, seen=seen, answers=(blank,), graphs=unknown, handed_on=blank, past=(),
+                strangeness="",
                 client=Identity("", found.client.held), server=Identity("", found.server.held),
             )  # fmt: skip
             assert names(mute) == [], record.name
@@ -283,7 +284,7 @@ def test_a_plane_that_cannot_say_disagrees_with_nobody() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_planes_answer_is_told_with_a_file_that_is_there(name: str) -> None:
     of = case(name)
-    told = [one for call in of.calls if (seen := of.see(call)) for one in places(seen)]
+    told = [one for call in of.calls if (seen := of.see(call)) for one in places(of, seen)]
     files = {one.where.partition(" ")[0] for one in told if one.where}
     assert len(files) > 10
     assert {file for file in files if not (of.folder / file).exists()} == set()
@@ -325,7 +326,7 @@ def test_a_connection_that_conntrack_gave_another_port_is_known_by_all_else(
     other, known = RENAMED[how]
     true = case("tcp_mtls").see("tcp-foo")
     assert true
-    assert str(true.wire.facts["client"]).startswith("10.244.0.81:"), "the test's own address"
+    assert true.wire.packets.client.startswith("10.244.0.81:"), "the test's own address"
     found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
     assert (found.seen.security == "mutual_tls") == known
     assert (found.seen.server.security == "unknown") != known
@@ -350,7 +351,7 @@ def test_a_line_of_an_earlier_connection_from_the_same_port_is_not_taken_for_it(
 def test_a_port_that_somebody_else_sent_from_is_no_other_name_of_it(tmp_path: Path) -> None:
     seen = case("tcp_mtls").see("udp-foo-strict")
     assert seen
-    other = {"downstream_remote_address": seen.wire.facts["client"]}
+    other = {"downstream_remote_address": seen.wire.packets.client}
     found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
     assert found.seen.security == "tls"
 
