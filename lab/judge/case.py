@@ -14,6 +14,7 @@ from typing import Any
 from lab.common import untrusted
 from lab.common.errors import BadEvidence
 from lab.judge.observation import FINAL_HOP, Observation, Tap, _count
+from lab.model import call_types
 from lab.model.evidence import (
     CLOCK_SLACK,
     CallRecord,
@@ -477,8 +478,6 @@ def _to_the_api(call: Call, record: CallRecord) -> Observation:
     return Observation(call, record, crossed, server, client, meant, None, None, None)
 
 
-def sends(call: Call) -> config.Sends:
-    """What the caller's application writes, as its command says."""
-    if "https://" in call.command or call.command.startswith("tls-probe"):
-        return "tls"
-    return "http" if call.command.startswith(("curl", "grpcurl")) else "bytes"
+def sends(call: Call) -> call_types.Sends:
+    """Return what the caller's application writes first, as its command says."""
+    return call_types.first_bytes(call.command)
