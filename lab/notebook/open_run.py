@@ -27,9 +27,10 @@ def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
         from lab.judge.replay import RecordedRun
 
         return Story(RecordedRun(failure, values), why)
+    from lab.notebook.live import JudgedLiveRun
     from lab.record.begin import begin
 
-    return Story(begin(failure, kind, values), why)
+    return Story(JudgedLiveRun(begin(failure, kind, values)), why)
 
 
 def choose(cluster: str) -> tuple[str, str]:

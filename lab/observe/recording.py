@@ -117,7 +117,7 @@ class Recording:
         captures = Captures(self._cluster, self._live, self.folder / "captures", "")
         record = self._call(captures, packets)
         _side_by_side(lambda name: self._keep_log(name, record), self._sidecars)
-        problems = [] if access_log.ours(settings["config"]) else [ANOTHER_LOG]
+        problems = [] if access_log.has_our_fields(settings["config"]) else [ANOTHER_LOG]
         told = self._evidence(pods, captures, record, [*problems, *captures.problems])
         told = dataclasses.replace(told, mesh=settings)
         evidence.save(told, self.folder)

@@ -60,15 +60,18 @@ def make(
         clock=clock.ahead(),
     )
     ends = [name for name in (call.source, call.asked[0], call.to) if name in live.pods]
-    with counters.of(witnesses(call, live) if counted is None else counted, ends) as rose:
-        made = _made(call, cluster, live, blank)
-    return replace(made, clock_after=clock.ahead(), counters=rose)
+    with counters.increases(
+        witnesses(call, live) if counted is None else counted, ends
+    ) as increases:
+        made = _make(call, cluster, live, blank)
+    return replace(made, clock_after=clock.ahead(), counters=increases)
 
 
 def witnesses(call: Call, live: LiveWorld) -> set[str]:
-    """Whose counters tell of a call: of each hop the answering pod's; of one without, the caller's.
+    """Return the workloads whose proxies count a call: the receiving end of each of its hops.
 
-    Nobody's where the API server is asked.
+    Where that end has no sidecar, the calling end of the hop counts. A call to the API server is
+    counted by none.
     """
     if call.source == "api":
         return set()
@@ -78,7 +81,7 @@ def witnesses(call: Call, live: LiveWorld) -> set[str]:
     }
 
 
-def _made(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
+def _make(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
     if call.source == "api":
         return _apply(call, cluster, live, blank)
     try:
@@ -119,9 +122,9 @@ def _apply(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> 
 
 
 def foreign_certificate(namespace: str) -> bytes:
-    """Key and certificate (PEM) with a member's very name, signed by a CA of nobody's.
+    """Return a key and a certificate (PEM) in a mesh member's name, of a CA that nobody trusts.
 
-    Made for one call, given to the probe by its standard input, and never written down.
+    They are made for one call, given to the probe on its standard input, and never written down.
     """
     uri = f"spiffe://cluster.local/ns/{namespace}/sa/client"
     key, certificate = Authority("another CA").issue("", uri=uri)
