@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from lab.judge import pod_path, telemetry
 from lab.judge.case import Case
-from lab.judge.hop_evidence import sent_by
 from lab.judge.observation import Observation
 from lab.judge.planes import read_witnesses
+from lab.model import call_types
 from lab.planes import Seen, against
 from lab.planes.graph import PASSTHROUGH
 
@@ -198,7 +198,7 @@ def _own_tls(edge: Edge) -> str:
         return ""
     if seen.client.security == "tls":
         return "the client's sidecar spoke TLS, and showed no certificate of the mesh"
-    if sent_by(seen.call) != "tls":
+    if call_types.first_bytes(seen.call.command) != "tls":
         return ""
     if seen.server.security == "plaintext":
         return "the wire is TLS from the application on; the server's sidecar saw none of its own"

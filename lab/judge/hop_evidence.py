@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lab.judge.files import StoredFiles
+from lab.model import call_types
 from lab.model.evidence import CLOCK_SLACK, CallRecord, PodRecord, WorldRecord
 from lab.model.scenario import Call
 from lab.planes import config, log, wire
@@ -61,7 +62,7 @@ class HopEvidence:
             port=self.call.port,
             cluster_ip=service.cluster_ip,
             target=target,
-            sends=sent_by(self.call),
+            sends=call_types.first_bytes(self.call.command),
         )
 
     @property
@@ -109,10 +110,3 @@ class HopEvidence:
         own = (self.client.ip, self.record.local_port)
         _, port = wire.redirected_from(lo, own, self.window)
         return replace(self, record=replace(self.record, local_port=port))
-
-
-def sent_by(call: Call) -> config.Sends:
-    """Return what the caller's application writes, as its command says."""
-    if "https://" in call.command or call.command.startswith("tls-probe"):
-        return "tls"
-    return "http" if call.command.startswith(("curl", "grpcurl")) else "bytes"

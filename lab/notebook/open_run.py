@@ -27,9 +27,10 @@ def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun
         from lab.judge.replay import RecordedRun
 
         return NotebookRun(RecordedRun(failure, values), why)
+    from lab.notebook.live import JudgedLiveRun
     from lab.record.begin import begin
 
-    return NotebookRun(begin(failure, kind, values), why)
+    return NotebookRun(JudgedLiveRun(begin(failure, kind, values)), why)
 
 
 def choose(cluster: str) -> tuple[str, str]:

@@ -187,7 +187,7 @@ def test_a_service_whose_port_gets_another_name_is_waited_for(
 ) -> None:
     deploy(cluster)
     pods = [edges.pod(cluster.kube, NAMESPACE, name) for name in ("stranger", "client")]
-    ways = [kube_proxy.Way(pod, "httpbin") for pod in pods]
+    routes = [kube_proxy.ServiceRoute(pod, "httpbin") for pod in pods]
     address = edges.cluster_ip(cluster.kube, NAMESPACE, "httpbin")
 
     def call(*, waited: bool) -> int:
@@ -197,7 +197,7 @@ def test_a_service_whose_port_gets_another_name_is_waited_for(
             renamed = replace(edges.SERVICES[0], ports=(port,))
             cluster.kube.apply(renamed.manifest, NAMESPACE)
             if waited:
-                kube_proxy.wait(cluster, ways)
+                kube_proxy.wait(cluster, routes)
             argv = ["curl", "-sS", "--max-time", "0.5", f"http://{address}:8000/status/200"]
             code = next((c for _ in range(10) if (c := cluster.exec(pods[0], argv).code)), 0)
             if code:

@@ -16,7 +16,7 @@ from lab.model.parameters import parameters_of
 from lab.model.scenario import Call, World
 from lab.planes import stats
 from lab.record import calls
-from lab.record.counters import Counters, Rose
+from lab.record.counters import Counters, Increases
 from lab.record.world import LiveWorld
 
 ONE = {"listener.0.0.0.0_15006.downstream_cx_total": 1}
@@ -127,8 +127,8 @@ def counters(*answers: str) -> Counters:
     return Counters(asked, live)
 
 
-def rises(found: Counters, asked: list[str], others: list[str] | None = None) -> Rose:
-    with found.of(asked, others or []) as rose:
+def rises(found: Counters, asked: list[str], others: list[str] | None = None) -> Increases:
+    with found.increases(asked, others or []) as rose:
         pass
     return rose
 
