@@ -34,7 +34,7 @@ def lint(folder: Path) -> tuple[int, str]:
 
 def test_make_check_lints_imports() -> None:
     makefile = (store.ROOT / "Makefile").read_text()
-    check = re.search(r"^check:.*\n((?:\t.*\n)+)", makefile, re.M)
+    check = re.search(r"^check:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
     assert check
     assert "lint-imports" in check[1]
 

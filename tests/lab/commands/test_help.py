@@ -42,9 +42,9 @@ def test_help_shows_every_group_and_command_and_exit_code() -> None:
     for heading, commands in table.GROUPS.items():
         assert f"\n{heading}\n" in told
         assert all(
-            re.search(rf"^  {name} +{re.escape(commands[name])}$", told, re.M) for name in commands
+            re.search(rf"^  {name} +{re.escape(commands[name])}$", told, re.MULTILINE) for name in commands
         )
-    assert all(re.search(rf"^  {code} +\w", told, re.M) for code in (0, 1, 3, 254, 255))
+    assert all(re.search(rf"^  {code} +\w", told, re.MULTILINE) for code in (0, 1, 3, 254, 255))
     assert max(map(len, told.splitlines())) <= 100
 
 
@@ -59,23 +59,23 @@ def test_the_help_of_every_command_needs_the_standard_library_alone() -> None:
     env = {**os.environ, "PYTHONPATH": str(store.ROOT)}
     done = subprocess.run(argv, cwd=store.ROOT, capture_output=True, text=True, env=env)
     assert (done.returncode, done.stderr) == (0, "")
-    shown = re.findall(r"^usage: istio-lab (\S+)", done.stdout, re.M)
+    shown = re.findall(r"^usage: istio-lab (\S+)", done.stdout, re.MULTILINE)
     assert shown == [*table.SUMMARIES]
 
 
 def targets(makefile: str) -> set[str]:
     """What a person can type after make: not files, and not what stands for other targets."""
-    return set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.M))
+    return set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.MULTILINE))
 
 
 def test_every_make_target_is_in_one_group() -> None:
     makefile = (store.ROOT / "Makefile").read_text()
     told = make_help(store.ROOT)
-    listed = re.findall(r"^  make ([a-z-]+) ", told, re.M)
+    listed = re.findall(r"^  make ([a-z-]+) ", told, re.MULTILINE)
     assert len(listed) == len({*listed})
     assert {*listed} == targets(makefile)
     assert re.match(r"\n[A-Z].+\n  make ", told), "a heading before the first"
-    assert len(re.findall(r"^[A-Z].+$", told, re.M)) >= 5
+    assert len(re.findall(r"^[A-Z].+$", told, re.MULTILINE)) >= 5
 
 
 def make_help(folder: Path) -> str:
