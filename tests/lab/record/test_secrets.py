@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from notebooks import written
 from planted import Secret, planted
 
 from clusters.embedded.cluster import Embedded
@@ -198,7 +199,6 @@ def test_an_executed_notebook_keeps_no_secret_of_its_outputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import papermill
-    from test_notebook import written
 
     text = "\n".join(secret.text for secret in SECRETS.values())
     monkeypatch.setenv("PLANTED", text)
