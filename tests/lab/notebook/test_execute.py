@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from notebooks import written
+from small_notebooks import written
 
 from lab import failures
 from lab.common.errors import BadArguments

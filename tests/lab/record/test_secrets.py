@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from notebooks import written
 from planted import Secret, planted
+from small_notebooks import written
 
 from clusters.embedded.cluster import Embedded
 from lab.commands import finish, plan
