@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_notebooks import written
 
 from lab import failures
 from lab.common.errors import BadArguments
 from lab.model.parameters import parameters_of
 from lab.notebook import execute
-from notebooks import written
 
 
 @pytest.mark.parametrize("name", failures.names())

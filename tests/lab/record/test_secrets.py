@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from planted import Secret, planted
+from small_notebooks import written
 
 from clusters.embedded.cluster import Embedded
 from lab.commands import finish, plan, run_plan
@@ -27,7 +28,6 @@ from lab.notebook.live import JudgedLiveRun
 from lab.record import begin, envoy_admin, readiness
 from lab.record.live_run import LiveRun
 from lab.render import explain, tables
-from notebooks import written
 
 SECRETS = planted()
 TOKEN, BEARER = SECRETS["service account's token"].text, SECRETS["bearer"].text

@@ -1,4 +1,4 @@
-"""Notebooks that a test writes."""
+"""Small notebooks that tests execute."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 
 def written(folder: Path, *cells: str, parameters: str = "") -> Path:
+    """Write `one.ipynb` of these code cells, the first with its parameters; returns its path."""
+
     def cell(source: str, tags: list[str]) -> dict:
         return {
             "cell_type": "code",
