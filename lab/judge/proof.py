@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.judge import disagreements
 from lab.judge.case import Case
+from lab.judge.disagreements import Disagreement, find_disagreements
+from lab.judge.edge import Edge, Graph, observe_edge
 from lab.judge.observation import FINAL_HOP, Observation
 from lab.judge.planes import read_witnesses, witnesses
 from lab.planes import agreement
@@ -43,9 +44,9 @@ class Proof:
     """How many sources agree with the wire, and which do not."""
     nodes: tuple[str, ...]
     """Of the caller and of whom it called; empty where that was not recorded."""
-    graphs: tuple[disagreements.Graph, ...] = ()
+    graphs: tuple[Graph, ...] = ()
     """Oldest generation first; derived from the proxies' logs, and no source of its own."""
-    disagreements: tuple[disagreements.Disagreement, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
     """Between the planes, and between them and what was meant, by name."""
 
 
@@ -78,14 +79,14 @@ def proof(case: Case, name: str) -> Proof | None:
         agreement(read_witnesses(case, seen)),
         _nodes(case, seen),
         edge.graphs if edge else (),
-        disagreements.disagreements(edge) if edge else (),
+        find_disagreements(edge) if edge else (),
     )
 
 
-def _edge(case: Case, seen: Observation) -> disagreements.Edge | None:
+def _edge(case: Case, seen: Observation) -> Edge | None:
     """What is told beside a proof: where it cannot be worked out, the proof is still one."""
     try:
-        return disagreements.edge(case, seen)
+        return observe_edge(case, seen)
     except Exception:
         return None
 

@@ -6,8 +6,10 @@ import contextlib
 from pathlib import Path
 
 from lab.common.errors import BadEvidence
-from lab.judge import disagreements, planes
+from lab.judge import planes
 from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import Edge, observe_edge
 from lab.judge.observation import Observation
 from lab.model import store
 from lab.observe import stored
@@ -23,7 +25,7 @@ def text(case: Case, width: int) -> str:
     told = [f"$ {record.typed}", f"{case.failure.title}: {came_back(record)}", ""]
     if seen is None:
         return "\n".join([*told, f"nothing can be said: {case.unseen(stored.NAME)}"])
-    edge = disagreements.edge(case, seen)
+    edge = observe_edge(case, seen)
     told += [f"Together: {SHOWS[seen.security].upper()}", ""]
     told += [_planes(case, seen).text(width), ""]
     told += [_identities(edge).text(width), ""]
@@ -42,7 +44,7 @@ def _planes(case: Case, seen: Observation) -> Table:
     return Table("", ("plane", "says", "because", "source"), tuple(rows))
 
 
-def _identities(edge: disagreements.Edge) -> Table:
+def _identities(edge: Edge) -> Table:
     rows = tuple(
         (whose, one.shown or "none was seen", one.held or "none: it has no sidecar")
         for whose, one in (("client", edge.client), ("server", edge.server))
@@ -50,8 +52,8 @@ def _identities(edge: disagreements.Edge) -> Table:
     return Table("", ("end", "certificate the other end took", "certificate it holds"), rows)
 
 
-def _odd(edge: disagreements.Edge) -> Table:
-    found = disagreements.disagreements(edge)
+def _odd(edge: Edge) -> Table:
+    found = find_disagreements(edge)
     rows = tuple((odd.name, odd.told, odd.likely) for odd in found) or (("none", "-", "-"),)
     return Table("", ("disagreement", "what was seen", "likely cause"), rows)
 

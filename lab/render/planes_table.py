@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from lab.judge import disagreements
 from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import Edge, observe_edge
 from lab.judge.observation import FINAL_HOP, Observation
 from lab.judge.planes import column_answers, column_titles
 from lab.model.failure import Failure
@@ -61,7 +62,7 @@ def _names(failure: Failure) -> Iterator[str]:
 
 
 def _row(case: Case, name: str, seen: Observation) -> Row:
-    edge = disagreements.edge(case, seen)
+    edge = observe_edge(case, seen)
     remedy, _, step = name.removesuffix(FINAL_HOP).partition(":")
     heading, policy = _heading(case, seen, remedy if step else "")
     record = seen.record
@@ -89,8 +90,8 @@ def _heading(case: Case, seen: Observation, remedy: str) -> tuple[str, str]:
     return case.failure.world(world.name).about, policy
 
 
-def _why(edge: disagreements.Edge) -> str:
-    odd = [f"{one.name}: {one.told}" for one in disagreements.disagreements(edge)]
+def _why(edge: Edge) -> str:
+    odd = [f"{one.name}: {one.told}" for one in find_disagreements(edge)]
     if not odd and edge.seen.security != "mutual_tls":
         odd = [edge.seen.wire.why]
     read = edge.seen.marker_count

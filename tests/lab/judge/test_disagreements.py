@@ -12,7 +12,8 @@ from altered import Lines, case, with_evidence, with_log
 
 from lab.judge import disagreements
 from lab.judge.case import Case
-from lab.judge.disagreements import KINDS, UNEXPLAINED, Edge, Graph, Identity
+from lab.judge.disagreements import KINDS, UNEXPLAINED, find_disagreements
+from lab.judge.edge import Edge, Graph, Identity, observe_edge
 from lab.judge.proof import places
 from lab.planes.wire import WireSeen
 
@@ -40,12 +41,12 @@ NAMES = ("tcp_mtls", "rest_mtls", "grpc_h2c", "https_in_mtls")
 def edge(of: Case, call: str) -> Edge:
     seen = of.see(call)
     assert seen
-    return disagreements.edge(of, seen)
+    return observe_edge(of, seen)
 
 
 def names(of: Case | Edge, call: str = "") -> list[str]:
     found = of if isinstance(of, Edge) else edge(of, call)
-    return [one.name for one in disagreements.disagreements(found)]
+    return [one.name for one in find_disagreements(found)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_every_disagreement_tells_what_was_seen_and_what_is_likely() -> None:
         one
         for name in NAMES
         for record in case(name).evidence.calls
-        for one in disagreements.disagreements(edge(case(name), record.name))
+        for one in find_disagreements(edge(case(name), record.name))
     ]
     assert len(found) > 50
     assert all(one.told and one.likely for one in found)
@@ -98,7 +99,7 @@ def test_every_disagreement_tells_what_was_seen_and_what_is_likely() -> None:
 def test_where_a_sidecar_was_passed_by_is_told() -> None:
     of = case("https_in_mtls")
     told = {
-        call: disagreements.disagreements(edge(of, call))[1].told
+        call: find_disagreements(edge(of, call))[1].told
         for call in ("exclude-port:changed", "originate:changed", "https")
     }
     answered = "the application answered, and nothing came to it from its sidecar"
@@ -117,7 +118,7 @@ def test_a_call_to_the_pods_own_address_is_told_as_such(tmp_path: Path) -> None:
                 for line in lines]  # fmt: skip
 
     of = with_log("tcp_mtls", "permissive-client", direct, tmp_path)
-    told = disagreements.disagreements(edge(of, "udp-foo"))[0]
+    told = find_disagreements(edge(of, "udp-foo"))[0]
     assert told.name == BYPASSED
     assert "the pod's own address" in told.told
     assert "the pod's own address" not in edge(case("tcp_mtls"), "udp-foo").past[0]
@@ -204,13 +205,13 @@ def test_what_has_no_name_is_told_as_unexplained() -> None:
     odd = edge(case("tcp_mtls"), "plain")
     assert names(odd) == []
     client = dataclasses.replace(odd.seen.client, security="none")
-    found = dataclasses.replace(odd, seen=dataclasses.replace(odd.seen, client=client))
+    found = observe_edge(case("tcp_mtls"), dataclasses.replace(odd.seen, client=client))
     assert names(found) == [UNEXPLAINED]
-    assert "client's proxy says none" in disagreements.disagreements(found)[0].told
+    assert "client's proxy says none" in find_disagreements(found)[0].told
     silent = dataclasses.replace(
         found.seen, wire=dataclasses.replace(found.seen.wire, security="unknown")
     )
-    assert names(dataclasses.replace(found, seen=silent)) == []
+    assert names(observe_edge(case("tcp_mtls"), silent)) == []
 
 
 def test_the_answers_hold_every_plane_and_mark_what_is_derived() -> None:

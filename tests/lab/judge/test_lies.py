@@ -16,8 +16,9 @@ import pytest
 from altered import case
 
 from lab import failures
-from lab.judge import disagreements
 from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import observe_edge
 from lab.judge.observation import Observation
 from lab.judge.planes import read_witnesses
 from lab.model import store
@@ -187,9 +188,9 @@ def test_no_planted_lie_makes_an_edge_mutual_tls(
     seen = told.see(edge.name)
     assert seen
     assert seen.security != "mutual_tls"
-    found = disagreements.edge(told, seen)
-    odd = {one.name for one in disagreements.disagreements(found)}
-    honest = disagreements.edge(lie.true, lie.liar)
+    found = observe_edge(told, seen)
+    odd = {one.name for one in find_disagreements(found)}
+    honest = observe_edge(lie.true, lie.liar)
     believed = [said for said in read_witnesses(told, seen) if said.security == "mutual_tls"]
     was = [said for said in read_witnesses(lie.true, lie.liar) if said.security == "mutual_tls"]
     if len(believed) > len(was):

@@ -340,7 +340,7 @@ def test_a_crash_beside_a_proof_leaves_the_proof_and_the_words(
         raise ZeroDivisionError
 
     before = words(judge(Case(*recorded("tcp_mtls"))))
-    monkeypatch.setattr("lab.judge.disagreements.edge", crash)
+    monkeypatch.setattr("lab.judge.proof.observe_edge", crash)
     verdict = judge(Case(*recorded("tcp_mtls")))
     assert words(verdict) == before
     proof = verdict.claims[0].as_posted.proof

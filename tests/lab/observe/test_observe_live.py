@@ -16,7 +16,9 @@ from edges import EDGES, MUTUAL, PLAIN, Edge
 from clusters.base import OwnCluster
 from clusters.embedded.cluster import Embedded
 from lab.common.wait import until
-from lab.judge import disagreements, planes
+from lab.judge import planes
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import observe_edge
 from lab.model import store
 from lab.observe import stored, text
 from lab.record import kube_proxy
@@ -94,8 +96,8 @@ def test_every_plane_is_right_of_an_edge_of_each_sort(
     assert seen is not None
     told = {plane.name: plane.read(case, seen).security for plane in planes.witnesses()}
     assert (seen.security, told) == (edge.together, edge.planes), said
-    found = disagreements.edge(case, seen)
-    assert {odd.name for odd in disagreements.disagreements(found)} == edge.odd
+    found = observe_edge(case, seen)
+    assert {odd.name for odd in find_disagreements(found)} == edge.odd
     assert (run / "edge" / "planes.svg").exists()
     assert (run / "edge" / "call.pcapng").exists()
     again, told_again = observe(cluster, tmp_path, run.name)
