@@ -183,3 +183,15 @@ def port_of(address: Any) -> int | None:
     """The port of `10.0.0.1:4711`; None when it is none."""
     found = re.search(r":(\d{1,5})$", str(address or ""), re.ASCII)
     return int(found[1]) if found else None
+
+
+def field_text(line: Line, field: str) -> str:
+    """A field's text; nothing where there is none, for which Envoy may write a dash."""
+    value = line.get(field)
+    return value if isinstance(value, str) and value != "-" else ""
+
+
+def both_named(line: Line) -> bool:
+    """Both had a SPIFFE name, and their handshake was not refused."""
+    named = all(field_text(line, f"downstream_{who}_uri_san") for who in ("peer", "local"))
+    return named and not field_text(line, "downstream_transport_failure_reason")

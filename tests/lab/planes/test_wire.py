@@ -12,14 +12,8 @@ from lab.common.errors import BadEvidence
 from lab.model.store import ROOT
 from lab.packets import pcap, tls
 from lab.planes import Seen
-from lab.planes.wire import (
-    REDIRECTED,
-    CaptureFile,
-    ConnectionQuery,
-    on_loopback,
-    read,
-    redirected_from,
-)
+from lab.planes.capture_file import REDIRECTED, CaptureFile, on_loopback, redirected_from
+from lab.planes.wire import ConnectionQuery, read
 
 CAPTURES = ROOT / "tests" / "captures"
 MARKER = b"marker-0123456789"
