@@ -51,7 +51,7 @@ class Proof:
 
 
 def proof(case: Case, name: str) -> Proof | None:
-    """What a call shows; of one through a gateway, the hop that is not secured if one is not."""
+    """Return what a call shows; through a gateway, the hop that is not secured if one is not."""
     try:
         seen = case.see(name)
         if seen and seen.security == "mutual_tls" and case.calls[name].through:
@@ -84,7 +84,7 @@ def proof(case: Case, name: str) -> Proof | None:
 
 
 def _edge(case: Case, seen: Observation) -> Edge | None:
-    """What is told beside a proof: where it cannot be worked out, the proof is still one."""
+    """Return what is shown beside a proof; None where it cannot be worked out."""
     try:
         return observe_edge(case, seen)
     except Exception:

@@ -151,7 +151,7 @@ def judge(case: Case) -> Verdict:
 
 
 def _finding(case: Case, check: Any) -> tuple[bool | None, str]:
-    """A check's finding; a crash of our own code says nothing about the mesh."""
+    """Return what a check says; a crash of our own code says nothing about the mesh."""
     try:
         found: CheckResult = check(case)
         return found.holds, found.text
@@ -220,7 +220,7 @@ def _not_here(case: Case, remedy: Remedy) -> tuple[RemedyWord, str] | None:
 
 
 def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
-    """Broken, then healed, then broken again: or else the remedy is not what made it so."""
+    """Return whether the call is broken, healed, and broken again when it is taken back."""
     obstacle = obstacle or case.evidence.untried.get(remedy.name, "")
     if obstacle:
         return "inconclusive", obstacle
@@ -256,7 +256,7 @@ def _say(case: Case, answer: Answer, obstacle: str) -> Said:
 
 
 def _skipped(case: Case, answer: Answer) -> tuple[Word, str] | None:
-    """An answer that is read from the trial of a remedy that is not for this kind of cluster."""
+    """Return `skipped` where the remedy that the answer needs is not for this kind of cluster."""
     why = case.evidence.skipped.get(answer.shows.partition(":")[0])
     return ("skipped", why) if why else None
 
@@ -280,5 +280,5 @@ def _answer(case: Case, answer: Answer) -> tuple[Word, str]:
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:
-    """As verdict.json holds it."""
+    """Return a verdict as verdict.json holds it."""
     return {**dataclasses.asdict(verdict), "exit_code": verdict.exit_code}

@@ -29,7 +29,7 @@ class CaptureFile:
 def on_loopback(
     lo: CaptureFile, marker: bytes, *, source: Address | None = None
 ) -> Literal[True, False] | None:
-    """Whether the marker crossed a pod's own `lo` in the clear: the application's side.
+    """Return whether the marker crossed a pod's `lo` in the clear, on the application's side.
 
     source: only segments from this address (the client's podIP:port). None: cannot be said.
     """
@@ -47,7 +47,7 @@ def on_loopback(
 
 
 def senders(capture: CaptureFile) -> frozenset[str] | None:
-    """`IP:port` of whoever sent anything; None where the capture may lack some."""
+    """Return `IP:port` of whoever sent anything; None where the capture may lack some."""
     try:
         return (
             None
@@ -72,7 +72,7 @@ def _connected_once(
 
 
 def _version(capture: CaptureFile) -> tuple[Path, int, int]:
-    """A file as it is now. Raises BadEvidence where there is none."""
+    """Return a file as it is now. Raises BadEvidence where there is none."""
     try:
         info = capture.path.stat()
     except OSError:
@@ -81,7 +81,7 @@ def _version(capture: CaptureFile) -> tuple[Path, int, int]:
 
 
 def read_segments(capture: CaptureFile) -> Sequence[pcap.Segment]:
-    """Raises BadEvidence for a capture that is missing, damaged or not complete."""
+    """Return a capture's segments. Raises BadEvidence where it is damaged or not complete."""
     path = capture.path
     found = _read_once(*_version(capture))
     if capture.captured is not None and len(found) != capture.captured:
@@ -92,13 +92,13 @@ def read_segments(capture: CaptureFile) -> Sequence[pcap.Segment]:
 
 
 def read_connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]:
-    """The same, joined; redirected: as a client's `lo` has them."""
+    """Return the same joined to connections; redirected: as a client's `lo` has them."""
     read_segments(capture)
     return _connected_once(*_version(capture), redirected)
 
 
 def _stitched(segments: Sequence[pcap.Segment]) -> Iterable[pcap.Segment]:
-    """What is redirected to a sidecar is answered in the name of whom the application asked.
+    """Yield segments in which a sidecar answers under its own address on a client's `lo`.
 
     On a client's `lo` one connection has two address pairs: its answers get the listener's. They
     go to the application's own address, even where conntrack gave the connection another.
@@ -113,7 +113,7 @@ def _stitched(segments: Sequence[pcap.Segment]) -> Iterable[pcap.Segment]:
 
 
 def _begun(segments: Iterable[pcap.Segment]) -> dict[int, Address]:
-    """Who began a redirected connection, by the number that its answer acknowledges."""
+    """Return who began a redirected connection, by the number that its answer acknowledges."""
     return {
         (segment.sequence + 1) & 0xFFFFFFFF: segment.source
         for segment in segments
@@ -122,7 +122,7 @@ def _begun(segments: Iterable[pcap.Segment]) -> dict[int, Address]:
 
 
 def redirected_from(lo: CaptureFile, own: Address, window: tuple[float, float]) -> Address:
-    """The address from which a connection of a pod's application came to its sidecar.
+    """Return the address from which a connection of a pod's application came to its sidecar.
 
     All that goes out is redirected to one port. Where the pod's conntrack remembers an earlier
     connection from the application's address, to whomever, the kernel gives the new one another
@@ -145,6 +145,6 @@ def redirected_from(lo: CaptureFile, own: Address, window: tuple[float, float]) 
 
 
 def address_asked(capture: CaptureFile, connection: Connection) -> Address | None:
-    """Whom a redirected connection was meant for: its answers come in that name."""
+    """Return for whom a redirected connection was meant: its answers come in that name."""
     answers = {s.frame for s in connection.segments if s.source == REDIRECTED}
     return next((s.source for s in read_segments(capture) if s.frame in answers), None)

@@ -86,7 +86,7 @@ class Telemetry:
 
 
 def derive(hop: ReportedHop) -> Telemetry:
-    """The series that Istio's telemetry would have of a hop, from its access-log lines.
+    """Return the series that Istio's telemetry would have of a hop, from its access-log lines.
 
     - A request (a line with a method) adds one to istio_requests_total; a TCP connection adds its
       bytes to istio_tcp_*. What was refused before that, in a handshake or because no filter chain
@@ -119,7 +119,7 @@ def _missing(hop: ReportedHop) -> str:
 
 
 def _ended_at_client(hop: ReportedHop) -> str:
-    """Why the server's proxy has nothing to tell, or nothing."""
+    """Return why the server's proxy has nothing to say, or nothing."""
     if hop.unheard:
         return hop.unheard
     answered = hop.client_line is not None and not field_text(hop.client_line, "upstream_host")
@@ -160,7 +160,7 @@ def _from_destination(hop: ReportedHop, silent: list[str]) -> list[Series]:
 
 
 def _caller(hop: ReportedHop, policy: Policy, line: Line) -> str:
-    """Whom the server's proxy knows for the caller: its sidecar says so within mTLS or HTTP."""
+    """Return the caller as the server's proxy knows it: by its sidecar, within mTLS or HTTP."""
     introduced = field_text(hop.client_line or {}, "upstream_cluster").startswith("outbound|")
     known = introduced and (policy == "mutual_tls" or field_text(line, "method"))
     return hop.client if known else UNKNOWN
@@ -183,7 +183,7 @@ def _bytes(line: Line, field: str) -> int:
 
 
 def says(generation: Generation, telemetry: Telemetry) -> Seen:
-    """What one generation of Kiali would draw of a hop.
+    """Return what one generation of Kiali would draw of a hop.
 
     The security is `mutual_tls` for a lock, `none` where no edge is drawn, and else `unknown`.
     """
@@ -227,7 +227,7 @@ def _percent(series: Sequence[Series]) -> float:
 
 
 def _unlocked(generation: Generation, telemetry: Telemetry, found: Sequence[Series]) -> str:
-    """Why an edge has no lock: nobody asked, nobody said, or somebody said otherwise."""
+    """Return why an edge has no lock: nobody asked, nobody said, or somebody said otherwise."""
     if found:
         return f"the destination reports connection_security_policy {found[0].policy}"
     metrics = dict.fromkeys(query.metric for query in generation.locks)

@@ -61,7 +61,7 @@ def _of_other_security(wire: WireSeen, client: Line, server: Line, counted: Secu
 
 
 def _of_another_request(client: Line, server: Line, request_id: str) -> str:
-    """Requests that share a connection have a line each."""
+    """Return that a line is of another request: those that share a connection have one each."""
     for whose, line in (("client's", client), ("server's", server)):
         logged = field_text(line, "request_id")
         if logged and request_id and untraced(logged) != untraced(request_id):

@@ -36,11 +36,11 @@ class ConnectionQuery:
     then only what crossed since is spoken of, and under which policy it began is not known."""
 
     def joins(self, connection: Connection) -> bool:
-        """Whether a connection lies between these ends."""
+        """Return whether a connection lies between these ends."""
         return connection.client[0] == self.client_ip and connection.server in self.targets
 
     def had(self, connection: Connection) -> bool:
-        """Whether a connection began in the window; of an older one, whether it was used in it."""
+        """Return whether a connection began in the window; an older one, whether it was used."""
         first, last = self.window or (0.0, 0.0)
         used = [one.time for one in connection.segments if one.payload]
         times = used if connection.older else [connection.began]
@@ -107,7 +107,7 @@ class Unsure(Exception):
 def read(
     query: ConnectionQuery, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
 ) -> WireSeen:
-    """What crossed between two pods, from the captures at both their eth0; or on one interface.
+    """Return what crossed between two pods, from both their eth0; or on one interface.
 
     marker: the call's own random bytes; how often they are found is told beside the answer.
     """
@@ -140,7 +140,7 @@ def read(
 def find(
     query: ConnectionQuery, capture: CaptureFile, where: str, at_client: Connection | None = None
 ) -> Connection | None:
-    """The one connection meant, or None when a sound capture holds none.
+    """Return the one connection meant, or None when a sound capture holds none.
 
     at_client: what it is at the other pod, where that is known.
     Raises Unsure where packets of it are missing, or where it cannot be told from others.
@@ -175,7 +175,7 @@ def _meant(query: ConnectionQuery, joining: list[Connection]) -> list[Connection
 
 
 def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Connection]:
-    """The same connection, as a node sent it on.
+    """Return the same connection, as a node sent it on.
 
     What is for a ClusterIP comes to the pod from another source port where the node's conntrack
     remembers a connection of just these addresses and ports. Sequence numbers stay as they are.
@@ -188,7 +188,7 @@ def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Co
 
 
 def _turned(query: ConnectionQuery, connection: Connection) -> Connection:
-    """A connection of unknown beginning, as it lies between these ends; others as they are."""
+    """Return a connection of unknown beginning as it lies between these ends; others as is."""
     if connection.syn_seen:
         return connection
     first, other = connection.client, connection.server
@@ -197,7 +197,7 @@ def _turned(query: ConnectionQuery, connection: Connection) -> Connection:
 
 
 def _check_same(one: Connection, other: Connection) -> None:
-    """The same connection on both pods: same first number, same bytes."""
+    """Raise Unsure unless both pods have one connection: same first number, same bytes."""
     if one.halves["client"].start != other.halves["client"].start:
         raise Unsure("the two pods' captures show different connections")
     if any(one.sent(side) != other.sent(side) for side in one.halves):
@@ -229,7 +229,7 @@ def _classify(connection: Connection) -> tuple[Security, str]:
 def _since_the_capture(
     security: Security, connection: Connection, marker: bytes
 ) -> tuple[Security, str]:
-    """What may be said of a connection whose beginning was not seen.
+    """Return what may be said of a connection whose beginning was not seen.
 
     Whole records to the last byte are no accident; what is none may be the rest of one.
     """

@@ -16,7 +16,7 @@ Look = Callable[[Observation], CheckResult]
 
 
 def each(*names: str, look: Look) -> Check:
-    """The same look at several calls; a call that is not there says nothing."""
+    """Check several calls with the same look; a call that is not there says nothing."""
 
     def check(case: Case) -> CheckResult:
         told: dict[CheckResult, list[str]] = {}
@@ -39,12 +39,12 @@ def each(*names: str, look: Look) -> Check:
 
 
 def all_of(*checks: Check) -> Check:
-    """All hold; one that fails decides, else one that cannot say."""
+    """Check that all hold; one that fails decides, else one that cannot say."""
     return lambda case: _together([check(case) for check in checks])
 
 
 def under(mtls: str, world: str, check: Check) -> Check:
-    """The check, where that world has this PeerAuthentication mode; elsewhere nothing is asked."""
+    """Check only where a world has this PeerAuthentication mode; elsewhere nothing is asked."""
 
     def asked(case: Case) -> CheckResult:
         record = case.world(world)
@@ -67,5 +67,5 @@ def _together(findings: list[CheckResult]) -> CheckResult:
 
 
 def _plainly(finding: CheckResult) -> str:
-    """What was expected is told where it is not what was seen."""
+    """Return a result's text; what was expected is left out where it is what was seen."""
     return re.sub(r"^expected .*?(?=saw )", "", finding.text) if finding.holds else finding.text
