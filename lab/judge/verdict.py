@@ -123,9 +123,9 @@ class Verdict:
 
 
 def judge(case: Case) -> Verdict:
-    """Judge one failure's evidence."""
+    """Judge one failure's evidence; nothing is read but the case and its files."""
     failure, evidence = case.failure, case.evidence
-    controls = [(c.says, *_finding(case, c.check)) for c in failure.controls]
+    controls = [(c.says, *_result(case, c.check)) for c in failure.controls]
     needed = [
         told
         for control, told in zip(failure.controls, controls, strict=True)
@@ -136,21 +136,21 @@ def judge(case: Case) -> Verdict:
         unmet or obstacles.altered(evidence, case.folder) or obstacles.obstacle(evidence, needed)
     )
     return Verdict(
-        failure.name,
-        failure.title,
-        evidence.run,
-        evidence.recorded_at,
-        evidence.cluster,
-        dict(evidence.stack),
-        dict(evidence.parameters),
-        tuple(controls),
-        unusual,
-        tuple(_claim(case, claim, obstacle) for claim in failure.claims),
-        tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
+        failure=failure.name,
+        title=failure.title,
+        run=evidence.run,
+        recorded_at=evidence.recorded_at,
+        cluster=evidence.cluster,
+        stack=dict(evidence.stack),
+        parameters=dict(evidence.parameters),
+        controls=tuple(controls),
+        unusual=unusual,
+        claims=tuple(_claim(case, claim, obstacle) for claim in failure.claims),
+        remedies=tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
     )
 
 
-def _finding(case: Case, check: Any) -> tuple[bool | None, str]:
+def _result(case: Case, check: Any) -> tuple[bool | None, str]:
     """Return what a check says; a crash of our own code says nothing about the mesh."""
     try:
         found: CheckResult = check(case)
@@ -225,18 +225,18 @@ def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
     if obstacle:
         return "inconclusive", obstacle
     first, changed, last = (f"{remedy.name}:{step}" for step in STEPS)
-    fails, told = _finding(case, remedy.broken(first))
-    healed, seen = _finding(case, remedy.healed(changed))
+    fails, told = _result(case, remedy.broken(first))
+    healed, seen = _result(case, remedy.healed(changed))
     if not fails:
-        well, also = _finding(case, remedy.healed(first)) if fails is False else (None, "")
+        well, also = _result(case, remedy.healed(first)) if fails is False else (None, "")
         why = "; ".join(filter(None, (told, also)))
         return "not needed" if well and healed else "inconclusive", f"as it is: {why}"
-    again, back = _finding(case, remedy.broken(last))
+    again, back = _result(case, remedy.broken(last))
     if not again:
         return "inconclusive", f"taken back, it is not as it was: {back}"
     if healed:
         return "heals", f"with it: {seen}; taken back: {back}"
-    still, failing = _finding(case, remedy.broken(changed))
+    still, failing = _result(case, remedy.broken(changed))
     if healed is False and still:
         return "does not heal", f"with it, still: {failing}"
     return "inconclusive", f"with it neither healed ({seen}) nor as before ({failing})"
@@ -262,7 +262,7 @@ def _skipped(case: Case, answer: Answer) -> tuple[Word, str] | None:
 
 
 def _answer(case: Case, answer: Answer) -> tuple[Word, str]:
-    holds, text = _finding(case, answer.reproduced)
+    holds, text = _result(case, answer.reproduced)
     if holds is None:
         return "inconclusive", text
     if holds:
@@ -273,7 +273,7 @@ def _answer(case: Case, answer: Answer) -> tuple[Word, str]:
     )
     for word, check in others:
         if check:
-            found, told = _finding(case, check)
+            found, told = _result(case, check)
             if found:
                 return word, told
     return "inconclusive", f"not as the post says ({text}), and nothing else is proven"

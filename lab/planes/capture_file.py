@@ -48,14 +48,13 @@ def on_loopback(
 
 def senders(capture: CaptureFile) -> frozenset[str] | None:
     """Return `IP:port` of whoever sent anything; None where the capture may lack some."""
+    if capture.dropped:
+        return None
     try:
-        return (
-            None
-            if capture.dropped
-            else frozenset(f"{one.source[0]}:{one.source[1]}" for one in read_segments(capture))
-        )
+        segments = read_segments(capture)
     except BadEvidence:
         return None
+    return frozenset(f"{one.source[0]}:{one.source[1]}" for one in segments)
 
 
 @functools.lru_cache(maxsize=64)

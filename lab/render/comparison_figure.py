@@ -114,10 +114,9 @@ class _Page:
         for x in COLUMNS.values():
             for side, at in (("left", x), ("right", x + CELL + BETWEEN)):
                 self._text(at + CELL / 2, y, side, color=QUIET, ha="center", fontsize=8)
+        titles = short_titles()
         for source, x in self._sources.items():
-            self._text(
-                x, y, short_titles().get(source, source), color=QUIET, ha="center", fontsize=8
-            )
+            self._text(x, y, titles.get(source, source), color=QUIET, ha="center", fontsize=8)
         for kind in ("claim", "remedy"):
             if kind == "remedy" and any(row.kind == kind for row in rows):
                 self._subheading("remedies")
