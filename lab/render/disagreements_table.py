@@ -14,7 +14,7 @@ MODEL = "A model of Kiali's rules, fed from the proxies' logs: neither Kiali nor
 
 
 def graphs_table(case: Case, names: Sequence[str]) -> Table:
-    """What each generation of Kiali would have drawn of these calls, and why."""
+    """Return what each generation of Kiali would have drawn of these calls, and why."""
     rows = []
     for name in names:
         seen = case.see(name)
@@ -27,7 +27,7 @@ def graphs_table(case: Case, names: Sequence[str]) -> Table:
 
 
 def disagreements_table(case: Case, names: Sequence[str]) -> Table:
-    """What is at odds about these calls, by name, and what is likely behind it."""
+    """Return what is at odds about these calls, by name, and what is likely behind it."""
     rows = []
     for name in names:
         seen = case.see(name)
