@@ -52,7 +52,7 @@ STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | 
 .PHONY: help env reproduce test check lab up down status doctor lock verify notebooks readme clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo "  with FAILURE= CLUSTER= ISTIO= ENVOY= PARAMS= KEEP=1 and more; see the Makefile's head"
 
 reproduce: preview env ## reproduce every failure on a real mesh, and show the verdicts
@@ -73,12 +73,26 @@ preview:
 test: env ## lint, types, and all tests, those on a real cluster too
 	@$(PYTHON) -m lab doctor --tests --fix --quiet
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-check: env ## lint and types
+# One worker a core. The tests that use a cluster or the whole machine share one worker
+# (tests/support/selection.py); the others run beside them.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+NOT_FAST := cluster kind machine browser slow
+
+.PHONY: test-fast test-long
+test-fast: env ## only tests that need no cluster and no browser, and are quick
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not ($(subst $(space), or ,$(NOT_FAST)))"
+
+test-long: env ## tests that need not run at every change; writes benchmarks/long.json
+	@$(PYTHON) -m lab doctor --tests --fix --quiet
+	$(BIN)/python benchmarks/long.py
+
+check: env ## lint, types, and for which stack the long tests ran
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(BIN)/python benchmarks/long.py --check
 
 lab: env ## open the notebooks in JupyterLab, on this machine only
 	$(BIN)/jupyter lab --ip 127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_start_here.ipynb
