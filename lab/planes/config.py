@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.common.errors import BadEvidence
+from lab.model.call_types import Sends
 from lab.planes import Security, Seen
 
 View = dict[str, Any]
-Sends = Literal["http", "tls", "bytes"]
-"""What the caller's application writes, which decides the filter chain."""
 SOURCE = "control plane"
 INBOUND = "virtualInbound"
 PASSTHROUGH = "PassthroughCluster"
@@ -166,6 +165,7 @@ class Route:
     cluster_ip: str
     target: int
     sends: Sends
+    """What the caller's application writes, which decides the filter chain."""
 
     @property
     def cluster(self) -> str:

@@ -14,8 +14,7 @@ from planted import Secret, planted
 from small_notebooks import written
 
 from clusters.embedded.cluster import Embedded
-from lab.commands import finish, plan
-from lab.commands import run as run_command
+from lab.commands import finish, plan, run_plan
 from lab.common import files
 from lab.common.wait import until
 from lab.fidelity.record import _keep
@@ -25,6 +24,7 @@ from lab.model import store
 from lab.model.failure import Answer, Claim, Control, Failure
 from lab.model.scenario import Call, Port, Service, World
 from lab.notebook import execute
+from lab.notebook.live import JudgedLiveRun
 from lab.record import begin, envoy_admin, readiness
 from lab.record.live_run import LiveRun
 from lab.render import explain, tables
@@ -131,10 +131,10 @@ def test_nothing_that_a_run_keeps_holds_a_secret_that_it_met(
     assert TOKEN in sent.received
     assert SECRETS["bearer"].parts[0] in sent.received
     assert TOKEN in refused.received
-    run._problems.append(f"the API server said: {refused.received}")
+    run.record.problems.append(f"the API server said: {refused.received}")
     folder = run.folder.parent
-    run.judge()
-    log = run_command._Log(folder / "run.log", 0.0)
+    JudgedLiveRun(run).judge()
+    log = run_plan._Log(folder / "run.log", 0.0)
     log(f"$ {sent.typed}")
     finish.finish(plan.Plan((FAILURE,), {}, "embedded", False, "make"), folder, 1.0)
     for name in ("logs/plain-httpbin.jsonl", "evidence.json", "verdict.json"):
@@ -170,7 +170,7 @@ def test_what_is_recorded_of_a_pod_and_its_proxys_configuration_holds_no_secret(
     )
     assert SECRETS["certificate"].found_in(envoy_admin.ask(cluster, pod, "config_dump"))
     _keep(cluster, pod, tmp_path / "kept")
-    files.write_json(tmp_path / "kept" / "view.json", readiness.view(cluster, here, "client"))
+    files.write_json(tmp_path / "kept" / "view.json", readiness.read_view(cluster, here, "client"))
     assert "[redacted]" in (tmp_path / "kept" / "config.json").read_text()
     assert "[redacted]" in (tmp_path / "kept" / "pod.json").read_text()
     assert found(tmp_path / "kept") == []
@@ -189,7 +189,7 @@ def test_what_python_itself_writes_beside_a_notebook_is_redacted_when_it_ends(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "path"), str(store.ROOT)]))
     monkeypatch.setenv("PLANTED", text)
     monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
-    folder, code = run_command.run(plan.plan(["rest_mtls"], {}, "recorded", False))
+    folder, code = run_plan.run_plan(plan.plan(["rest_mtls"], {}, "recorded", False))
     assert code == 0
     assert "[redacted]" in (folder / "rest_mtls" / "notebook.log").read_text()
     assert found(folder) == []
