@@ -11,6 +11,8 @@ import pytest
 
 from lab.model import store
 
+pytestmark = pytest.mark.slow  # starts pytest itself
+
 CONFTEST = """
 import pathlib, kept, pytest
 kept.KEPT = pathlib.Path(__file__).parent / "kept"
