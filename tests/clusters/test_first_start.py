@@ -12,6 +12,8 @@ import pytest
 
 from lab.model import store
 
+pytestmark = pytest.mark.slow  # each test starts Python several times
+
 SPARED = shutil.ignore_patterns(".git", ".venv", "runs", "tests", "__pycache__", ".*")
 
 
