@@ -1,4 +1,4 @@
-"""`make check` refuses an import against the layers, and a circle: planted in a copy of the code."""
+"""`make check` refuses a planted import against the layers, and a planted circle."""
 
 from __future__ import annotations
 

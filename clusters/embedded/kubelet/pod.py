@@ -55,7 +55,7 @@ class Pod:
     # What the watch tells
 
     def update(self, obj: Obj) -> None:
-        """The API has a newer version of this pod."""
+        """Take a newer version of this pod from the API."""
         self.obj = obj
         self._volumes.update(obj)
         if "deletionTimestamp" in obj["metadata"]:
@@ -68,7 +68,7 @@ class Pod:
             self._change.notify_all()
 
     def find(self, container: str | None) -> Runner:
-        """A container that runs, by name; without a name the first application container."""
+        """Return a container that runs, by name; without a name the first application container."""
         name = container or str(self.obj["spec"]["containers"][0]["name"])
         runner = self.runners.get(name)
         if runner is None or runner.container is None:
@@ -78,7 +78,7 @@ class Pod:
         return runner
 
     def log(self, container: str, previous: bool) -> tuple[Runner, Path]:
-        """A container and where its output lies; of the one before it, on request.
+        """Return a container and where its output lies; of the one before it, on request.
 
         Raises LabError in a kubelet's words when there is none.
         """
@@ -127,7 +127,7 @@ class Pod:
         return True
 
     def _set_up(self) -> None:
-        """Network, volumes, init containers in order, then the applications."""
+        """Make network and volumes, run init containers in order, then start the applications."""
         self.ip = self._network.attach(self.netns)
         self._volumes.pod_ip = self.ip
         self._changed()
@@ -222,7 +222,7 @@ class Pod:
             return self._change.wait_for(lambda: self._deleted, timeout)
 
     def _tear_down(self) -> None:
-        """Applications first, then sidecars in reverse; then the pod leaves the API."""
+        """Stop applications, then sidecars in reverse order; then remove the pod from the API."""
         deadline = time.monotonic() + self._grace
         applications = {spec["name"] for spec in self.obj["spec"]["containers"]}
         stopping = [
@@ -292,7 +292,7 @@ class Pod:
                     print(f"status of {path}: {refused}", flush=True)
 
     def status(self) -> Obj:
-        """`status` as a kubelet would report it now."""
+        """Return `status` as a kubelet would report it now."""
         init_specs = self.obj["spec"].get("initContainers", [])
         app_specs = self.obj["spec"]["containers"]
         init, apps = (

@@ -18,7 +18,7 @@ from clusters.embedded import requirements
 from clusters.stacks import assembly
 from lab.model import store
 
-TESTS = store.ROOT / "tests"
+SUPPORT = store.ROOT / "tests" / "support"
 NEEDS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user")
 
 
@@ -98,7 +98,7 @@ def test_a_user_who_may_have_no_user_namespace_is_told_which_switch_forbids_it(
 @NEEDS_ROOT
 def test_a_user_whose_system_calls_are_filtered_is_told_so(person: Person) -> None:
     script = person.top / "without_namespaces.py"
-    script.write_text((TESTS / script.name).read_text())
+    script.write_text((SUPPORT / script.name).read_text())
     code, told = person.lab("doctor", around=[sys.executable, str(script)])
     assert (code, missing(told)) == (1, ["user namespace"])
     assert "Operation not permitted" in told
