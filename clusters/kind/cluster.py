@@ -21,9 +21,8 @@ from clusters.kind import official, trouble
 from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
 from clusters.kind.images import HUB
-from clusters.kind.nodes import counted, nodes
+from clusters.kind.nodes import counted, definition
 from clusters.kind.preload import NodeImage
-from clusters.kube import Obj
 from clusters.stacks.assembly import DEFAULT
 from lab.common import locks, scratch, shell
 from lab.common.errors import ClusterGone, LabError
@@ -212,7 +211,7 @@ class Kind(ApiCluster):
         }
         (self.state / "facts.json").write_text(json.dumps(facts))
         config = self.state / "kind.json"
-        config.write_text(json.dumps(self._definition(image)))
+        config.write_text(json.dumps(definition(self._nodes or 1, image)))
         argv = [str(images.program("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
         argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=0s"]
         before = _network(engine)
@@ -222,20 +221,6 @@ class Kind(ApiCluster):
             if not before:
                 (scratch.states() / NETWORK).write_text(_network(engine))
         self.kubeconfig.chmod(0o600)
-
-    def _definition(self, image: str) -> Obj:
-        kubelet = {
-            "apiVersion": "kubelet.config.k8s.io/v1beta1",
-            "kind": "KubeletConfiguration",
-            "failCgroupV1": False,
-        }
-        return {
-            "kind": "Cluster",
-            "apiVersion": "kind.x-k8s.io/v1alpha4",
-            "networking": {"ipFamily": "ipv4"},
-            "nodes": nodes(self._nodes or 1, image),
-            "kubeadmConfigPatches": [json.dumps(kubelet)],
-        }
 
     def _install(self, images: NodeImage, progress: Progress) -> None:
         progress("installing Istio")
@@ -260,7 +245,7 @@ class Kind(ApiCluster):
             self._start_stand_in()
 
     def _nodes_ready(self) -> bool:
-        """Wait for the nodes. Meanwhile Istio is installed: istiod waits for a node by itself."""
+        """Tell whether every node is ready."""
         listed = (node["status"]["conditions"] for node in self.kube.items("/api/v1/nodes"))
         told = [(one["type"], one["status"]) for conditions in listed for one in conditions]
         return told.count(("Ready", "True")) == self._count

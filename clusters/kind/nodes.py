@@ -30,3 +30,19 @@ def nodes(count: int, image: str) -> list[Obj]:
 def counted(nodes: int) -> str:
     """Return a number of nodes in words: `1 node`, `3 nodes`."""
     return f"{nodes} node{'' if nodes == 1 else 's'}"
+
+
+def definition(number: int, image: str) -> Obj:
+    """Return kind's configuration of a cluster. number: of nodes. image: the nodes'."""
+    kubelet = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "failCgroupV1": False,
+    }
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "networking": {"ipFamily": "ipv4"},
+        "nodes": nodes(number, image),
+        "kubeadmConfigPatches": [json.dumps(kubelet)],
+    }

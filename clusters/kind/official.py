@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from clusters.base import Progress, Stack
-from clusters.kind import debian, images
+from clusters.kind import debian, images, workload_images
 from clusters.kind.archive import Image, Layer, save
 from clusters.kind.images import HUB, Built, Programs
 from clusters.kind.preload import NodeImage
@@ -161,7 +161,7 @@ class Official(NodeImage):
         """Return images of the lab's own programs; write kind and lab-capture to `programs`."""
         few = {
             f"{self._stack}-kind": KIND_PROGRAMS,
-            self._stack: [name for name in images.IN_PODS if name not in KIND_PROGRAMS],
+            self._stack: [name for name in workload_images.IN_PODS if name not in KIND_PROGRAMS],
         }
         built: dict[str, Path] = {}
         for stack, names in few.items():
@@ -170,7 +170,7 @@ class Official(NodeImage):
         for name in KIND_PROGRAMS:
             shutil.copy2(built[name], programs)
         debian.rootfs(images.POD_PACKAGES, work / "pod.tar")
-        made = images.workloads(Layer.from_file(work / "pod.tar"), built.__getitem__, work)
+        made = workload_images.workloads(Layer.from_file(work / "pod.tar"), built.__getitem__, work)
         return [image for image in made if image.name not in WORKLOADS]
 
 
