@@ -72,7 +72,9 @@ def test_a_cluster_of_another_stack_than_is_asked_for_does_not_fit_and_is_left_a
     monkeypatch.setenv("LAB_ENVOY", "1.40.0")
     assert other.fits()
     assert not cluster.fits()
-    with pytest.raises(LabError, match=r"is up with Istio 1\.31.*; another is asked for\n.*down"):
+    with pytest.raises(
+        LabError, match=r"is up with another stack than asked for: Istio 1\.31.*\n.*down"
+    ):
         cluster.up(lambda _step: None)
     assert cluster.running()
 
