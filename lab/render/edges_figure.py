@@ -1,4 +1,4 @@
-"""One figure for each failure: who called whom, and how each edge was secured as proven."""
+"""Draws a failure's edges: who called whom, and how the packets prove each to be secured."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ STYLES = {
 }
 
 
-class Kind(NamedTuple):
-    """What calls have in common that are drawn as one line."""
+class EdgeGroup(NamedTuple):
+    """What the calls have in common that are drawn as one line."""
 
     world: str
     remedy: str
@@ -37,10 +37,10 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Edge:
-    """One line of the figure: a kind of call in one world, or with one remedy in force."""
+class DrawnEdge:
+    """One line of the figure: alike calls in one world, or with one remedy in force."""
 
-    kind: Kind
+    kind: EdgeGroup
     target: str
     marker_count: int
     calls: str
@@ -51,14 +51,14 @@ class Edge:
         return self.kind.world, self.kind.remedy
 
 
-def edges(case: Case) -> list[Edge]:
-    """Calls that went the same way with the same result are one edge."""
-    grouped: dict[Kind, list[Observation]] = {}
+def edges(case: Case) -> list[DrawnEdge]:
+    """Group a case's calls: those that went the same way with the same result are one edge."""
+    grouped: dict[EdgeGroup, list[Observation]] = {}
     for name in _names(case):
         if seen := case.see(name):
             grouped.setdefault(_kind(seen), []).append(seen)
     return [
-        Edge(
+        DrawnEdge(
             kind,
             f"{kind.workload}:" + ", ".join(dict.fromkeys(str(s.call.port) for s in seen)),
             sum(s.marker_count for s in seen),
@@ -68,15 +68,17 @@ def edges(case: Case) -> list[Edge]:
     ]
 
 
-def _kind(seen: Observation) -> Kind:
+def _kind(seen: Observation) -> EdgeGroup:
     call = seen.call
     remedy = call.name.partition(":")[0] if call.step else ""
     outcome = _outcome(seen)
-    return Kind(call.world, remedy, call.source, call.to, seen.security, crossed(seen), outcome)
+    return EdgeGroup(
+        call.world, remedy, call.source, call.to, seen.security, crossed(seen), outcome
+    )
 
 
 def _names(case: Case) -> list[str]:
-    """All calls between pods; those with a remedy in force where a claim is shown by them."""
+    """Name the calls between pods; calls with a remedy only where they show a claim."""
     names = [call.name for call in case.failure.calls if call.source != "api"]
     answers = [one for claim in case.failure.claims for one in (claim.as_posted, claim.today)]
     for name in dict.fromkeys(answer.shows for answer in answers if ":" in answer.shows):
@@ -91,8 +93,8 @@ def _outcome(seen: Observation) -> str:
     return record.outcome if record.outcome in ("reset", "closed") else "refused"
 
 
-def table(found: list[Edge]) -> Table:
-    """The figure's content as a table."""
+def table(found: list[DrawnEdge]) -> Table:
+    """Return the figure's content as a table."""
     header = ("world", "from", "to", "on the wire", "result", "marker read", "calls")
     rows = tuple(
         (
@@ -110,19 +112,22 @@ def table(found: list[Edge]) -> Table:
 
 
 def picture(case: Case) -> Picture:
-    """The figure as SVG, with its words and its table. The same evidence gives the same bytes."""
+    """Draw the figure as SVG, with its text and its table.
+
+    The same evidence gives the same bytes.
+    """
     found = edges(case)
     counts = {
         word: sum(e.kind.crossed == word for e in found) for word in (*SHOWS.values(), AROUND)
     }
     told = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
-    alt = f"{case.failure.title}: {len(found)} edges between pods as proven on the wire: {told}."
+    alt = f"{case.failure.title}: {len(found)} edges between pods, as packets prove them: {told}."
     height = 0.52 * len(found) + 0.45 * len({e.place for e in found}) + 0.6
     drawn = svg.svg((9.6, height), lambda axes: _draw(axes, case, found), constrained=True)
     return Picture(drawn, alt, table(found))
 
 
-def _draw(axes: Any, case: Case, found: list[Edge]) -> None:
+def _draw(axes: Any, case: Case, found: list[DrawnEdge]) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, 10)
     level = 0.0
@@ -149,7 +154,7 @@ def _heading(case: Case, world: str, remedy: str) -> tuple[str, str]:
     return case.failure.world(world).about, policy
 
 
-def _edge(axes: Any, edge: Edge, level: float) -> None:
+def _edge(axes: Any, edge: DrawnEdge, level: float) -> None:
     colour, style, width = STYLES[edge.kind.security]
     arrived = edge.kind.outcome.startswith("answered") and edge.kind.security != "none"
     box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "#444444"}

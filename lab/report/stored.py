@@ -1,4 +1,4 @@
-"""A stored run as its report tells it: judged now, from its files alone."""
+"""Reads a stored run for its report: judged now, from its files alone."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from lab.render.wording import said
 
 
 @dataclass(frozen=True)
-class Told:
-    """One failure of a run: its evidence, and what is concluded of it."""
+class FailureReport:
+    """One failure of a run: its evidence, and the verdict on it."""
 
     case: Case
     verdict: Verdict
     replayed: str
-    """`RECORDED`, with stack and date, where this run made no call of its own; else empty."""
+    """`RECORDED`, with date and stack, where this run made no call of its own; else empty."""
 
     @property
     def failure(self) -> Failure:
@@ -44,38 +44,38 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Run:
+class ReportedRun:
     """One run, and what its summary says of how it was made."""
 
     name: str
     folder: Path
-    told: tuple[Told, ...]
+    reports: tuple[FailureReport, ...]
     missing: Mapping[str, str]
     """Failure -> why there is no verdict of it."""
     summary: Mapping[str, Any]
-    """Empty where the run broke off before it was written, and of what is committed."""
+    """Empty where the run ended before it was written, and for committed evidence."""
 
     @property
     def verdicts(self) -> list[Verdict]:
-        return [one.verdict for one in self.told]
+        return [one.verdict for one in self.reports]
 
     @property
     def exit_code(self) -> int:
-        """As today's judge has it."""
+        """The exit code that follows from these verdicts."""
         return stored.exit_code(self.verdicts, dict(self.missing))
 
     @property
     def replayed(self) -> bool:
-        """Whether anything that it tells was recorded in another run."""
-        return any(one.replayed for one in self.told)
+        """Whether any of its evidence was recorded in another run."""
+        return any(one.replayed for one in self.reports)
 
     @property
     def compared(self) -> Compared:
-        """As one side of a comparison."""
+        """The run as one side of a comparison."""
         return Compared(self.name, tuple(self.verdicts), self.missing)
 
     def text(self, key: str) -> str:
-        """A text of the summary; empty where it has none, or something else."""
+        """Return a text of the summary; empty where it has none, or something else."""
         value = self.summary.get(key)
         return value if isinstance(value, str) else ""
 
@@ -90,21 +90,21 @@ class Run:
         return f"{commit}, with uncommitted changes" if found.get("dirty") else commit
 
 
-def read(place: Path) -> Run:
-    """A run's folder, or `evidence/` of the checkout. Damage is told in `missing`."""
+def read(place: Path) -> ReportedRun:
+    """Judge a run's folder, or `evidence/` of the checkout. Damage is told in `missing`."""
     there = [failures.load(name) for name in failures.names() if untrusted.is_there(place / name)]
     verdicts, missing = stored.judge_all(there, place)
     ours = "recorded" if place == store.RECORDED else place.name
     verdicts.sort(key=lambda verdict: verdict.claims[0].id)  # as the post tells them
-    told = tuple(_told(verdict, place / verdict.failure, ours) for verdict in verdicts)
-    return Run(ours, place, told, missing, _summary(place))
+    reports = tuple(_report(verdict, place / verdict.failure, ours) for verdict in verdicts)
+    return ReportedRun(ours, place, reports, missing, _summary(place))
 
 
-def _told(verdict: Verdict, folder: Path, run: str) -> Told:
+def _report(verdict: Verdict, folder: Path, run: str) -> FailureReport:
     recorded = evidence.load(folder)
     failure = with_parameters(failures.load(verdict.failure), recorded.parameters)
     replayed = said(recorded) if recorded.run != run else ""
-    return Told(Case(failure, recorded, folder), verdict, replayed)
+    return FailureReport(Case(failure, recorded, folder), verdict, replayed)
 
 
 def _summary(place: Path) -> Mapping[str, Any]:
@@ -114,5 +114,5 @@ def _summary(place: Path) -> Mapping[str, Any]:
     try:
         found = untrusted.read_json(path, place)
     except BadEvidence:
-        return {}  # what it says is beside the evidence, which speaks for itself
+        return {}  # a damaged summary: the evidence is judged without it
     return found if isinstance(found, dict) else {}
