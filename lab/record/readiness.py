@@ -178,9 +178,11 @@ def _outbound_difference(live: LiveWorld, name: str, service: Service, port: Por
     cluster = f"outbound|{port.number}||{host}"
     spoken, address = config.speaks(seen, cluster), f"{live.pods[service.workload].ip}"
     healthy = [e for e in seen["endpoints"].get(cluster, []) if e["health_status"] == "HEALTHY"]
+    if not spoken:
+        return f"{name} has no cluster for {service.name}:{port.number}"
     # Without a rule the mesh decides how it speaks: that is for the verdict to see.
-    if not spoken or (live.world.rule and spoken != OUTBOUND[live.world.rule]):
-        return f"{name} speaks {spoken or 'not at all'} to {service.name}:{port.number}"
+    if live.world.rule and spoken != OUTBOUND[live.world.rule]:
+        return f"{name} speaks {spoken} to {service.name}:{port.number}"
     if f"{address}:{port.target}" not in [endpoint["address"] for endpoint in healthy]:
         return f"{name} has no endpoint {address}:{port.target} of {service.name}"
     return ""
