@@ -9,6 +9,7 @@ from lab.declare.calls import apply, call, curl, grpcurl, say, tls_probe, to_add
 from lab.declare.changes import (
     destination_rule,
     envoy_filter,
+    originate_tls,
     peer_authentication,
     port_mtls,
     tcp_gateway,
@@ -16,15 +17,16 @@ from lab.declare.changes import (
     without_tls,
 )
 from lab.declare.claims import (
-    OURS,
     answer,
     claim,
     marker_is_read,
     pin,
+    pins_on_ours,
     stranger_gets_through,
     strangers_are_refused,
 )
-from lab.declare.remedies import Remedies, Trial, put_in_front, remedy, rename, retarget
+from lab.declare.outcomes import own_tls_answer, ssl_error
+from lab.declare.remedies import Trial, put_in_front, remedies, remedy, rename, retarget
 from lab.declare.remedies import apply as applies
 from lab.declare.validate import refuse_wrong, without_pins
 from lab.declare.worlds import permissive, plain, posted, service, world
@@ -74,7 +76,6 @@ from lab.workloads.variants import Variant
 
 __all__ = [
     "DESTINATION_RULE",
-    "OURS",
     "POLICY",
     "Answer",
     "Call",
@@ -88,7 +89,6 @@ __all__ = [
     "Parameter",
     "Pin",
     "Port",
-    "Remedies",
     "Remedy",
     "Service",
     "Trial",
@@ -117,10 +117,13 @@ __all__ = [
     "marker_is_read",
     "no_certificate_secrets",
     "no_filter_chain",
+    "originate_tls",
+    "own_tls_answer",
     "own_tls_only",
     "peer_authentication",
     "permissive",
     "pin",
+    "pins_on_ours",
     "plain",
     "port_mtls",
     "posted",
@@ -130,6 +133,7 @@ __all__ = [
     "readable",
     "refuse_wrong",
     "refused_upgrade",
+    "remedies",
     "remedy",
     "rename",
     "retarget",
@@ -139,6 +143,7 @@ __all__ = [
     "secured_hops",
     "service",
     "shows_sni",
+    "ssl_error",
     "stranger_gets_through",
     "strangers",
     "strangers_are_refused",

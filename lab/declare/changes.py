@@ -58,6 +58,25 @@ def without_tls(service: str, port: int = 0) -> str:
     return destination_rule(service, f"tls: {{mode: ISTIO_MUTUAL}}\n{exception}")
 
 
+def originate_tls(service: str, files: str, name: str) -> str:
+    """Return the DestinationRule by which the client's sidecar speaks TLS to a Service.
+
+    files: the folder in the sidecar with ca.pem, cert.pem and key.pem. name: the server's.
+    """
+    return destination_rule(
+        service,
+        f"""\
+tls:
+  mode: MUTUAL
+  caCertificates: {files}/ca.pem
+  clientCertificate: {files}/cert.pem
+  privateKey: {files}/key.pem
+  sni: {name}
+  subjectAltNames: [{name}]
+""",
+    )
+
+
 def tcp_gateway(name: str, port: int, to: Service, *, tls: str = "") -> str:
     """Return a Gateway with one server, and the VirtualService that hands its port on.
 

@@ -55,6 +55,16 @@ def pin(*words: str, because: str, on: tuple[str, ...] = KINDS) -> Pin:
     return Pin(words, because, on)
 
 
+def pins_on_ours(*words: str, because: str, elsewhere: str = "") -> tuple[Pin, Pin]:
+    """Return the pins of what is tried on the lab's own clusters only, as a whole mesh's change is.
+
+    elsewhere: why its first word is `skipped` on clusters that the lab did not make.
+    """
+    skipped = ("skipped", *words[1:])
+    why = elsewhere or "other people's mesh is not changed"
+    return pin(*words, because=because, on=OURS), pin(*skipped, because=why, on=("existing",))
+
+
 def marker_is_read(
     *names: str, says: str = "without mTLS the marker is read on the wire"
 ) -> Control:

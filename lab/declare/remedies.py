@@ -64,18 +64,18 @@ def put_in_front(service: Service, gateway: str) -> Trial:
     return Trial(service, Change("", gateway), price)
 
 
-@dataclass(frozen=True)
-class Remedies:
-    """Makes remedies of one claim that are tried alike, each on a Service of its own."""
+def remedies(
+    claim: str, broken: CheckOf, healed: CheckOf, call: Callable[[Service], Call], **alike: Any
+) -> Callable[..., Remedy]:
+    """Return a function that makes remedies of one claim, each tried on a Service of its own.
 
-    claim: str
-    broken: CheckOf
-    healed: CheckOf
-    call: Callable[[Service], Call]
-    """The call that fails, to the remedy's own Service."""
+    call: the call that fails, to that Service. alike: what they share, as `remedy` takes it. The
+    function takes a name, what the remedy says, a trial, and whatever is not alike.
+    """
 
-    def __call__(self, name: str, says: str, trial: Trial, **rest: Any) -> Remedy:
-        """Return a remedy. rest: as `remedy` takes it, and in place of what all have alike."""
-        alike = {"claim": self.claim, "broken": self.broken, "healed": self.healed}
-        alike |= {"call": self.call(trial.service), "change": trial.change, "price": trial.price}
-        return remedy(name, says, **alike | rest)
+    def make(name: str, says: str, trial: Trial, **rest: Any) -> Remedy:
+        own = {"call": call(trial.service), "change": trial.change, "price": trial.price}
+        shared = {"claim": claim, "broken": broken, "healed": healed, **alike}
+        return remedy(name, says, **{**own, **shared, **rest})
+
+    return make

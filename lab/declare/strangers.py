@@ -9,20 +9,24 @@ from __future__ import annotations
 
 from lab.declare.calls import call
 from lab.judge.checks import all_of, broken_off, let_in, no_filter_chain, tls_refused
+from lab.model.failure import Check
 from lab.model.scenario import Call, Service
 
 MEMBER = "--cert /etc/mesh-certificates/cert-chain.pem --key /etc/mesh-certificates/key.pem"
 NAMES = ("plain-stranger", "no-certificate", "foreign-certificate", "mesh-certificate")
 
+
+def misses_certificate(*names: str) -> Check:
+    """Return the check that the server's sidecar refused TLS for want of a certificate."""
+    outcomes = ("tls_client_certificate_required",)
+    return tls_refused(*names, outcomes=outcomes, counter="ssl.fail_verify_no_cert")
+
+
 refused = all_of(
     let_in("mesh-certificate"),  # or a refusal would tell of the probe
     broken_off("plain-stranger"),
     no_filter_chain("plain-stranger"),
-    tls_refused(
-        "no-certificate",
-        outcomes=("tls_client_certificate_required",),
-        counter="ssl.fail_verify_no_cert",
-    ),
+    misses_certificate("no-certificate"),
     tls_refused(
         "foreign-certificate",
         outcomes=("tls_untrusted_issuer", "tls_refused"),

@@ -14,7 +14,7 @@ from lab.model.declared import Declared
 from lab.model.failure import Answer, Check, Claim, Failure, Remedy
 from lab.model.scenario import PLACEHOLDER, Call, Service, World
 
-FILLED = frozenset({"marker", "namespace", "mtls", "rule"})
+FILLED = ("marker", "namespace", "mtls", "rule")
 """What the lab itself fills in, beside a failure's parameters."""
 
 
@@ -26,7 +26,7 @@ def refuse_wrong(failure: Failure) -> None:
 
 def without_pins(failure: Failure) -> list[str]:
     """Return the claims and remedies that have no pin, each as a sentence with its line."""
-    parts = (*failure.claims, *failure.remedies)
+    parts: list[Claim | Remedy] = [*failure.claims, *failure.remedies]
     return [f"{_place(part)}: {_name(part)} has no pin" for part in parts if not part.pins]
 
 
@@ -123,11 +123,12 @@ def _placeholders(failure: Failure, part: Declared) -> Iterator[tuple[Declared, 
     worlds = [one for one in failure.worlds if one.name == getattr(called, "world", one.name)]
     if isinstance(part, World):
         worlds = [part]
-    known = {
-        **{f"ip:{name}": "" for world in worlds for name in world.workloads},
-        **{f"namespace:{other.name}": "" for world in worlds for other in world.others},
-    }
-    known |= dict.fromkeys((*failure.parameters, *FILLED))
+    known = [
+        *failure.parameters,
+        *FILLED,
+        *(f"ip:{name}" for world in worlds for name in world.workloads),
+        *(f"namespace:{other.name}" for world in worlds for other in world.others),
+    ]
     for text in _texts(part):
         for name in PLACEHOLDER.findall(text):
             if name not in known:

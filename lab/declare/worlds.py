@@ -6,7 +6,10 @@ from lab.model.scenario import Namespace, Phase, Port, Service, World
 from lab.workloads.variants import Variant
 
 AS_POSTED = "the post's two rules, in today's API"
-WITHOUT_MTLS = "no mTLS on either side"
+WITHOUT_MTLS = {
+    "DISABLE": "no mTLS on either side",
+    "PERMISSIVE": "the client without mTLS, the server accepts both",
+}
 
 
 def service(
@@ -46,13 +49,13 @@ def world(
 
 
 def plain(
-    workloads: tuple[str, ...],
-    services: tuple[Service, ...],
-    mtls: str = "DISABLE",
-    about: str = WITHOUT_MTLS,
+    workloads: tuple[str, ...], services: tuple[Service, ...], mtls: str = "DISABLE"
 ) -> World:
-    """Return the world `plain`: before, with clients that do not use mTLS."""
-    return World("plain", "before", about, workloads, services, mtls, "DISABLE")
+    """Return the world `plain`: before, with clients that do not use mTLS.
+
+    mtls: of its servers, DISABLE or PERMISSIVE.
+    """
+    return World("plain", "before", WITHOUT_MTLS[mtls], workloads, services, mtls, "DISABLE")
 
 
 def posted(workloads: tuple[str, ...], services: tuple[Service, ...]) -> World:

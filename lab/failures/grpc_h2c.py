@@ -14,29 +14,20 @@ ONE = d.service("web-http1", 8005, target=8080, workload="httpbin")
 PRIOR = d.service("web-prior", 8006, target=8080, workload="httpbin")
 SERVICES = (GRPCBIN, HTTPBIN, ONE, PRIOR, AS_TCP, IGNORED, ALLOWED, UNSECURED)
 
+UNARY = ("grpcbin.GRPCBin/DummyUnary", '{"f_string": "{marker}"}')
 UPGRADE = "-H 'Connection: Upgrade' -H 'Upgrade: TLS/1.2'"
 LISTED = "-H 'Connection: Upgrade' -H 'Upgrade: h2c, foo'"
 IGNORE = "http_protocol_options: {ignore_http_11_upgrade: [{exact: TLS/1.2}]}"
 ALLOW = "upgrade_configs: [{upgrade_type: TLS/1.2}]"
-
-
-def grpc(name: str, world: str) -> d.Call:
-    """Return a real gRPC call, at the port that the post asks with curl."""
-    return d.grpcurl(name, world, GRPCBIN, "grpcbin.GRPCBin/DummyUnary", '{"f_string": "{marker}"}')
-
-
-def curl(name: str, flags: str, world: str = "posted", source: str = "client") -> d.Call:
-    """Return a request to the gRPC server, as the post makes it."""
-    return d.curl(name, world, GRPCBIN, flags, shows="-v", source=source)
-
-
-def web(name: str, flags: str, service: d.Service = HTTPBIN) -> d.Call:
-    """Return a request to a server that speaks HTTP/1.1 and tells the headers that it gets."""
-    return d.curl(name, "posted", service, flags, path="/anything/{marker}")
-
-
-heal = d.Remedies("C3", d.refused_upgrade, d.secured_answer, lambda own: web("", UPGRADE, own))
-UPGRADE_IS_LET_THROUGH = d.pin("heals", because="no upgrade is asked for, or it is let through")
+HEADERS = {"h2c": "--http2", "TLS/1.2": UPGRADE, "h2c,foo": LISTED, "none": "--http1.1"}
+ANY = "/anything/{marker}"
+heal = d.remedies(
+    "C3",
+    d.refused_upgrade,
+    d.secured_answer,
+    lambda own: d.curl("", "posted", own, UPGRADE, path=ANY),
+    pinned=d.pin("heals", because="no upgrade is asked for, or it is let through"),
+)
 
 FAILURE = d.Failure(
     name="grpc_h2c",
@@ -49,23 +40,18 @@ FAILURE = d.Failure(
         "https://istio.io/latest/news/releases/1.2.x/announcing-1.2.5/",
     ),
     worlds=(
-        d.plain(
-            ("client", "stranger", "grpcbin"),
-            (GRPCBIN,),
-            "PERMISSIVE",
-            "the client without mTLS, the server accepts both",
-        ),
+        d.plain(("client", "stranger", "grpcbin"), (GRPCBIN,), "PERMISSIVE"),
         d.posted(("client", "stranger", "member", "grpcbin", "httpbin"), SERVICES),
     ),
     calls=(
-        grpc("plain-grpc", "plain"),
-        curl("permissive-stranger", "", "plain", "stranger"),
-        grpc("grpc", "posted"),
-        curl("h2c", "{header}"),
-        curl("tls-upgrade", UPGRADE),
-        curl("listed-upgrade", LISTED),
-        web("h2c-web", "--http2"),
-        web("no-upgrade", ""),
+        d.grpcurl("plain-grpc", "plain", GRPCBIN, *UNARY),
+        d.curl("permissive-stranger", "plain", GRPCBIN, shows="-v", source="stranger"),
+        d.grpcurl("grpc", "posted", GRPCBIN, *UNARY),
+        d.curl("h2c", "posted", GRPCBIN, "{header}", shows="-v"),
+        d.curl("tls-upgrade", "posted", GRPCBIN, UPGRADE, shows="-v"),
+        d.curl("listed-upgrade", "posted", GRPCBIN, LISTED, shows="-v"),
+        d.curl("h2c-web", "posted", HTTPBIN, "--http2", path=ANY),
+        d.curl("no-upgrade", "posted", HTTPBIN, path=ANY),
         *d.strangers.by_http("posted", GRPCBIN),
     ),
     claims=(
@@ -120,17 +106,15 @@ FAILURE = d.Failure(
             "http1.1",
             "do not ask for an upgrade (curl --http1.1; protocolUpgradeEnabled(false) in Java)",
             d.Trial(ONE),
-            instead=web("", "--http1.1", ONE),
+            instead=d.curl("", "posted", ONE, "--http1.1", path=ANY),
             price="a setting in each client",
-            pinned=UPGRADE_IS_LET_THROUGH,
         ),
         heal(
             "prior-knowledge",
             "speak HTTP/2 from the first byte, as gRPC does (--http2-prior-knowledge)",
             d.Trial(PRIOR),
-            instead=web("", "--http2-prior-knowledge", PRIOR),
+            instead=d.curl("", "posted", PRIOR, "--http2-prior-knowledge", path=ANY),
             price="the client must know beforehand",
-            pinned=UPGRADE_IS_LET_THROUGH,
         ),
         heal(
             "tcp-name",
@@ -138,14 +122,12 @@ FAILURE = d.Failure(
             d.rename(AS_TCP, "tcp-web"),
             seen_at=("client", "httpbin"),
             price="no routes, retries or HTTP metrics for it",
-            pinned=UPGRADE_IS_LET_THROUGH,
         ),
         heal(
             "ignore-upgrade",
             "EnvoyFilter: ignore_http_11_upgrade (Envoy 1.34 and later)",
             d.applies(IGNORED, d.envoy_filter("ignore-upgrade", IGNORE, outbound=8002)),
             price="an EnvoyFilter to keep true with each Istio",
-            pinned=UPGRADE_IS_LET_THROUGH,
         ),
         heal(
             "allow-upgrade",
@@ -153,7 +135,6 @@ FAILURE = d.Failure(
             d.applies(ALLOWED, d.envoy_filter("allow-upgrade", ALLOW, outbound=8003, inbound=8083)),
             seen_at=("client", "httpbin"),
             price="an EnvoyFilter at both ends; the server must bear the header",
-            pinned=UPGRADE_IS_LET_THROUGH,
         ),
         heal(
             "no-mtls",
@@ -165,12 +146,7 @@ FAILURE = d.Failure(
         ),
     ),
     parameters={
-        "header": d.Parameter(
-            "what the post's request asks for",
-            "h2c",
-            ("h2c", "TLS/1.2", "h2c,foo", "none"),
-            {"h2c": "--http2", "TLS/1.2": UPGRADE, "h2c,foo": LISTED, "none": "--http1.1"},
-        ),
+        "header": d.Parameter("what the post's request asks for", "h2c", tuple(HEADERS), HEADERS),
         "port_name": d.Parameter(
             "name of grpcbin's port", "grpc", ("grpc", "http2", "http", "tcp-grpc", "web")
         ),

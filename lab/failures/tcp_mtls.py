@@ -25,8 +25,8 @@ UDP_FOO_IS_PLAINTEXT = d.all_of(
     d.readable("udp-foo-strict"),
     d.under("STRICT", "posted", d.broken_off("udp-foo-strict")),
 )
-on_port = d.Remedies("C2", d.readable, d.secured_answer, lambda own: d.say("", "posted", own))
-in_front = d.Remedies("C2a", d.readable, d.secured_hops, lambda own: d.say("", "posted", own))
+on_port = d.remedies("C2", d.readable, d.secured_answer, lambda own: d.say("", "posted", own))
+in_front = d.remedies("C2a", d.readable, d.secured_hops, lambda own: d.say("", "posted", own))
 
 FAILURE = d.Failure(
     name="tcp_mtls",

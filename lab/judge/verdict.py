@@ -25,11 +25,11 @@ from lab.model.failure import (
     CheckResult,
     Claim,
     Failure,
-    Pin,
     Remedy,
     RemedyWord,
     Word,
 )
+from lab.model.pins import Pin
 from lab.model.scenario import STEPS
 
 Agreement = Literal["as pinned", "differs", "unsure", "new"]
