@@ -79,6 +79,7 @@ check: env ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m lab.commands.check_failures
 
 lab: env ## open the notebooks in JupyterLab, on this machine only
 	$(BIN)/jupyter lab --ip 127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_start_here.ipynb

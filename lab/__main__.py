@@ -19,7 +19,7 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from lab import failures
-from lab.commands import plan, stored
+from lab.commands import new, plan, stored
 from lab.common import signals
 from lab.common.errors import BadArguments, LabError
 from lab.common.suggest import meant
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add(commands.add_parser("observe", help="any edge: one call, every plane, a picture"))
     stored.add(commands)
+    new.add(commands)
     execute = commands.add_parser("exec", help="a command in a pod: exec POD [-n NS] -- CMD")
     execute.add_argument("pod")
     execute.add_argument("-n", "--namespace", default="")
@@ -310,6 +311,7 @@ _COMMANDS = {
     "exec": _exec,
     "shell": _shell,
     **stored.COMMANDS,
+    **new.COMMANDS,
 }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.judge.case import Case
+    from lab.model.evidence import Evidence
     from lab.model.failure import Failure
 
 
@@ -268,10 +269,23 @@ def record(options: argparse.Namespace) -> int:
     run = store.find(options.run)
     for name in failures.names():
         if (run / name / "verdict.json").exists():
-            evidence.load(run / name)
+            recorded = evidence.load(run / name)
             kept = store.record(run, name, turned=options.turned)
             print(kept.relative_to(store.ROOT))
+            print(f"  {_range(recorded)}")
     return 0
+
+
+def _range(recorded: Evidence) -> str:
+    """Return what a pin may claim by this run: its stack, and whether that is measured."""
+    from lab.model import pins
+
+    cluster = recorded.cluster
+    istio, envoy = (recorded.stack.get(part, "") for part in ("istio", "envoy"))
+    stack = pins.Stack(cluster, pins.minor(istio), (envoy,))
+    known = any(one.holds(istio, envoy, cluster) for one in pins.MEASURED)
+    told = "pins cover it already" if known else "add it to MEASURED in lab/model/pins.py"
+    return f"this run lets pins claim {stack}; {told}"
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -14,7 +14,7 @@ from lab.model.declared import Declared
 from lab.model.failure import Answer, Check, Claim, Failure, Remedy
 from lab.model.scenario import PLACEHOLDER, Call, Service, World
 
-FILLED = ("marker", "namespace", "mtls", "rule")
+FILLED = ("marker", "namespace")
 """What the lab itself fills in, beside a failure's parameters."""
 
 
@@ -126,6 +126,7 @@ def _placeholders(failure: Failure, part: Declared) -> Iterator[tuple[Declared, 
     known = [
         *failure.parameters,
         *FILLED,
+        *(["rule"] if getattr(part, "source", "") == "api" else []),  # the world's own
         *(f"ip:{name}" for world in worlds for name in world.workloads),
         *(f"namespace:{other.name}" for world in worlds for other in world.others),
     ]
