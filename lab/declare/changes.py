@@ -21,15 +21,19 @@ spec: {{mtls: {{mode: {mode}}}}}
 """
 
 
-def port_mtls(workload: str, port: int, mode: str) -> str:
-    """Return the PeerAuthentication of one port (of the workload, not of a Service)."""
+def port_mtls(workload: str, port: int, port_mode: str, *, mode: str = "") -> str:
+    """Return the PeerAuthentication of one port (of the workload, not of a Service).
+
+    mode: of the workload's other ports; empty: that of the namespace.
+    """
+    rest = f"  mtls: {{mode: {mode}}}\n" if mode else ""
     return f"""\
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {{name: {workload}}}
 spec:
   selector: {{matchLabels: {{app: {workload}}}}}
-  portLevelMtls: {{{port}: {{mode: {mode}}}}}
+{rest}  portLevelMtls: {{{port}: {{mode: {port_mode}}}}}
 """
 
 

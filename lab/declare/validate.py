@@ -69,8 +69,7 @@ def _twice(failure: Failure) -> Iterator[tuple[Declared, str]]:
 def _world(world: World) -> Iterator[tuple[Declared, str]]:
     from lab.workloads.manifests import WORKLOADS
 
-    variants = {variant.name for variant in world.variants}
-    known = {*WORKLOADS, *variants}
+    known = dict.fromkeys((*WORKLOADS, *(variant.name for variant in world.variants)))
     for name in world.workloads:
         yield from ((world, wrong) for wrong in _unknown("workload", name, known))
     for variant in world.variants:
