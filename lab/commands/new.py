@@ -114,8 +114,11 @@ def _cell(name: str, index: int, text: str) -> dict[str, Any]:
         return {"cell_type": "markdown", **made}
     tags = {"tags": ["parameters"]} if text == PARAMETERS else {}
     return {
-        "cell_type": "code", "execution_count": None, "outputs": [],
-        **made, "metadata": tags,
+        "cell_type": "code",
+        "execution_count": None,
+        "outputs": [],
+        **made,
+        "metadata": tags,
     }
 
 
