@@ -2,19 +2,20 @@
 #
 #   FAILURE=tcp_mtls      only this failure (several: a,b)
 #   CLUSTER=embedded      or kind, or recorded; embedded,kind compares the two
-#   CLUSTER=context:NAME  a cluster that is there already, by your kubeconfig
+#   CLUSTER=context:NAME  a cluster of yours, by your kubeconfig
 #   PARAMS='mtls=DISABLE' a failure's parameters
-#   NODES=3               of CLUSTER=kind: a control plane, and callers apart from whom they call
-#   RUN=latest            of `make report`: a run, recorded, or a,b side by side
-#   KEEP=1                leave cluster and namespaces
-#   ON_INCONCLUSIVE=warn  0 and a warning in the place of 3; a verdict that differs stays 1
+#   NODES=3               CLUSTER=kind: a control plane, and two nodes that keep callers from servers
+#   RUN=latest            make report: a run, recorded, or a,b side by side
+#   KEEP=1                leave the cluster and the run's namespaces
+#   ON_INCONCLUSIVE=warn  0 and a warning instead of 3; a verdict that differs stays 1
 #   ALLOW_EXEC_PLUGIN=1   let that context's kubeconfig run a program for its credentials
-#   IMAGES=official       kind: of a registry; built: made here; else by whether a registry answers
-#   BINARIES=official     embedded: programs out of a registry's images, not built here
-#   ISTIO=1.30            of the programs built here; 1.30,1.31 compares the two
-#   ISTIO=1.30.3          which release, where images are official
+#   IMAGES=official       CLUSTER=kind: fetch images; IMAGES=built: build them here; else official
+#                         where a registry answers
+#   BINARIES=official     CLUSTER=embedded: take programs from official images, and build none
+#   ISTIO=1.30            which Istio is built here; 1.30,1.31 compares the two
+#   ISTIO=1.30.3          which release, with official images
 #   ENVOY=1.40.0          another Envoy on CLUSTER=embedded; a,b compares the two
-#   REGISTRY=HOST:PORT    a mirror that has them all
+#   REGISTRY=HOST:PORT    a mirror that has all official images
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -41,62 +42,66 @@ export LAB_ENVOY := $(ENVOY)
 export LAB_REGISTRY := $(REGISTRY)
 space := $(subst ,, )
 comma := ,
-# Docker, mmdebstrap, skopeo: only for kind or official programs, and only then looked for.
-CLUSTERS = $(subst $(comma), ,$(CLUSTER))
-NEEDS_OF_KIND = $(if $(filter kind official,$(CLUSTERS) $(BINARIES)),$(PYTHON) -m lab doctor \
-  $(if $(filter kind,$(CLUSTERS)),--cluster kind) --fix --quiet)
-# A make that is killed does not tell what it started; Linux can. Where it cannot, it runs to its end.
+# Some clusters need more than `make env` installs (Docker, skopeo): the lab knows which.
+NEEDS = $(PYTHON) -m lab doctor --before-run --cluster $(CLUSTER) --fix --quiet
+# A make that is killed does not end what it started; on Linux setpriv does that. Elsewhere the run
+# goes on to its end.
 ENDS_WITH_MAKE = $(shell setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdeathsig TERM)
 STAMP := $(VENV)/ready-$(shell cksum requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 
-.PHONY: help env reproduce test check lab up down status doctor lock verify notebooks readme clean
+##@ Look, without running anything
 
-help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
-	@echo "  with FAILURE= CLUSTER= ISTIO= ENVOY= PARAMS= KEEP=1 and more; see the Makefile's head"
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / \
+	  {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVariables: FAILURE= CLUSTER= ISTIO= ENVOY= PARAMS= KEEP=1 and more: see the head of Makefile\n'
 
+.PHONY: doctor
+doctor: ## check what this machine has and lacks
+	@$(PYTHON) -m lab doctor
+
+.PHONY: preview
+preview: ## show what a first start will build, and at what cost
+	@$(PYTHON) -m lab preview --cluster $(CLUSTER)
+
+##@ Reproduce
+
+.PHONY: reproduce
 reproduce: preview env ## reproduce every failure on a real mesh, and show the verdicts
-	@$(NEEDS_OF_KIND)
+	@$(NEEDS)
 	@exec $(ENDS_WITH_MAKE) $(BIN)/python -m lab run $(subst $(comma), ,$(FAILURE)) \
 	  --cluster $(CLUSTER) --params "$(PARAMS)" $(if $(KEEP),--keep) \
 	  $(if $(ON_INCONCLUSIVE),--on-inconclusive=$(ON_INCONCLUSIVE))
 
-.PHONY: report
-RUN ?= latest
-report: env ## a run as one page: RUN=latest, a run's name, recorded, or several of them
-	@$(BIN)/python -m lab report $(subst $(comma), ,$(RUN))
-
-.PHONY: preview
-preview:
-	@$(PYTHON) -m lab preview --cluster $(CLUSTER)
-
-test: env ## lint, types, and all tests, those on a real cluster too
-	@$(PYTHON) -m lab doctor --tests --fix --quiet
-	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
-
-check: env ## lint and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
+.PHONY: lab
 lab: env ## open the notebooks in JupyterLab, on this machine only
 	$(BIN)/jupyter lab --ip 127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_start_here.ipynb
 
+##@ Share and compare
+
+.PHONY: report
+RUN ?= latest
+report: env ## write a run as one HTML page: RUN=latest, a run's name, recorded, or several
+	@$(BIN)/python -m lab report $(subst $(comma), ,$(RUN))
+
+##@ Clusters
+
+.PHONY: up down status
 up: env ## start the standing cluster, which later runs use
-	@$(NEEDS_OF_KIND)
+	@$(NEEDS)
 	@$(BIN)/python -m lab up --cluster $(CLUSTER)
 
-down: env ## end it, and all it made
+down: env ## stop it, and remove everything it made
 	@$(BIN)/python -m lab down --cluster $(CLUSTER)
 
-status: env ## is it up
+status: env ## show whether it is up
 	@$(BIN)/python -m lab status --cluster $(CLUSTER)
 
-doctor: ## what this machine lacks
-	@$(PYTHON) -m lab doctor
+##@ Maintain
 
-env: $(STAMP) ## the lab's own Python environment, from the lock
+.PHONY: env
+env: $(STAMP) ## make the lab's own Python environment, from the lock
 
 # On Debian or Ubuntu, as root, missing system packages are installed; else they are named.
 $(STAMP): requirements.lock pyproject.toml
@@ -108,22 +113,37 @@ $(STAMP): requirements.lock pyproject.toml
 	@rm -f $(VENV)/ready-*
 	@touch $@
 
+.PHONY: test check
+test: env ## lint, types, and all tests, those on a real cluster too
+	@$(PYTHON) -m lab doctor --tests --fix --quiet
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+check: env ## lint, imports between packages, and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+
+.PHONY: lock
 lock: env ## write requirements.lock anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --no-annotate -q \
 	  --group pyproject.toml:dev pyproject.toml -o requirements.lock
 
+.PHONY: notebooks readme verify
 notebooks: env ## execute the notebooks from recorded evidence, and keep their outputs
 	$(BIN)/python -m lab.commands.generate notebooks
 
 readme: env ## write README's generated parts anew
 	$(BIN)/python -m lab.commands.generate readme
 
-verify: env ## are the generated parts as they would be generated now
+verify: env ## check that generated parts are as they would be generated now
 	$(BIN)/python -m lab.commands.generate verify
 
 .PHONY: lint-workflows
 lint-workflows: ## lint .github/workflows (needs Go)
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 $(wildcard .github/workflows/*.yml)
 
+.PHONY: clean
 clean: ## remove the environment and the runs; the cache of binaries stays
 	rm -rf $(VENV) runs

@@ -1,80 +1,90 @@
-"""Where the lab runs: one small protocol, one folder or file for each kind of cluster."""
+"""Where the lab runs: one protocol (`clusters.base.Cluster`), and a mapping of kinds of cluster.
+
+A new kind of cluster is a class that meets the protocol, and an entry in `KINDS`.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from clusters.entries.embedded import EmbeddedKind
+from clusters.entries.entry import ClusterKind
+from clusters.entries.existing import ExistingKind
+from clusters.entries.kind import KindKind
+from clusters.entries.recorded import RecordedKind
 
 if TYPE_CHECKING:
     from clusters.base import OwnCluster
 
-KINDS = ("embedded", "kind")
-RECORDED = "recorded"
-"""In a cluster's place: committed evidence is replayed, and nothing runs."""
-CONTEXT = "context:"
-"""Begins the name of a cluster that the lab did not create: `context:NAME`."""
+KINDS: Mapping[str, ClusterKind] = {
+    entry.name: entry for entry in (EmbeddedKind(), KindKind(), ExistingKind(), RecordedKind())
+}
+DEFAULT = "embedded"
+"""What `--cluster auto` means where LAB_CLUSTER names nothing."""
+REPLAY = "recorded"
+"""What a notebook falls back on where the default kind's programs are not built."""
 
 
-def check_stack(kind: str) -> None:
-    """Refuse, before anything is begun, a stack that a kind of cluster cannot be made of.
-
-    ISTIO=, ENVOY=, BINARIES= and IMAGES= name it. Raises BadArguments with those that there are,
-    NeedsUnmet for one that kind has of a registry only.
-    """
-    from clusters.stacks import assembly, official
-    from lab.common.errors import BadArguments
-
-    named = " ".join(f"{name[4:]}={value}" for name, value in assembly.asked().items())
-    if kind == "embedded":
-        if not official.chosen():
-            assembly.chosen()
-    elif kind == "kind":
-        if "LAB_ENVOY" in assembly.asked():
-            raise BadArguments(f"{named}: an Envoy can be chosen for the embedded cluster only")
-        from clusters.kind import official as images
-
-        images.check(assembly.DEFAULT)
-    elif named:
-        raise BadArguments(f"{named}: the stack of {kind} is what it is; nothing is made there")
+def wanted(word: str = "auto") -> str:
+    """Return what `--cluster word` stands for: `auto` is LAB_CLUSTER, else the default kind."""
+    return os.environ.get("LAB_CLUSTER") or DEFAULT if word == "auto" else word
 
 
-def open_cluster(kind: str = "auto", name: str | None = None) -> OwnCluster:
-    """The cluster of this kind and name, running or not.
-
-    kind: `auto` is LAB_CLUSTER, else `embedded`. name: else LAB_CLUSTER_NAME, else the
-    standing one; a context has its own. LAB_NODES: how many nodes it is to have. Raises
-    BadArguments for a kind, a number of nodes or an origin of programs that the lab does not
-    have, and for a context that is not there or would run a program.
-    """
+def kind_of(word: str = "auto") -> ClusterKind:
+    """Return the kind of cluster that `--cluster word` names. Raises BadArguments for none."""
     from lab.common.errors import BadArguments
     from lab.common.suggest import meant
 
-    wanted = os.environ.get("LAB_CLUSTER") or "embedded" if kind == "auto" else kind
-    if wanted.startswith(CONTEXT):
-        from clusters.existing import Existing
+    word = wanted(word)
+    for entry in KINDS.values():
+        if entry.is_meant_by(word):
+            return entry
+    there = [entry.written for entry in KINDS.values()]
+    raise BadArguments(f"no cluster {word!r}: {meant(word, there)}there is {', '.join(there)}")
 
-        return Existing(wanted.removeprefix(CONTEXT))
-    if wanted == RECORDED:
+
+def made_by_lab() -> list[str]:
+    """Return the names of the kinds of cluster that the lab starts and ends."""
+    return [entry.name for entry in KINDS.values() if entry.made_by_lab]
+
+
+def check_stack(word: str) -> None:
+    """Refuse, before anything is started, a stack that this cluster cannot be made of.
+
+    ISTIO=, ENVOY=, BINARIES= and IMAGES= name it. Raises BadArguments with those that there are,
+    NeedsUnmet for one that only a registry has.
+    """
+    from clusters.stacks import assembly
+
+    kind_of(word).check_stack(wanted(word), assembly.asked())
+
+
+def open_cluster(word: str = "auto", name: str | None = None) -> OwnCluster:
+    """Return the cluster that `--cluster word` names, running or not.
+
+    name: else LAB_CLUSTER_NAME, else the standing one; a context has its own. LAB_NODES: how many
+    nodes it is to have. Raises BadArguments for a kind, a number of nodes or an origin of
+    programs that the lab does not have, and for a context that is not there or would run a
+    program.
+    """
+    entry = kind_of(word)
+    nodes = _nodes(entry) if entry.made_by_lab else 0
+    return entry.open(wanted(word), name or os.environ.get("LAB_CLUSTER_NAME") or "lab", nodes)
+
+
+def _nodes(entry: ClusterKind) -> int:
+    """Return LAB_NODES as a number; 0 where it is not given. Raises BadArguments."""
+    from lab.common.errors import BadArguments
+
+    given = os.environ.get("LAB_NODES") or "0"
+    if not given.isdecimal():
+        raise BadArguments(f"NODES={given} is not a number of nodes")
+    if entry.most_nodes is not None and int(given) > entry.most_nodes:
+        able = [one.name for one in KINDS.values() if one.made_by_lab and one.most_nodes is None]
         raise BadArguments(
-            "what was recorded needs no cluster", hint="istio-lab run --cluster recorded"
+            f"NODES={given}: the {entry.name} cluster takes at most NODES={entry.most_nodes}",
+            hint=" or ".join(f"CLUSTER={one} NODES={given}" for one in able),
         )
-    if wanted not in KINDS:
-        near, there = meant(wanted, [*KINDS, CONTEXT, RECORDED]), ", ".join([*KINDS, RECORDED])
-        raise BadArguments(f"no cluster {wanted!r}: {near}there is {there}, {CONTEXT}NAME")
-    wanted_name = name or os.environ.get("LAB_CLUSTER_NAME") or "lab"
-    nodes = os.environ.get("LAB_NODES") or "0"
-    if not nodes.isdecimal():
-        raise BadArguments(f"NODES={nodes} is not a number of nodes")
-    if wanted == "kind":
-        from clusters.kind import official as images
-        from clusters.kind.cluster import Kind
-
-        images.asked()
-        return Kind(wanted_name, nodes=int(nodes))
-    if int(nodes) > 1:
-        raise BadArguments("the embedded cluster has one node", hint=f"CLUSTER=kind NODES={nodes}")
-    from clusters.embedded.cluster import Embedded
-    from clusters.stacks import official as programs
-
-    programs.chosen()
-    return Embedded(wanted_name)
+    return int(given)

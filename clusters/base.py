@@ -19,6 +19,9 @@ RUN_LABEL = "lab.istio-failure/run"
 BY_LABEL = "lab.istio-failure/by"
 """Carried beside it, with `me()`: on a cluster that many use, `down` removes no other's."""
 
+CONTEXT = "context:"
+"""Begins the name of a cluster that the lab did not create: `context:NAME`."""
+
 Progress = Callable[[str], None]
 """Told one line about each step, as it begins."""
 

@@ -14,9 +14,19 @@ from urllib.parse import quote
 
 import yaml
 
-from clusters import CONTEXT, kubeconfig, mesh, rights
+from clusters import kubeconfig, mesh, rights
 from clusters.api import ApiCluster
-from clusters.base import BY_LABEL, RUN_LABEL, Capture, PodRef, Progress, Stack, Status, me
+from clusters.base import (
+    BY_LABEL,
+    CONTEXT,
+    RUN_LABEL,
+    Capture,
+    PodRef,
+    Progress,
+    Stack,
+    Status,
+    me,
+)
 from clusters.ephemeral import EphemeralCapture
 from clusters.kube import ApiError
 from lab.common import scratch

@@ -3,11 +3,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import kept
 import pytest
+import selection
 from kubectl import Kubectl
 from listing import listing, outside
 from person import Person
@@ -20,6 +23,12 @@ from clusters.stacks import assembly
 from lab.common.errors import LabError
 
 _NUMBERS = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the hooks that lie in files of their own."""
+    config.pluginmanager.register(selection)
+    config.pluginmanager.register(kept)
 
 
 def _kind_runs() -> bool:
@@ -39,7 +48,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(line, file=sys.stderr, flush=True)  # a worker of pytest-xdist has no other stream
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,4 +1,4 @@
-"""What the kernel lets this user do of what the embedded cluster does; found out by doing it.
+"""What the kernel allows this user of all that the embedded cluster does; found by trying it.
 
 Only the standard library. Each step is tried by itself, in namespaces that end with it. Why a
 kernel refuses is read from its own settings: man 7 user_namespaces; man 2 seccomp; Ubuntu 24.04's:
@@ -14,31 +14,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusters.doctor.requirement import Requirement
+
 PROC = Path("/proc")
 SYS_ADMIN = 21
 """CAP_SYS_ADMIN, linux/capability.h."""
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
 WAYS_OF_APPARMOR = (
-    f"AppArmor's {APPARMOR} is 1 (Ubuntu 24.04). One of these:",
+    f"AppArmor's {APPARMOR} is 1 (Ubuntu 24.04). Do one of these:",
     "  sudo make reproduce",
-    f"  sudo sysctl -w {APPARMOR}=0   (every program may again, until the next boot)",
-    "  sudo apparmor_parser -r /etc/apparmor.d/unshare   (unshare alone may), the file holding",
+    f"  sudo sysctl -w {APPARMOR}=0   (allows it to every program, until the next boot)",
+    "  sudo apparmor_parser -r /etc/apparmor.d/unshare   (allows it to unshare alone); the file:",
     "    abi <abi/4.0>,",
     "    include <tunables/global>",
     "    profile unshare /usr/bin/unshare flags=(unconfined) { userns, }",
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor's answer."""
-
-    what: str
-    good: bool
-    told: str
-    package: str = ""
-    ways: tuple[str, ...] = ()
-    """Lines that say why, and what mends it."""
 
 
 @dataclass(frozen=True)
@@ -73,21 +63,24 @@ INSIDE = (
 )
 
 
-def examine(path: str) -> list[Finding]:
-    """Each step as it went; what rests on one that failed is not tried. path: for programs."""
+def examine(path: str) -> list[Requirement]:
+    """Try each step, and return how it went; what needs a step that failed is not tried.
+
+    path: where programs are looked for, as PATH has it.
+    """
     outermost = ["unshare"] if os.getuid() == 0 else ["unshare", "newuidmap", "newgidmap"]
     if not all(shutil.which(name, path=path) for name in outermost):
-        return []  # told as a missing program
+        return []  # reported as a missing program
     found = []
-    for finding in _around(path):
-        found.append(finding)
-        if not finding.good:
+    for requirement in _around(path):
+        found.append(requirement)
+        if not requirement.good:
             return found
     return [*found, *(_inside(step, path) for step in INSIDE if _has_program(step, path))]
 
 
-def _around(path: str) -> Iterator[Finding]:
-    """The namespaces themselves, from the outermost."""
+def _around(path: str) -> Iterator[Requirement]:
+    """Try the namespaces themselves, the outermost first."""
     user: list[str] = []
     if os.getuid():
         user = ["--user", "--map-root-user"]
@@ -99,20 +92,20 @@ def _around(path: str) -> Iterator[Finding]:
 
 
 def _has_program(step: Step, path: str) -> bool:
-    """One that is missing is told as such."""
+    """Tell whether the step's programs are here; a missing one is reported as such."""
     wanted = {"ip", "iptables", "bwrap", "setpriv", "mount"} & {*step.script.split()}
     return all(shutil.which(name, path=path) for name in wanted)
 
 
-def _inside(step: Step, path: str) -> Finding:
+def _inside(step: Step, path: str) -> Requirement:
     argv = ["--net", "--mount", "--pid", "--ipc", "--fork", "--mount-proc"]
     if os.getuid():
         argv += ["--user", "--map-root-user", "--map-auto"]
     argv += ["sh", "-c", step.script]
-    return _tried(step.what, argv, path, (f"It takes {step.needs}.",))
+    return _tried(step.what, argv, path, (f"This needs {step.needs}.",))
 
 
-def _tried(what: str, argv: list[str], path: str, ways: tuple[str, ...]) -> Finding:
+def _tried(what: str, argv: list[str], path: str, ways: tuple[str, ...]) -> Requirement:
     done = subprocess.run(
         ["unshare", *argv],
         env={**os.environ, "PATH": path, "LC_ALL": "C"},
@@ -122,13 +115,13 @@ def _tried(what: str, argv: list[str], path: str, ways: tuple[str, ...]) -> Find
         timeout=30,
     )
     if done.returncode == 0:
-        return Finding(what, True, "tried")
+        return Requirement(what, True, "tried")
     said = done.stderr.strip().splitlines()[-1:] or [f"code {done.returncode}, and no message"]
-    return Finding(what, False, said[0], ways=ways)
+    return Requirement(what, False, said[0], ways=ways)
 
 
 def why_not(proc: Path = PROC) -> tuple[str, ...]:
-    """Every setting of this kernel that can be why a namespace was refused, and its ways out."""
+    """Return each setting of this kernel that may refuse a namespace, and how to change it."""
     told: list[str] = []
     if os.getuid():
         told += WAYS_OF_APPARMOR if _setting(proc, APPARMOR) == "1" else ()
@@ -147,17 +140,17 @@ def why_not(proc: Path = PROC) -> tuple[str, ...]:
             "Some system calls are refused here (seccomp), as in a container: docker run "
             "--privileged, or --security-opt seccomp=unconfined"
         )
-    return tuple(told) or ("No setting of this kernel tells why; as root it may work.",)
+    return tuple(told) or ("No setting of this kernel explains it; it may work as root.",)
 
 
 def _switch(proc: Path, name: str, on: str) -> list[str]:
-    """The way out where a setting is 0."""
+    """Return how to change a setting, where it is 0."""
     off = _setting(proc, name) == "0"
     return [f"{name} is 0 here: sudo sysctl -w {name}={on}; or run as root"] if off else []
 
 
 def _setting(proc: Path, name: str) -> str:
-    """A sysctl's value; nothing where this kernel does not have it."""
+    """Return a sysctl's value; nothing where this kernel does not have it."""
     try:
         return (proc / "sys" / name.replace(".", "/")).read_text().strip()
     except OSError:
@@ -165,7 +158,7 @@ def _setting(proc: Path, name: str) -> str:
 
 
 def _ends(path: Path) -> list[int]:
-    """Where the ranges of a file end that is as /etc/subuid: `name:first:count`, a line each."""
+    """Return where the ranges of a file like /etc/subuid end: `name:first:count` in each line."""
     try:
         ranges = [line.split(":") for line in path.read_text().splitlines()]
     except OSError:
@@ -174,7 +167,7 @@ def _ends(path: Path) -> list[int]:
 
 
 def _no_range() -> tuple[str, ...]:
-    """What gives a user the ids that a cluster's pods run under."""
+    """Return the commands that give a user the ids which a cluster's pods run under."""
     import pwd
 
     try:

@@ -10,8 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
-from clusters.doctor import machine
-from clusters.embedded import host
+from clusters.embedded import host, requirements
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import ApiError, Kube
@@ -139,7 +138,7 @@ class Embedded:
         self._built(progress)
 
     def _built(self, progress: Progress) -> binaries.Binaries:
-        machine.require(try_kernel=not self._is_built)  # before it is all built in vain
+        requirements.require(try_kernel=not self._is_built)  # before it is all built in vain
         if official.chosen():
             return official.ensure(assembly.DEFAULT, progress)
         return assembly.chosen().ensure(progress)
@@ -161,7 +160,7 @@ class Embedded:
                 self._end()
                 if isinstance(problem, LabError):
                     checking.result()
-                    machine.require(try_kernel=True)
+                    requirements.require(try_kernel=True)
                 raise  # neither an altered program nor this machine is why
 
     @property

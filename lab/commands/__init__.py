@@ -1,1 +1,4 @@
-"""The command line: one file for each group of commands."""
+"""The command line: a file for each command, with `add(parser)` and `run(options)`.
+
+`table.GROUPS` names them all; `line` finds the one that was typed and turns errors into sentences.
+"""

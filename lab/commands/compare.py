@@ -1,108 +1,33 @@
-"""The same failures on several clusters or stacks, and the comparison of what they say."""
+"""`istio-lab compare`: where two stored runs agree and differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from clusters import KINDS
-from lab import failures, fidelity
-from lab.commands.plan import Plan
-from lab.commands.run import run
-from lab.common import files
-from lab.common.errors import BadArguments, BadEvidence, LabError
-from lab.common.text import printable
-from lab.judge import stored
+from lab.bundle import unpack
+from lab.common.text import terminal_width
 from lab.model import store
-from lab.render import comparison, comparison_figure, comparison_text
-
-if TYPE_CHECKING:
-    from clusters.base import OwnCluster
 
 
-def run_several(plans: Sequence[Plan], width: int) -> int:
-    """Run one plan after the other, then compare each with the first.
-
-    Returns the worst code: of the runs, and, on another kind of cluster, of the comparison of
-    verdicts and of that of sidecars. What another stack does otherwise is shown, and is for its
-    pins to judge. Raises BadArguments for a cluster of one stack that is named twice, and for one
-    that is not the lab's: it cannot be looked at from its nodes.
-    """
-    names = [plan.title for plan in plans]
-    if len(set(names)) < len(names) or any(plan.cluster not in KINDS for plan in plans):
-        raise BadArguments(
-            f"{'; '.join(names)}: several of {', '.join(KINDS)}, each named once, can be compared",
-            hint="istio-lab compare latest recorded, or another stored run",
-        )
-    several_kinds = len({plan.cluster for plan in plans}) > 1
-    done = [run(plan, record if several_kinds else None) for plan in plans]
-    codes = [code for _, code in done]
-    for plan, (other, _) in list(zip(plans, done, strict=True))[1:]:
-        codes += _beside(plans[0], done[0][0], plan, other, width)
-    _show_page([folder for folder, _ in done])
-    code = stored.worst(codes)
-    print(f"\nExit code {code}")
-    return code
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take two runs."""
+    parser.add_argument("left", help="a stored run, `latest`, a bundle, or `recorded`")
+    parser.add_argument("right", help="the same")
 
 
-def _show_page(folders: Sequence[Path]) -> None:
-    """The runs on one page; where there can be none, the comparison has been told all the same."""
-    from lab.report import page
+def run(options: argparse.Namespace) -> int:
+    """Return 0 where the runs agree, 1 where they differ, 3 where one is inconclusive."""
+    from lab.commands import side_by_side
 
-    written, why = page.last_words(folders)
-    told = store.from_here(written) if written else f"not written: {printable(why)}"
-    print(f"\nSide by side: {told}")
-
-
-def _beside(one: Plan, left: Path, other: Plan, right: Path, width: int) -> list[int]:
-    """Show two runs side by side; returns the codes of what has to be alike in both."""
-    print(f"\n{one.title} (left) and {other.title} (right)\n")
-    code = compare_runs(left, right, right, width)
-    if one.stack != other.stack:
-        return []
-    return [code, sidecars(left, right, (one.cluster, other.cluster), width)]
+    with ExitStack() as opened:
+        left, right = (opened.enter_context(_opened(one)) for one in (options.left, options.right))
+        elsewhere = right == store.RECORDED or unpack.find(options.right)
+        beside = store.runs() if elsewhere else right
+        return side_by_side.compare_runs(left, right, beside, terminal_width())
 
 
-def record(cluster: OwnCluster, folder: Path) -> None:
-    """A cluster that dies now has lost no verdict: its sidecars cannot be compared, no more."""
-    try:
-        fidelity.record(cluster, folder)
-    except LabError as problem:
-        print(f"not recorded: {problem}")
-
-
-def sidecars(left: Path, right: Path, names: tuple[str, str], width: int) -> int:
-    """Print how alike two clusters made the same sidecars; returns 0, 1, or 3 without a record."""
-    try:
-        found = fidelity.compare(left, right, names)
-    except BadEvidence as problem:
-        print(f"\nThe sidecars cannot be compared: {problem}")
-        return 3
-    told = fidelity.text(found, width)
-    files.write_text(right / fidelity.FOLDER / "compared.txt", told + "\n")
-    print("\n" + told)
-    return found.exit_code
-
-
-def compare_runs(left: Path, right: Path, beside: Path, width: int) -> int:
-    """Print where two stored runs agree and differ; returns 0, 1 or 3.
-
-    beside: the folder that the figure is written into.
-    """
-    compared = comparison.compare(_judged(left), _judged(right))
-    print(printable(comparison_text.text(compared, width)))
-    try:
-        print(f"\nFigure: {store.from_here(comparison_figure.write(compared, beside))}")
-    except OSError as problem:  # a run that was put away for reading only
-        print(f"\nFigure: not written: {problem}")
-    print(comparison_text.last_words(compared, width))
-    return compared.exit_code
-
-
-def _judged(place: Path) -> comparison.Run:
-    """A run as today's judge sees it."""
-    there = [failures.load(name) for name in failures.names() if (place / name).is_dir()]
-    verdicts, missing = stored.judge_all(there, place)
-    name = "recorded" if place == store.RECORDED else place.name
-    return comparison.Run(name, tuple(verdicts), missing)
+def _opened(word: str) -> AbstractContextManager[Path]:
+    """Return a run's folder; a bundle is unpacked for as long as it is open."""
+    return nullcontext(store.RECORDED) if word == "recorded" else unpack.opened(word)

@@ -1,4 +1,4 @@
-"""What `lab run` is asked for, checked before anything is started."""
+"""What `istio-lab run` is asked for, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from lab import failures
 from lab.model.failure import Failure
 from lab.model.parameters import parameters_of
 from lab.notebook import execute
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class Plan:
-    """What `lab run` was asked for."""
+    """One run, as it was asked for."""
 
     failures: tuple[Failure, ...]
     values: dict[str, str]
@@ -31,7 +27,7 @@ class Plan:
 
     @property
     def title(self) -> str:
-        """Which cluster: `embedded`, and of which stack where one was asked for."""
+        """Return the cluster, and its stack where one was asked for: `embedded, Istio 1.30`."""
         names = {"LAB_ISTIO": "Istio", "LAB_ENVOY": "Envoy"}
         return ", ".join([self.cluster, *(f"{names[n]} {v}" for n, v in self.stack.items())])
 
@@ -43,23 +39,25 @@ def plan(
     keep: bool,
     stack: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Everything refused that does not exist, before anything is started."""
-    from clusters import check_stack, open_cluster
+    """Return the run that is asked for, after refusing everything in it that does not exist.
+
+    names: of failures; none: all. given: parameters. cluster: what follows `--cluster`. stack:
+    ISTIO= and ENVOY= by their variables. Raises BadArguments or NeedsUnmet; nothing is started.
+    """
+    from clusters import DEFAULT, check_stack, kind_of, open_cluster
     from lab.notebook.open_run import choose
 
     wanted = tuple(failures.load(name) for name in (names or failures.names()))
     for failure in wanted:
         parameters_of(failure, given)
         execute.convert(execute.NOTEBOOKS / f"{failure.name}.ipynb", given)
-    kind = (
-        "embedded"
-        if cluster == "auto" and not os.environ.get("LAB_CLUSTER")
-        else choose(cluster)[0]
-    )
+    # A run never falls back on recorded evidence by itself, as a notebook does.
+    unnamed = cluster == "auto" and not os.environ.get("LAB_CLUSTER")
+    kind = DEFAULT if unnamed else choose(cluster)[0]
     stack = stack or {}
-    with _own_environment(stack):
+    with own_environment(stack):
         check_stack(kind)
-        if kind != "recorded":
+        if not kind_of(kind).replayed:
             open_cluster(kind)
         words = ["make reproduce", *_variables()]
     words += [f"FAILURE={','.join(names)}"] if names else []
@@ -69,15 +67,15 @@ def plan(
 
 
 def _variables() -> list[str]:
-    """What make was told beside, as it is typed."""
+    """Return the other variables that make was given, as they are typed."""
     names = ("ISTIO", "ENVOY", "BINARIES", "IMAGES", "REGISTRY", "NODES")
     told = {name: os.environ.get(f"LAB_{name}") for name in names}
     return [f"{name}={value}" for name, value in told.items() if value]
 
 
 @contextmanager
-def _own_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """What is told by variables, to notebooks too, is of this run alone."""
+def own_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, which notebooks inherit, until the end of this run."""
     before = dict(os.environ)
     os.environ.update(variables)
     try:

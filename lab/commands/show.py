@@ -1,28 +1,42 @@
-"""What `list` and `show` tell from committed evidence alone; standard library only."""
+"""`istio-lab show`: what committed evidence tells of failures. Only the standard library."""
 
 from __future__ import annotations
 
-import os
+import argparse
 import textwrap
 from collections.abc import Sequence
 
 from lab import failures
 from lab.common.errors import LabError
+from lab.common.text import printable, terminal_width
 from lab.judge import replay
 from lab.judge.case import Case
 from lab.judge.verdict import Verdict
 from lab.render import tables, wording
 
 
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take a failure."""
+    parser.add_argument("failure", nargs="?", help="default: a table of all")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a failure's story, or the table of all."""
+    width = terminal_width()
+    told = story(options.failure, width) if options.failure else table(failures.names(), width)
+    print(printable(told))
+    return 0
+
+
 def recorded_run(name: str) -> replay.RecordedRun:
-    """The recorded run of a failure, with its default parameters."""
+    """Return the recorded run of a failure, with its default parameters."""
     failure = failures.load(name)
     defaults = {key: parameter.default for key, parameter in failure.parameters.items()}
     return replay.RecordedRun(failure, defaults)
 
 
 def table(names: Sequence[str], width: int) -> str:
-    """The table of what is recorded, marked as such."""
+    """Return the table of what is recorded, marked as such. width: of the terminal, in columns."""
     verdicts: list[Verdict] = []
     said = ""
     for name in names:
@@ -38,10 +52,10 @@ def table(names: Sequence[str], width: int) -> str:
 
 
 def story(name: str, width: int) -> str:
-    """A failure in one screen: symptom, what was tried, what crossed the wire, verdict."""
+    """Return a failure in one screen: symptom, claims, verdicts, what crossed the wire, sources."""
     run = recorded_run(name)
     verdict = run.judge()
-    case = Case(run.failure, run.evidence, run.folder)
+    case = run.case
     lines = [run.failure.title, "=" * len(run.failure.title), wording.said(run.evidence), ""]
     lines += [f"Symptom: {run.failure.symptom}", ""]
     for claim, judged in zip(run.failure.claims, verdict.claims, strict=True):
@@ -59,7 +73,7 @@ def story(name: str, width: int) -> str:
 
 
 def _others(run: replay.RecordedRun) -> list[str]:
-    """A readable call beside the secured ones, so that the eye has both."""
+    """Return a call in plaintext, to be read beside the encrypted ones."""
     named = [call.name for call in run.failure.calls if call.name in ("udp-foo", "plain-post")]
     return named[:1]
 
@@ -68,7 +82,7 @@ def _wire(case: Case, name: str) -> list[str]:
     seen = case.see(name)
     if seen is None:
         return []
-    first = bytes.fromhex(str(seen.wire.facts.get("first_bytes", "")))
+    first = seen.wire.packets.first_bytes
     text = "".join(chr(b) if 32 <= b < 127 else "." for b in first)
     return [
         f"  $ {seen.record.typed}",
@@ -93,36 +107,3 @@ def _fold(line: str, width: int) -> str:
         if len(line) > width
         else line
     )
-
-
-def preview(width: int, cluster: str = "auto") -> str:
-    """Before a run: what it will cost if anything is to be built, and the recorded table."""
-    from clusters import first_start
-    from clusters.stacks import cache
-
-    cost = first_start.cost(cluster)
-    if not cost:
-        return ""
-    made = "Kubernetes and Istio from their Go modules"
-    if "kind" in first_start.kinds(cluster):
-        made = "what is not here yet of Kubernetes, Istio, kind and its images"
-    return "\n".join(
-        [
-            f"This first start builds {made}:",
-            f"about {cost['minutes']:.0f} minutes on two cores, "
-            f"{cost['gigabytes_needed']:.0f} GB of disk while it builds, "
-            f"{cost['gigabytes_kept']:.1f} GB kept in {cache.root()}.",
-            *_or_fetched(first_start.kinds(cluster)),
-            "To undo it all: make clean, and remove that folder. Meanwhile, what was seen before:",
-            "",
-            table(failures.names(), width),
-            "",
-        ]
-    )
-
-
-def _or_fetched(kinds: Sequence[str]) -> list[str]:
-    """Of kind, where nobody chose: a registry that answers spares most of it."""
-    if "kind" not in kinds or os.environ.get("LAB_IMAGES"):
-        return []
-    return ["Where a registry answers, official images are fetched instead, and little is built."]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lab.judge import pod_path
 from lab.judge.case import Case
 from lab.judge.observation import FINAL_HOP, Observation, Tap
 from lab.packets.comments import client_hello
@@ -59,13 +60,13 @@ class Hop:
 
     @property
     def marker_count(self) -> int:
-        facts = self.tap.seen.facts
-        return sum(int(str(facts.get(f"marker_in_{side}") or 0)) for side in ("client", "server"))
+        """How often the call's marker is readable on this hop."""
+        return self.tap.seen.packets.marker_count
 
 
-def of(case: Case, name: str) -> tuple[Hop, ...]:
+def hops_of_call(case: Case, name: str) -> tuple[Hop, ...]:
     """The hops of a call in its direction; none where nothing can be seen of it."""
-    taps = case.way(name)
+    taps = pod_path.taps(case, name)
     if not taps:
         return ()
     before = [tap for tap in taps[:1] if tap.interface == "lo"]
@@ -105,7 +106,7 @@ def _sender(seen: Observation, before: Sequence[Tap]) -> End:
 
     It did not where its own port is the one that is seen between the pods.
     """
-    client, port = str(seen.wire.facts.get("client", "")), seen.record.local_port
+    client, port = seen.wire.packets.client, seen.record.local_port
     past_it = bool(before) and before[0].connection is None and port and client.endswith(f":{port}")
     return End(seen.call.source, "sidecar" if before and not past_it else "application")
 

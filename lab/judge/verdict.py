@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.common import untrusted
-from lab.common.errors import BadEvidence, LabError
-from lab.judge import disagreements
+from lab.common.errors import LabError
+from lab.judge import disagreements, obstacles
 from lab.judge.case import Case
 from lab.judge.proof import Proof, proof
-from lab.model import preconditions
-from lab.model.evidence import Evidence, digest
 from lab.model.failure import (
     Answer,
     Check,
     CheckResult,
     Claim,
-    Failure,
     Pin,
     Remedy,
     RemedyWord,
@@ -126,17 +122,19 @@ class Verdict:
         return 1 if "differs" in agreements else 3 if agreements - {"as pinned"} else 0
 
 
-def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
-    """Judge one failure's evidence; `folder` holds its captures and logs."""
-    case = Case(failure, evidence, folder)
+def judge(case: Case) -> Verdict:
+    """Judge one failure's evidence."""
+    failure, evidence = case.failure, case.evidence
     controls = [(c.says, *_finding(case, c.check)) for c in failure.controls]
     needed = [
         told
         for control, told in zip(failure.controls, controls, strict=True)
         if not (control.plane == "wire" and told[1] is None and case.wire_refused)
     ]
-    unmet, unusual = _settings(failure, evidence.mesh)
-    obstacle = unmet or _altered(evidence, folder) or _obstacle(evidence, needed)
+    unmet, unusual = obstacles.settings(failure, evidence.mesh)
+    obstacle = (
+        unmet or obstacles.altered(evidence, case.folder) or obstacles.obstacle(evidence, needed)
+    )
     return Verdict(
         failure.name,
         failure.title,
@@ -150,48 +148,6 @@ def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
         tuple(_claim(case, claim, obstacle) for claim in failure.claims),
         tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
     )
-
-
-def _settings(failure: Failure, mesh: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """What the mesh's settings do not meet, and what of them is unusual."""
-    try:
-        unmet = "; ".join(preconditions.unmet(failure, mesh))
-        return unmet, tuple(preconditions.unusual(mesh))
-    except (AttributeError, KeyError, TypeError) as wrong:
-        return f"the mesh's recorded settings are not such as Istio has: {wrong}", ()
-
-
-def _altered(evidence: Evidence, folder: Path) -> str:
-    """The first capture that is not the one that was recorded, or nothing."""
-    for world in evidence.worlds.values():
-        for capture in world.captures:
-            path = folder / capture.file
-            if not untrusted.is_there(path):
-                return f"{capture.file} is missing"
-            try:
-                found = digest(path, folder)
-            except BadEvidence as wrong:
-                return str(wrong)
-            if found != capture.sha256:
-                return f"{capture.file} is not what was recorded: its sha256 differs"
-    return ""
-
-
-def _obstacle(evidence: Evidence, controls: list[tuple[str, bool | None, str]]) -> str:
-    """Why nothing may be concluded from this evidence, or nothing."""
-    if evidence.trouble:
-        return evidence.trouble
-    if evidence.problems:
-        return "; ".join(evidence.problems)
-    for world in evidence.worlds.values():
-        for name, pod in world.pods.items():
-            if pod.sidecar and (pod.rejected, pod.unknown_fields) != (0, 0):
-                return (
-                    f"the proxy of {name} in {world.namespace} did not take its configuration "
-                    f"(rejected {pod.rejected}, unknown fields {pod.unknown_fields})"
-                )
-    broken = [f"control failed: {says}: {text}" for says, holds, text in controls if not holds]
-    return "; ".join(broken)
 
 
 def _finding(case: Case, check: Any) -> tuple[bool | None, str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lab.common import files
+from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge, to_json
-from lab.model import evidence
 from lab.model.evidence import CallRecord, Evidence
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class JudgedLiveRun:
-    """A live run with a verdict: the `Source` of a story that is told while it happens."""
+    """A live run with a verdict: what a notebook's run is told from while it happens."""
 
     source = "live"
 
@@ -26,6 +26,11 @@ class JudgedLiveRun:
     @property
     def evidence(self) -> Evidence:
         return self._run.evidence
+
+    @property
+    def case(self) -> Case:
+        """What is recorded so far, opened for checks."""
+        return Case(self.failure, self.evidence, self.folder)
 
     def before(self) -> Sequence[CallRecord]:
         return self._run.before()
@@ -45,7 +50,7 @@ class JudgedLiveRun:
         if not path.exists():
             self._run.tell("judging what was recorded")
         self._run.finish()
-        verdict = judge(self.failure, evidence.load(self.folder), self.folder)
+        verdict = judge(Case.open(self.failure, self.folder))
         files.write_json(path, to_json(verdict))
         return verdict
 

@@ -65,7 +65,7 @@ def _recorded(options: argparse.Namespace) -> Case:
 
 
 def _made(options: argparse.Namespace) -> Case:
-    from clusters import open_cluster
+    from clusters import KINDS, open_cluster
     from lab.model import store
     from lab.observe import ends
     from lab.observe.recording import Recording
@@ -83,5 +83,5 @@ def _made(options: argparse.Namespace) -> Case:
     target = ends.target(cluster.kube, options.to, source.namespace)
     print(f"calling from {source.namespace}/{source.name}", file=sys.stderr, flush=True)
     recording = Recording(cluster, source, target, options.call)
-    packets = options.packets or cluster.kind != "existing"
+    packets = options.packets or KINDS[cluster.kind].made_by_lab
     return recording.make(store.new_run(), packets=packets)

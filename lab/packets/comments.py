@@ -14,7 +14,7 @@ from lab.packets import tls
 from lab.packets.pcap import FIN, RST, SYN, Connection, Segment, Side
 from lab.packets.tls import HELLO_INSIDE
 
-Kind = Literal["open", "hello", "encrypted", "plaintext", "marker", "alert", "reset", "close"]
+RemarkKind = Literal["open", "hello", "encrypted", "plaintext", "marker", "alert", "reset", "close"]
 FIRST_LINE = 60
 """Most characters of a plaintext's first line that are shown."""
 
@@ -25,11 +25,11 @@ class Remark(NamedTuple):
     segment: Segment
     side: Side
     """Who sent it."""
-    kind: Kind
+    kind: RemarkKind
     words: str
 
 
-def of(connection: Connection, marker: bytes) -> list[Remark]:
+def find_remarks(connection: Connection, marker: bytes) -> list[Remark]:
     """All remarks on a connection in the order of its packets.
 
     marker: the call's own random bytes.
@@ -124,7 +124,7 @@ class _Half:
             words = "the call's marker can be read in it" + (f", {count}x" if count > 1 else "")
             yield Remark(segment, self._side, "marker", words)
 
-    def _at(self, offset: int, kind: Kind, words: str) -> Remark:
+    def _at(self, offset: int, kind: RemarkKind, words: str) -> Remark:
         return Remark(self._with(offset), self._side, kind, words)
 
     def _with(self, offset: int) -> Segment:

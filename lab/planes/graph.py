@@ -26,6 +26,7 @@ from lab.planes.kiali import (
     Reporter,
 )
 from lab.planes.log import Line, untraced
+from lab.planes.wire import WireSeen
 
 SOURCE = "a model of Kiali's rules"
 Drawn = Literal["lock", "no lock", "no edge", "unknown"]
@@ -44,7 +45,7 @@ _MEANS: dict[Drawn, Security] = {
 
 
 @dataclass(frozen=True)
-class Hop:
+class ReportedHop:
     """What the telemetry of one hop is derived from."""
 
     client: str
@@ -86,7 +87,7 @@ class Telemetry:
     """Why the series are not known; empty: they are all that there are."""
 
 
-def derive(hop: Hop) -> Telemetry:
+def derive(hop: ReportedHop) -> Telemetry:
     """The series that Istio's telemetry would have of a hop, from its access-log lines.
 
     - A request (a line with a method) adds one to istio_requests_total; a TCP connection adds its
@@ -105,7 +106,7 @@ def derive(hop: Hop) -> Telemetry:
     return Telemetry(tuple(one for one in series if one.amount > 0), tuple(silent))
 
 
-def _missing(hop: Hop) -> str:
+def _missing(hop: ReportedHop) -> str:
     if hop.flavour == "istio":
         return "these proxies keep Istio's own metrics, which were not recorded; none is derived"
     if hop.flavour != "stock":
@@ -119,20 +120,20 @@ def _missing(hop: Hop) -> str:
     return ""
 
 
-def _ended_at_client(hop: Hop) -> str:
+def _ended_at_client(hop: ReportedHop) -> str:
     """Why the server's proxy has nothing to tell, or nothing."""
     if hop.unheard:
         return hop.unheard
-    answered = hop.client_line is not None and not _told(hop.client_line, "upstream_host")
+    answered = hop.client_line is not None and not _field_text(hop.client_line, "upstream_host")
     return "the client's proxy answered by itself" if answered else ""
 
 
-def _from_source(hop: Hop, silent: list[str]) -> list[Series]:
+def _from_source(hop: ReportedHop, silent: list[str]) -> list[Series]:
     line = hop.client_line
     if not hop.client_reports or line is None:
         silent.append("no proxy of the client's carried it")
         return []
-    cluster = _told(line, "upstream_cluster")
+    cluster = _field_text(line, "upstream_cluster")
     parts = cluster.split("|")
     to = parts[3].partition(".")[0] if len(parts) == 4 else cluster or hop.service
     if to == PASSTHROUGH:
@@ -140,17 +141,17 @@ def _from_source(hop: Hop, silent: list[str]) -> list[Series]:
     return _counted(line, "source", "unknown", hop.client, to)
 
 
-def _from_destination(hop: Hop, silent: list[str]) -> list[Series]:
+def _from_destination(hop: ReportedHop, silent: list[str]) -> list[Series]:
     line = hop.server_line
     if not hop.server_reports or line is None:
         silent.append(_ended_at_client(hop) or "no sidecar of the server's carried it")
         return []
-    cluster = _told(line, "upstream_cluster")
+    cluster = _field_text(line, "upstream_cluster")
     if cluster.startswith("outbound|"):
         silent.append("a gateway reports as source only")
         return []
-    if not cluster and not _told(line, "method"):
-        refused = _told(line, "response_code_details") or _told(line, "response_flags")
+    if not cluster and not _field_text(line, "method"):
+        refused = _field_text(line, "response_code_details") or _field_text(line, "response_flags")
         silent.append(f"the server's proxy refused it before it was counted: {refused}")
         return []
     policy: Policy = "mutual_tls" if _mutual(line) else "none"
@@ -162,21 +163,21 @@ def _from_destination(hop: Hop, silent: list[str]) -> list[Series]:
 
 def _mutual(line: Line) -> bool:
     """Both had a SPIFFE name, and their handshake was not refused."""
-    named = all(_told(line, f"downstream_{who}_uri_san") for who in ("peer", "local"))
-    return named and not _told(line, "downstream_transport_failure_reason")
+    named = all(_field_text(line, f"downstream_{who}_uri_san") for who in ("peer", "local"))
+    return named and not _field_text(line, "downstream_transport_failure_reason")
 
 
-def _caller(hop: Hop, policy: Policy, line: Line) -> str:
+def _caller(hop: ReportedHop, policy: Policy, line: Line) -> str:
     """Whom the server's proxy knows for the caller: its sidecar says so within mTLS or HTTP."""
-    introduced = _told(hop.client_line or {}, "upstream_cluster").startswith("outbound|")
-    known = introduced and (policy == "mutual_tls" or _told(line, "method"))
+    introduced = _field_text(hop.client_line or {}, "upstream_cluster").startswith("outbound|")
+    known = introduced and (policy == "mutual_tls" or _field_text(line, "method"))
     return hop.client if known else UNKNOWN
 
 
 def _counted(
     line: Line, reporter: Reporter, policy: Policy, source: str, destination: str
 ) -> list[Series]:
-    if _told(line, "method"):
+    if _field_text(line, "method"):
         return [Series(REQUESTS, reporter, policy, source, destination, 1)]
     return [
         Series(metric, reporter, policy, source, destination, _bytes(line, field))
@@ -184,7 +185,7 @@ def _counted(
     ]
 
 
-def _told(line: Line, field: str) -> str:
+def _field_text(line: Line, field: str) -> str:
     """A field's text; nothing where there is none, for which Envoy may write a dash."""
     value = line.get(field)
     return value if isinstance(value, str) and value != "-" else ""
@@ -259,7 +260,7 @@ def _seen(drawn: Drawn, because: str, facts: dict[str, Fact]) -> Seen:
 
 
 def mismatch(
-    wire: Seen,
+    wire: WireSeen,
     client: Line | None,
     server: Line | None,
     request_id: str,
@@ -279,10 +280,13 @@ def mismatch(
     )
 
 
-def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
-    left, came = _told(client, "upstream_local_address"), _told(server, "downstream_remote_address")
-    crossed = str(wire.facts.get("client") or "")
-    arrived = str(wire.facts.get("client_at_server") or crossed)
+def _of_other_ports(wire: WireSeen, client: Line, server: Line) -> str:
+    left, came = (
+        _field_text(client, "upstream_local_address"),
+        _field_text(server, "downstream_remote_address"),
+    )
+    crossed = wire.packets.client
+    arrived = wire.packets.client_at_server or crossed
     if left and came and left != came and (left, came) != (crossed, arrived):
         return f"the two proxies' lines are of two connections: {left} and {came}"
     for whose, address, seen in (("server's", came, arrived), ("client's", left, crossed)):
@@ -293,15 +297,15 @@ def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
     return ""
 
 
-def _of_other_security(wire: Seen, client: Line, server: Line, counted: Security) -> str:
+def _of_other_security(wire: WireSeen, client: Line, server: Line, counted: Security) -> str:
     if not _mutual(server):
         return ""
     if wire.security in ("plaintext", "mixed"):
         return f"the server's line tells of mutual TLS, and the packets of {wire.security}"
     if counted in ("plaintext", "tls"):
         return f"the server's line tells of mutual TLS, and its counters of {counted}"
-    by_cluster = _told(client, "upstream_cluster").startswith("outbound|")
-    if by_cluster and not _told(client, "upstream_tls_version"):
+    by_cluster = _field_text(client, "upstream_cluster").startswith("outbound|")
+    if by_cluster and not _field_text(client, "upstream_tls_version"):
         return "the server's line tells of mutual TLS, and the client's of none"
     return ""
 
@@ -309,7 +313,7 @@ def _of_other_security(wire: Seen, client: Line, server: Line, counted: Security
 def _of_another_request(client: Line, server: Line, request_id: str) -> str:
     """Requests that share a connection have a line each."""
     for whose, line in (("client's", client), ("server's", server)):
-        logged = _told(line, "request_id")
+        logged = _field_text(line, "request_id")
         if logged and request_id and untraced(logged) != untraced(request_id):
             return f"the {whose} line is of request {logged}, and the call was {request_id}"
     return ""

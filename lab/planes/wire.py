@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from lab.common.errors import BadEvidence
 from lab.packets import pcap, tls
 from lab.packets.pcap import SYN, Address, Connection
 from lab.packets.tls import HELLO_INSIDE
-from lab.planes import Fact, Security, Seen
+from lab.planes import Security, Seen
 
 SOURCE = "packets"
 REDIRECTED: Address = ("127.0.0.1", 15001)
@@ -34,7 +34,7 @@ class CaptureFile:
 
 
 @dataclass(frozen=True)
-class Edge:
+class ConnectionQuery:
     """Which connection is meant: by its ports where known, else by when it began."""
 
     client_ip: str
@@ -61,26 +61,79 @@ class Edge:
         return any(first <= at <= last for at in times)
 
 
+@dataclass(frozen=True)
+class WireFacts:
+    """What the packets of one connection show; every field is empty where none was found."""
+
+    file: str = ""
+    """The capture's name."""
+    frame: int = 0
+    """The first of its frames in that file, counted from 1."""
+    client: str = ""
+    """`IP:port` of who began it, where it was captured first."""
+    client_at_server: str = ""
+    """The same as the other pod has it; empty where it is no other."""
+    server: str = ""
+    syn_time: float | None = None
+    """Unix seconds at which it began."""
+    segments: int = 0
+    client_bytes: int = 0
+    """Payload that the client sent, in bytes."""
+    server_bytes: int = 0
+    ended_by: str = ""
+    first_bytes: bytes = b""
+    """Of what the client sent, 16 at most."""
+    marker_in_client: int = 0
+    """How often the call's marker is readable in what the client sent."""
+    marker_in_server: int = 0
+    sni: str = ""
+    alpn_offered: tuple[str, ...] = ()
+    tls_version: str = ""
+    """As the server chose it."""
+
+    @property
+    def found(self) -> bool:
+        """Whether a connection was found."""
+        return bool(self.file)
+
+    @property
+    def marker_count(self) -> int:
+        """How often the marker is readable in both directions."""
+        return self.marker_in_client + self.marker_in_server
+
+    @property
+    def bytes_both_ways(self) -> int:
+        """Payload of both directions, in bytes."""
+        return self.client_bytes + self.server_bytes
+
+
+@dataclass(frozen=True)
+class WireSeen(Seen):
+    """The wire's answer, and the connection that it was read from."""
+
+    packets: WireFacts = WireFacts()
+
+
 class Unsure(Exception):
     """Why nothing can be said."""
 
 
 def read(
-    edge: Edge, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
-) -> Seen:
+    query: ConnectionQuery, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
+) -> WireSeen:
     """What crossed between two pods, from the captures at both their eth0; or on one interface.
 
     marker: the call's own random bytes; how often they are found is told beside the answer.
     """
     try:
         where = "client's eth0" if server_eth0 else client_eth0.path.name
-        at_client = find(edge, client_eth0, where)
+        at_client = find(query, client_eth0, where)
         at_server = at_client
         if server_eth0:
-            at_server = find(edge, server_eth0, "server's eth0", at_client)
+            at_server = find(query, server_eth0, "server's eth0", at_client)
         anywhere = "on either pod's eth0" if server_eth0 else f"in {where}"
-        if at_client is None and at_server is None and edge.client_port:
-            raise Unsure(f"no connection from port {edge.client_port} {anywhere}")
+        if at_client is None and at_server is None and query.client_port:
+            raise Unsure(f"no connection from port {query.client_port} {anywhere}")
         if at_client is None and at_server is None:
             return _seen("none", f"no connection of this call {anywhere}")
         if at_client is None or at_server is None:
@@ -90,10 +143,10 @@ def read(
         security, why = _classify(at_client)
         if at_client.older or at_server.older:
             security, why = _since_the_capture(security, at_client, marker)
-        facts = _facts(at_client, marker)
+        facts = _facts(at_client, client_eth0.path.name, marker)
         if at_server.client != at_client.client:
-            facts["client_at_server"] = _text(at_server.client)
-        return _seen(security, why, file=client_eth0.path.name, **facts)
+            facts = replace(facts, client_at_server=_text(at_server.client))
+        return _seen(security, why, facts)
     except (Unsure, BadEvidence) as reason:
         return _seen("unknown", str(reason))
 
@@ -170,7 +223,7 @@ def _connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]
 
 
 def find(
-    edge: Edge, capture: CaptureFile, where: str, at_client: Connection | None = None
+    query: ConnectionQuery, capture: CaptureFile, where: str, at_client: Connection | None = None
 ) -> Connection | None:
     """The one connection meant, or None when a sound capture holds none.
 
@@ -179,31 +232,31 @@ def find(
     """
     if capture.dropped:
         raise Unsure(f"tcpdump lost {capture.dropped} packets at the {where}")
-    there = _connections(capture, REDIRECTED in edge.targets)
-    if edge.older:
-        there = [_turned(edge, one) for one in there]
-    joining = [connection for connection in there if edge.joins(connection)]
-    found = _sent_on(at_client, joining) or _meant(edge, joining)
+    there = _connections(capture, REDIRECTED in query.targets)
+    if query.older:
+        there = [_turned(query, one) for one in there]
+    joining = [connection for connection in there if query.joins(connection)]
+    found = _sent_on(at_client, joining) or _meant(query, joining)
     if len(found) > 1:
         raise Unsure(f"{len(found)} connections at the {where} could be the call's")
     if not found:
         return None
     if not found[0].syn_seen:
         raise Unsure(f"the connection's SYN is not in the capture at the {where}")
-    if found[0].began < edge.since:
+    if found[0].began < query.since:
         raise Unsure("the connection is older than the configuration in question")
     if not found[0].whole:
         raise Unsure(f"packets of the connection are missing at the {where}")
     return found[0]
 
 
-def _meant(edge: Edge, joining: list[Connection]) -> list[Connection]:
-    if edge.client_port is not None:
+def _meant(query: ConnectionQuery, joining: list[Connection]) -> list[Connection]:
+    if query.client_port is not None:
         # Of a port used twice: the last that had begun when the call ended.
-        found = [one for one in joining if one.client[1] == edge.client_port]
-        begun = [one for one in found if edge.window is None or one.began <= edge.window[1]]
+        found = [one for one in joining if one.client[1] == query.client_port]
+        begun = [one for one in found if query.window is None or one.began <= query.window[1]]
         return (begun or found)[-1:]
-    return [one for one in joining if edge.window is None or edge.had(one)]
+    return [one for one in joining if query.window is None or query.had(one)]
 
 
 def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Connection]:
@@ -219,12 +272,12 @@ def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Co
     return [one for one in joining if one.halves["client"].start == start]
 
 
-def _turned(edge: Edge, connection: Connection) -> Connection:
+def _turned(query: ConnectionQuery, connection: Connection) -> Connection:
     """A connection of unknown beginning, as it lies between these ends; others as they are."""
     if connection.syn_seen:
         return connection
     first, other = connection.client, connection.server
-    turned = other[0] == edge.client_ip and first in edge.targets
+    turned = other[0] == query.client_ip and first in query.targets
     return pcap.from_the_middle(connection, other if turned else first)
 
 
@@ -337,33 +390,31 @@ def _speaks(data: bytes) -> Literal["tls", "plain", "mixed", "cut"]:
     return "plain"
 
 
-def _facts(connection: Connection, marker: bytes) -> dict[str, Fact]:
+def _facts(connection: Connection, file: str, marker: bytes) -> WireFacts:
     client, server = connection.sent("client"), connection.sent("server")
     seen = tls.shown(tls.records(client), tls.records(server))
-    facts: dict[str, Fact] = {
-        "client": _text(connection.client),
-        "server": _text(connection.server),
-        "syn_time": connection.began,
-        "segments": len(connection.segments),
-        "frame": connection.first_frame,
-        "client_bytes": len(client),
-        "server_bytes": len(server),
-        "ended_by": connection.ended_by,
-        "first_bytes": client[:16].hex(),
-        "marker_in_client": client.count(marker),
-        "marker_in_server": server.count(marker),
-    }
-    if seen.client_hello:
-        facts["sni"] = seen.client_hello.sni
-        facts["alpn_offered"] = list(seen.client_hello.alpn)
-    if seen.server_hello:
-        facts["tls_version"] = seen.server_hello.version
-    return facts
+    return WireFacts(
+        file=file,
+        frame=connection.first_frame,
+        client=_text(connection.client),
+        server=_text(connection.server),
+        syn_time=connection.began,
+        segments=len(connection.segments),
+        client_bytes=len(client),
+        server_bytes=len(server),
+        ended_by=connection.ended_by,
+        first_bytes=client[:16],
+        marker_in_client=client.count(marker),
+        marker_in_server=server.count(marker),
+        sni=seen.client_hello.sni if seen.client_hello else "",
+        alpn_offered=tuple(seen.client_hello.alpn) if seen.client_hello else (),
+        tls_version=seen.server_hello.version if seen.server_hello else "",
+    )
 
 
 def _text(address: Address) -> str:
     return f"{address[0]}:{address[1]}"
 
 
-def _seen(security: Security, why: str, **facts: Fact) -> Seen:
-    return Seen("wire", SOURCE, security, why, facts)
+def _seen(security: Security, why: str, packets: WireFacts = WireFacts()) -> WireSeen:
+    return WireSeen("wire", SOURCE, security, why, packets=packets)

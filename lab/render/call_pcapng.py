@@ -75,7 +75,7 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
     record = case.evidence.call(name)
     if record is None:
         raise BadEvidence(f"no packet of {name} was recorded: {case.unseen(name)}")
-    for hop in hops.of(case, name):
+    for hop in hops.hops_of_call(case, name):
         for tap in hop.taps:
             if tap.capture is None or (whole := _whole(tap.capture)) is None:
                 continue
@@ -85,7 +85,7 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
             if tap.connection:
                 _comment(found[path], tap.connection, tap.capture, hop, record)
     if not any(one.comments for one in found.values()):
-        why = case.unseen(name) or "; ".join(hop.why for hop in hops.of(case, name))
+        why = case.unseen(name) or "; ".join(hop.why for hop in hops.hops_of_call(case, name))
         raise BadEvidence(f"no packet of {name} was recorded: {why or 'it asked the API server'}")
     return [*found.values()]
 
@@ -116,7 +116,7 @@ def _comment(
         frames = (s.frame for s in connection.segments if s.time >= first)
         if frame := next(frames, None):
             one.comments[frame].append(SHARED)
-    for remark in comments.of(connection, record.marker.encode()):
+    for remark in comments.find_remarks(connection, record.marker.encode()):
         said = one.comments[remark.segment.frame]
         sender, receiver = hop.way(remark.side)
         said.append(_safe(f"{sender} to {receiver}: {remark.words}"))
@@ -163,7 +163,7 @@ def _about(case: Case, name: str) -> str:
         f"Outcome: {record.outcome} {record.status or ''}".rstrip() + ".",
         f"Marker: {record.marker}",
     ]
-    for hop in hops.of(case, name):
+    for hop in hops.hops_of_call(case, name):
         beside = f"; {hop.note}" if hop.note else ""
         lines.append(f"{hop.sender} to {hop.receiver}: {SHOWS[hop.security]}: {hop.why}{beside}")
     lines.append("Packets are as they were recorded. The comments are the lab's.")

@@ -100,7 +100,7 @@ class Compared:
         states = {pair.state for pair in (*self.answers, *self.planes)}
         return next((one for one in STATES if one in states), "same")
 
-    def of(self, state: State) -> tuple[Pair, ...]:
+    def pairs_in(self, state: State) -> tuple[Pair, ...]:
         """Its answers and planes in that state."""
         return tuple(pair for pair in (*self.answers, *self.planes) if pair.state == state)
 
@@ -136,9 +136,9 @@ class Comparison:
     @property
     def exit_code(self) -> int:
         """0: no difference; 1: something differs; 3: something could not be compared."""
-        if any(row.of("differs") for row in self.rows):
+        if any(row.pairs_in("differs") for row in self.rows):
             return 1
-        unsure = self.apart or any(row.of("cannot say") for row in self.rows)
+        unsure = self.apart or any(row.pairs_in("cannot say") for row in self.rows)
         return 3 if unsure or not self.rows else 0
 
     @property
@@ -165,7 +165,7 @@ class Comparison:
         """
         found = []
         for failure in dict.fromkeys(row.failure for row in self.rows):
-            rows = [row for row in self.rows if row.failure == failure and row.of(state)]
+            rows = [row for row in self.rows if row.failure == failure and row.pairs_in(state)]
             answers = [row.answered(state) for row in rows if row.answered(state)]
             planes = [row.title for row in rows if not row.answered(state)]
             parts = [", ".join(answers)] if answers else []

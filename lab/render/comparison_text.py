@@ -152,7 +152,7 @@ def _planes_text(compared: Comparison, width: int) -> list[str]:
 def _explained(row: Compared, width: int) -> list[str]:
     """Why each run's evidence says what it says, of all that is not the same."""
     lines = []
-    for pair in (*row.of("differs"), *row.of("cannot say")):
+    for pair in (*row.pairs_in("differs"), *row.pairs_in("cannot say")):
         if NO_RECORD in (pair.left, pair.right):
             continue  # there is no reason to tell
         lines.append(f"  {pair.what}: {pair.state}")

@@ -6,8 +6,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lab.judge import disagreements, telemetry
+from lab.judge import telemetry
 from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import observe_edge
 from lab.judge.verdict import ClaimVerdict, RemedyVerdict, Said, Verdict
 from lab.render.display import Table
 from lab.render.wording import SHOWS
@@ -220,7 +222,7 @@ def disagreements_table(case: Case, names: Sequence[str]) -> Table:
     rows = []
     for name in names:
         seen = case.see(name)
-        found = disagreements.disagreements(disagreements.edge(case, seen)) if seen else ()
+        found = find_disagreements(observe_edge(case, seen)) if seen else ()
         rows += [(name, odd.name, odd.told, odd.likely) for odd in found] or [
             (name, "none" if seen else "no record", "-", "-")
         ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.judge.observation import FINAL_HOP, Observation
+from lab.judge.planes import read_witnesses
 from lab.judge.proof import PlaneSaid, places
 from lab.model.evidence import CallRecord
 from lab.planes import agreement
@@ -115,8 +116,8 @@ def _show_hop(report: FailureReport, files: Files, name: str, seen: Observation)
         seen.security,
         crossed(seen),
         seen.marker_count,
-        agreement(seen.planes),
-        tuple(show_witness(report, files, one) for one in places(seen)),
+        agreement(read_witnesses(report.case, seen)),
+        tuple(show_witness(report, files, one) for one in places(report.case, seen)),
     )
 
 

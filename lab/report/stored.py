@@ -12,11 +12,11 @@ from lab.common import untrusted
 from lab.common.errors import BadEvidence
 from lab.judge import stored
 from lab.judge.case import Case
+from lab.judge.stored import Judged
 from lab.judge.verdict import Verdict
-from lab.model import evidence, store
+from lab.model import store
 from lab.model.evidence import Evidence
 from lab.model.failure import Failure
-from lab.model.parameters import with_parameters
 from lab.render.comparison import Run as Compared
 from lab.render.wording import said
 
@@ -93,18 +93,17 @@ class ReportedRun:
 def read(place: Path) -> ReportedRun:
     """Judge a run's folder, or `evidence/` of the checkout. Damage is told in `missing`."""
     there = [failures.load(name) for name in failures.names() if untrusted.is_there(place / name)]
-    verdicts, missing = stored.judge_all(there, place)
+    judged, missing = stored.judge_cases(there, place)
     ours = "recorded" if place == store.RECORDED else place.name
-    verdicts.sort(key=lambda verdict: verdict.claims[0].id)  # as the post tells them
-    reports = tuple(_report(verdict, place / verdict.failure, ours) for verdict in verdicts)
+    judged.sort(key=lambda one: one.verdict.claims[0].id)  # as the post tells them
+    reports = tuple(_report(one, ours) for one in judged)
     return ReportedRun(ours, place, reports, missing, _summary(place))
 
 
-def _report(verdict: Verdict, folder: Path, run: str) -> FailureReport:
-    recorded = evidence.load(folder)
-    failure = with_parameters(failures.load(verdict.failure), recorded.parameters)
+def _report(judged: Judged, run: str) -> FailureReport:
+    recorded = judged.case.evidence
     replayed = said(recorded) if recorded.run != run else ""
-    return FailureReport(Case(failure, recorded, folder), verdict, replayed)
+    return FailureReport(judged.case, judged.verdict, replayed)
 
 
 def _summary(place: Path) -> Mapping[str, Any]:

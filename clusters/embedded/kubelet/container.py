@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clusters.embedded.kubelet.environment import expand
 from clusters.embedded.kubelet.images import Rootfs
-from clusters.embedded.node.network import NETNS
+from clusters.embedded.network import NETNS
 from clusters.embedded.settings import private_path
 from clusters.kube import Obj
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clusters.embedded.kubelet.images import Images
 from clusters.embedded.kubelet.pod import Pod
-from clusters.embedded.node.network import PodNetwork
+from clusters.embedded.network import PodNetwork
 from clusters.embedded.settings import KUBELET_PORT, NODE_IP, NODE_NAME, Settings
 from clusters.kube import MERGE, ApiError, Kube, Obj
 from lab.common.errors import ClusterGone, LabError

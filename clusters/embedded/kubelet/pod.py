@@ -14,7 +14,7 @@ from clusters.embedded.kubelet.container import Plan, user_of, write_etc
 from clusters.embedded.kubelet.environment import MissingKey, environment, expand
 from clusters.embedded.kubelet.images import Images, Rootfs
 from clusters.embedded.kubelet.runner import Runner, now
-from clusters.embedded.node.network import PodNetwork
+from clusters.embedded.network import PodNetwork
 from clusters.embedded.settings import CLUSTER_DOMAIN, DNS_SERVICE_IP, NODE_IP
 from clusters.kube import MERGE, ApiError, Kube, Obj
 from lab.common.errors import ClusterGone, LabError

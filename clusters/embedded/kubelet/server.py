@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from clusters.embedded.kubelet.kubelet import Kubelet
 from clusters.embedded.kubelet.pod import Pod
-from clusters.embedded.node.pki import Pki
+from clusters.embedded.pki import Pki
 from clusters.embedded.settings import KUBELET_PORT, NODE_IP
 from lab.common.errors import LabError
 

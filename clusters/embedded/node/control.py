@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clusters.embedded.kubelet.kubelet import Kubelet
-from clusters.embedded.node.network import NETNS
+from clusters.embedded.network import NETNS
 from clusters.embedded.settings import private_path
 from lab.common.errors import LabError
 

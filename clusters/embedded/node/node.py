@@ -12,9 +12,10 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from clusters.embedded import network, pki
 from clusters.embedded.kubelet import server
 from clusters.embedded.kubelet.kubelet import Kubelet
-from clusters.embedded.node import forward, mesh, network, pki, plane
+from clusters.embedded.node import forward, mesh, plane
 from clusters.embedded.node.alpn import AlpnStandIn
 from clusters.embedded.node.control import Control
 from clusters.embedded.node.processes import Processes

@@ -7,8 +7,8 @@ from pathlib import Path
 import urllib3
 
 from clusters.embedded import settings
-from clusters.embedded.node.pki import Pki
 from clusters.embedded.node.processes import Processes
+from clusters.embedded.pki import Pki
 from clusters.kube import Kube, Obj
 from lab.common.errors import ClusterGone, LabError
 from lab.common.wait import until

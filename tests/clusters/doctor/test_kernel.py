@@ -13,11 +13,12 @@ import pytest
 from person import Person
 
 from clusters.doctor import kernel, machine
-from clusters.doctor.kernel import Finding
+from clusters.doctor.requirement import Requirement
+from clusters.embedded import requirements
 from clusters.stacks import assembly
 from lab.model import store
 
-TESTS = store.ROOT / "tests"
+SUPPORT = store.ROOT / "tests" / "support"
 NEEDS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user")
 
 
@@ -36,7 +37,7 @@ def as_root(*words: str, before: str = "true", around: tuple[str, ...] = ()) -> 
 
 
 def test_where_all_is_well_each_step_was_tried() -> None:
-    tried = [finding.what for finding in kernel.examine(machine.SYSTEM_PATH)]
+    tried = [step.what for step in kernel.examine(machine.SYSTEM_PATH)]
     own = ["user namespace", "subordinate ids"] if os.getuid() else []
     assert tried == [*own, "namespaces", "mounts", "veth pair", "nat rule", "private root"]
 
@@ -97,7 +98,7 @@ def test_a_user_who_may_have_no_user_namespace_is_told_which_switch_forbids_it(
 @NEEDS_ROOT
 def test_a_user_whose_system_calls_are_filtered_is_told_so(person: Person) -> None:
     script = person.top / "without_namespaces.py"
-    script.write_text((TESTS / script.name).read_text())
+    script.write_text((SUPPORT / script.name).read_text())
     code, told = person.lab("doctor", around=[sys.executable, str(script)])
     assert (code, missing(told)) == (1, ["user namespace"])
     assert "Operation not permitted" in told
@@ -134,7 +135,7 @@ def test_apparmors_rule_is_named_with_its_three_ways_out(
     monkeypatch.setattr("os.getuid", lambda: 1000)
     (tmp_path / "self").mkdir()
     (tmp_path / "self" / "status").write_text("CapEff:\t0000000000000000\nSeccomp:\t0\n")
-    assert "No setting of this kernel tells why" in kernel.why_not(tmp_path)[0]
+    assert "No setting of this kernel explains it" in kernel.why_not(tmp_path)[0]
     switches = tmp_path / "sys" / "kernel"
     switches.mkdir(parents=True)
     (switches / "unprivileged_userns_clone").write_text("0\n")
@@ -177,11 +178,11 @@ def test_what_is_refused_before_a_start_is_told_in_one_sentence(
 ) -> None:
     from lab.common.errors import NeedsUnmet
 
-    refused = Finding("nat rule", False, "no such match", ways=("modprobe it",))
+    refused = Requirement("nat rule", False, "no such match", ways=("modprobe it",))
     monkeypatch.setattr(kernel, "examine", lambda _path: [refused])
-    machine.require(try_kernel=False)
+    requirements.require(try_kernel=False)
     with pytest.raises(NeedsUnmet) as told:
-        machine.require(try_kernel=True)
+        requirements.require(try_kernel=True)
     assert str(told.value) == (
         "the embedded cluster cannot run here: nat rule: no such match\n  -> modprobe it"
     )

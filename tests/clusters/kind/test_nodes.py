@@ -53,7 +53,7 @@ def test_a_workload_keeps_off_the_other_sides_nodes_and_takes_any_without_a_side
 def test_a_number_of_nodes_that_a_cluster_cannot_have_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for asked, kind, said in (("3", "embedded", "one node"), ("many", "kind", "NODES=many")):
+    for asked, kind, said in (("3", "embedded", "at most NODES=1"), ("many", "kind", "NODES=many")):
         monkeypatch.setenv("LAB_NODES", asked)
         with pytest.raises(BadArguments, match=said):
             open_cluster(kind)

@@ -198,8 +198,8 @@ def test_a_stack_that_there_is_not_is_refused_with_the_nearest(
         ("kind", "ENVOY=1.40.0", "for the embedded cluster only"),
         ("kind", "ISTIO=1.30", "kind's images are built here of Istio 1.31"),
         ("kind", "IMAGES=built ISTIO=1.30.3", "IMAGES=official ISTIO=1.30.3"),
-        ("recorded", "ISTIO=1.30", "the stack of recorded is what it is"),
-        ("context:theirs", "ENVOY=1.40.0", "the stack of context:theirs is what it is"),
+        ("recorded", "ISTIO=1.30", "cannot be chosen with --cluster recorded"),
+        ("context:theirs", "ENVOY=1.40.0", "cannot be chosen with --cluster context:theirs"),
         ("embedded", "BINARIES=official ENVOY=1.40.0", "an official image has its own Envoy"),
     ],
 )

@@ -104,10 +104,10 @@ def test_a_run_that_is_told_to_end_ends_with_255_and_says_so_everywhere(
 def test_a_second_ctrl_c_does_not_cut_tidying_short(top: Path) -> None:
     script = """
 import os, signal
-from lab import interrupt
-interrupt.listen()
+from lab.common import signals
+signals.listen()
 try:
-    with interrupt.held():
+    with signals.held():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
         print("tidied", flush=True)

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lab import failures
-from lab.commands import compare, finish, plan
+from lab.commands import finish, plan, side_by_side
 from lab.common.errors import BadArguments
 from lab.model import store
 from lab.model.failure import Pin
@@ -79,7 +79,7 @@ def test_what_does_not_exist_is_refused_before_anything_starts(own_runs: Path) -
         (["tcp_mlts"], {}, {}, "tcp_mtls"),
         (["tcp_mtls"], {"mode": "STRICT"}, {}, "mtls"),
         (["tcp_mtls"], {"mtls": "OFF"}, {}, "DISABLE"),
-        (["tcp_mtls"], {}, {"LAB_ISTIO": "1.30"}, "what it is"),
+        (["tcp_mtls"], {}, {"LAB_ISTIO": "1.30"}, "cannot be chosen with --cluster recorded"),
     ):
         with pytest.raises(BadArguments, match=said):
             plan.plan(names, given, "recorded", False, stack)
@@ -106,7 +106,7 @@ def test_only_clusters_that_differ_and_are_the_labs_own_are_put_side_by_side(
     recorded = plan.plan(["tcp_mtls"], {}, "recorded", False)
     for plans in ([one, one], [one, recorded]):
         with pytest.raises(BadArguments, match=r"embedded, Istio 1\.30; .*each named once"):
-            compare.run(plans, 100)
+            side_by_side.run_several(plans, 100)
     assert not own_runs.exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 from clusters.embedded.cluster import Embedded
 from clusters.kind.cluster import Kind
 from lab import fidelity
-from lab.commands import compare
+from lab.commands import side_by_side
 from lab.common.errors import BadEvidence
 from lab.common.wait import until
 from lab.record import world
@@ -115,8 +115,8 @@ def test_an_explanation_is_needed_for_each_line(twice: tuple[Path, Path], change
 def test_a_cluster_that_died_before_it_was_recorded_makes_the_comparison_unsure(
     twice: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    compare.record(Embedded("never-up"), tmp_path)
-    assert compare.sidecars(twice[0], tmp_path, NAMES, 100) == 3
+    side_by_side.record(Embedded("never-up"), tmp_path)
+    assert side_by_side.sidecars(twice[0], tmp_path, NAMES, 100) == 3
     said = capsys.readouterr().out
     assert "not recorded: " in said
     assert "The sidecars cannot be compared: sidecars of" in said

@@ -16,11 +16,11 @@ from lab.planes import wire
 @functools.cache
 def case(name: str) -> Case:
     run = recorded_run(name)
-    return Case(run.failure, run.evidence, run.folder)
+    return run.case
 
 
 def of(name: str, call: str) -> tuple[Hop, ...]:
-    return hops.of(case(name), call)
+    return hops.hops_of_call(case(name), call)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pytest
 from clusters.base import Completed, PodRef
 from lab import failures
 from lab.common.errors import CommandFailed
-from lab.judge.case import Case
 from lab.judge.replay import RecordedRun
 from lab.model.parameters import parameters_of
 from lab.model.scenario import Call, World
@@ -91,7 +90,7 @@ def test_in_the_recorded_runs_counters_never_contradict_the_servers_log() -> Non
     told: Counter[tuple[str, str]] = Counter()
     for name in failures.names():
         run = RecordedRun(failures.load(name), parameters_of(failures.load(name), {}))
-        case = Case(run.failure, run.evidence, run.folder)
+        case = run.case
         for call in (c for c in case.calls.values() if c.source != "api"):
             seen = case.see(call.name)
             assert seen

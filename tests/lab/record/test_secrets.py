@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from planted import Secret, planted
+from small_notebooks import written
 
 from clusters.embedded.cluster import Embedded
-from lab.commands import finish, plan
-from lab.commands import run as run_command
+from lab.commands import finish, plan, run_plan
 from lab.common import files
 from lab.common.wait import until
 from lab.fidelity.record import _keep
@@ -134,7 +134,7 @@ def test_nothing_that_a_run_keeps_holds_a_secret_that_it_met(
     run.record.problems.append(f"the API server said: {refused.received}")
     folder = run.folder.parent
     JudgedLiveRun(run).judge()
-    log = run_command._Log(folder / "run.log", 0.0)
+    log = run_plan._Log(folder / "run.log", 0.0)
     log(f"$ {sent.typed}")
     finish.finish(plan.Plan((FAILURE,), {}, "embedded", False, "make"), folder, 1.0)
     for name in ("logs/plain-httpbin.jsonl", "evidence.json", "verdict.json"):
@@ -189,7 +189,7 @@ def test_what_python_itself_writes_beside_a_notebook_is_redacted_when_it_ends(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "path"), str(store.ROOT)]))
     monkeypatch.setenv("PLANTED", text)
     monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
-    folder, code = run_command.run(plan.plan(["rest_mtls"], {}, "recorded", False))
+    folder, code = run_plan.run_plan(plan.plan(["rest_mtls"], {}, "recorded", False))
     assert code == 0
     assert "[redacted]" in (folder / "rest_mtls" / "notebook.log").read_text()
     assert found(folder) == []
@@ -199,7 +199,6 @@ def test_an_executed_notebook_keeps_no_secret_of_its_outputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import papermill
-    from test_notebook import written
 
     text = "\n".join(secret.text for secret in SECRETS.values())
     monkeypatch.setenv("PLANTED", text)

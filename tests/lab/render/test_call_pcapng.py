@@ -24,7 +24,7 @@ from lab.render.call_pcapng import CallPackets
 @functools.cache
 def case(name: str) -> Case:
     run = recorded_run(name)
-    return Case(run.failure, run.evidence, run.folder)
+    return run.case
 
 
 @functools.cache

@@ -15,7 +15,7 @@ import pytest
 
 from lab import failures
 from lab.__main__ import main
-from lab.commands import compare, finish, plan
+from lab.commands import finish, plan, side_by_side
 from lab.commands.plan import Plan
 from lab.common.errors import BadEvidence
 from lab.model import store
@@ -444,12 +444,12 @@ def test_runs_of_several_stacks_end_with_one_page_of_all(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = iter([a_run(runs, "rest_mtls"), a_run(runs, "rest_mtls", run="20260102T000000Z-0000")])
-    monkeypatch.setattr(compare, "run", lambda _plan, _then: (next(there), 0))
+    monkeypatch.setattr(side_by_side, "run_plan", lambda _plan, _then: (next(there), 0))
     plans = [
         plan.plan(["rest_mtls"], {}, "embedded", False, {"LAB_ISTIO": istio})
         for istio in ("1.30", "1.31")
     ]
-    assert compare.run_several(plans, 100) == 0
+    assert side_by_side.run_several(plans, 100) == 0
     told = re.search(r"^Side by side: (.*)$", capsys.readouterr().out, re.MULTILINE)
     assert told
     read = Read((store.ROOT / told[1]).read_text())

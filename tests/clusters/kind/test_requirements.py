@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters.doctor import kind
 from clusters.kind import engine as engines
+from clusters.kind import requirements
 from clusters.kind.engine import Engine
 from lab.model import store
 
@@ -38,22 +38,22 @@ def test_the_doctor_tells_all_that_kind_needs_with_the_standard_library_alone() 
 
 def test_only_what_prevents_a_run_is_missing(tmp_path: Path) -> None:
     enough = kernel(tmp_path, fs__inotify__max_user_instances=128)
-    assert kind._inotify(3, enough).good
-    assert not kind._inotify(5, enough).good
-    assert not kind._inotify(1, kernel(tmp_path, fs__inotify__max_user_instances=64)).good
+    assert requirements._inotify(3, enough).good
+    assert not requirements._inotify(5, enough).good
+    assert not requirements._inotify(1, kernel(tmp_path, fs__inotify__max_user_instances=64)).good
     enough = kernel(tmp_path, fs__inotify__max_user_instances=128)
     few = kernel(tmp_path, fs__inotify__max_user_watches=100)
-    found = kind._inotify(1, few)
+    found = requirements._inotify(1, few)
     assert not found.good
     assert "sysctl fs.inotify.max_user_watches=2000" in found.told
 
 
 def test_cgroups_of_version_1_are_told_and_are_no_obstacle(tmp_path: Path) -> None:
-    old = kind._cgroups(tmp_path)
+    old = requirements._cgroups(tmp_path)
     (tmp_path / "cgroup.controllers").touch()
-    new = kind._cgroups(tmp_path)
+    new = requirements._cgroups(tmp_path)
     assert (old.good, new.good) == (True, True)
-    assert "version 1, which Kubernetes refuses" in old.told
+    assert "version 1; Kubernetes 1.35" in old.told
     assert new.told == "version 2"
 
 
@@ -71,15 +71,15 @@ def test_a_firewall_that_forwards_nothing_parts_the_nodes_of_our_engine_alone(
     found: Engine | None, nodes: int, policy: str, good: bool, tmp_path: Path
 ) -> None:
     root = kernel(tmp_path, **{"net__bridge__bridge-nf-call-iptables": 1})
-    assert kind._bridge(found, nodes, policy, root).good is good
-    assert kind._bridge(found, nodes, policy, tmp_path / "none").good
+    assert requirements._bridge(found, nodes, policy, root).good is good
+    assert requirements._bridge(found, nodes, policy, tmp_path / "none").good
 
 
 def test_a_lacking_capability_is_told_with_who_minds_it() -> None:
-    told = [kind._capabilities(*case).told for case in ((OURS, True), (YOURS, True))]
-    assert "the lab's own engine asks for all but that one" in told[0]
+    told = [requirements._capabilities(*case).told for case in ((OURS, True), (YOURS, True))]
+    assert "the lab's engine does not ask for it" in told[0]
     assert "Docker before 20.10.10" in told[1]
-    assert "none is missing" in kind._capabilities(OURS, False).told
+    assert "all that a privileged container" in requirements._capabilities(OURS, False).told
     dump = subprocess.run(["setpriv", "--dump"], capture_output=True, text=True).stdout
     bound = next(line for line in dump.splitlines() if "bounding set" in line)
     assert engines.lacks_sys_resource() is ("sys_resource" not in bound)
@@ -87,9 +87,9 @@ def test_a_lacking_capability_is_told_with_who_minds_it() -> None:
 
 def test_disk_is_asked_for_where_the_engine_keeps_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_CACHE", "/dev/shm/not-there-yet")
-    small = kind._disk(None, 1)
+    small = requirements._disk(None, 1)
     free = os.statvfs("/dev/shm")
     assert (
-        f"{free.f_bavail * free.f_frsize / 1e9:.1f} GB free at /dev/shm, 6.5 wanted" in small.told
+        f"{free.f_bavail * free.f_frsize / 1e9:.1f} GB free at /dev/shm, 6.5 needed" in small.told
     )
-    assert not kind._disk(None, 10**6).good
+    assert not requirements._disk(None, 10**6).good

@@ -1,0 +1,1 @@
+"""What differs between kinds of cluster: one file for each, one class to fill in."""

@@ -1,0 +1,45 @@
+"""`istio-lab judge`: stored runs or bundles, judged again. It asks no cluster."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lab.bundle import unpack
+from lab.commands.stored import failures_in
+from lab.common.errors import BadBundle
+from lab.common.text import printable, terminal_width
+from lab.judge import stored
+from lab.model import store
+from lab.render.tables import claims_table
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take runs."""
+    parser.add_argument("runs", nargs="*", help="stored runs or bundles; default: all stored runs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each run's verdicts as they are judged now; return the worst code of all."""
+    names = options.runs or [one.name for one in store.stored()]
+    codes = []
+    for name in names:
+        try:
+            with unpack.opened(name) as folder:
+                codes.append(_judge(folder))
+        except BadBundle as wrong:  # the others can still be judged
+            print(f"lab: {printable(str(wrong))}", file=sys.stderr)
+            codes.append(wrong.exit_code)
+    if not names:
+        print("no run is stored yet; make reproduce stores one")
+    return stored.worst(codes) if codes else 0
+
+
+def _judge(folder: Path) -> int:
+    """Print a run's verdicts as they are judged now; return its code."""
+    verdicts, missing = stored.judge_all(failures_in(folder, None), folder)
+    print(printable(claims_table(verdicts, folder.name).text(terminal_width())) + "\n")
+    for name, why in missing.items():
+        print(printable(f"{name}: inconclusive: {why}\n"))
+    return stored.exit_code(verdicts, missing)

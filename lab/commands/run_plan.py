@@ -1,0 +1,155 @@
+"""One run: a cluster, the failures' notebooks side by side, then verdicts, table and exit code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.commands import finish
+from lab.commands.plan import Plan, own_environment
+from lab.common import signals
+from lab.common.errors import ClusterGone
+from lab.common.redaction import redact
+from lab.model import store
+from lab.notebook import processes
+from lab.record import mesh_lock, world
+
+if TYPE_CHECKING:
+    from clusters.base import OwnCluster
+
+
+Afterwards = Callable[["OwnCluster", Path], None]
+"""Called with the cluster while it is still up, and the run's folder."""
+
+
+def run_plan(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, int]:
+    """Run a plan; return the run's folder and its exit code (see lab.render.wording.EXPLAINED).
+
+    afterwards: called when the notebooks have ended. What ends the run early is raised, after
+    the table that names it is printed; what was recorded until then is kept.
+    """
+    began = time.monotonic()
+    _check(wanted)
+    folder = store.new_run()
+    say = _Log(folder / "run.log", began)
+    say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.title}")
+    stopped: BaseException | None = None
+    try:
+        with own_environment(wanted.stack), _cluster(wanted, folder, say) as cluster:
+            with _namespaces(wanted, folder, cluster, say):
+                _notebooks(wanted, folder, cluster, say)
+            if cluster and afterwards:
+                say("recording each sidecar's pod and configuration")
+                afterwards(cluster, folder)
+    except BaseException as why:
+        stopped = why
+        raise
+    finally:
+        with signals.held(last=True):
+            code = finish.finish(wanted, folder, time.monotonic() - began, stopped)
+    return folder, code
+
+
+def _check(wanted: Plan) -> None:
+    """Examine a cluster that the lab did not make. Raises NeedsUnmet before anything is begun."""
+    from clusters import kind_of, open_cluster
+
+    kind = kind_of(wanted.cluster)
+    if not (kind.made_by_lab or kind.replayed):
+        open_cluster(wanted.cluster).up(lambda step: print(step, flush=True))
+
+
+class _Log:
+    """Prints a line, with the seconds since the run began, and adds it to run.log."""
+
+    def __init__(self, path: Path, began: float) -> None:
+        self._path, self._began = path, began
+
+    def __call__(self, line: str) -> None:
+        stamped = f"{time.monotonic() - self._began:6.1f} s  {redact(line)}"
+        room = shutil.get_terminal_size((100, 24)).columns
+        print(stamped if len(stamped) <= room else f"{stamped[: room - 3]}...", flush=True)
+        with suppress(OSError), self._path.open("a") as file:  # a full disk is told at the end
+            file.write(stamped + "\n")
+
+
+@contextmanager
+def _cluster(wanted: Plan, folder: Path, say: _Log) -> Iterator[OwnCluster | None]:
+    """Yield the standing cluster, which is left as it is, else a new one that ends with the run.
+
+    Nothing is started here: the notebooks' kernels start while the cluster comes up, and wait for
+    it by its name. None is yielded where evidence is replayed.
+    """
+    from clusters import kind_of, open_cluster
+
+    kind = kind_of(wanted.cluster)
+    if kind.replayed:
+        yield None
+        return
+    standing = open_cluster(wanted.cluster)
+    standing.sweep()
+    told = standing.trouble()
+    if told:
+        say(f"the cluster {standing.name} cannot be used: {told}")
+        if wanted.keep:
+            standing.down()  # one of the same name takes its place
+    elif not kind.made_by_lab or (standing.running() and standing.fits()):
+        say(f"using the cluster {standing.name}, which is up: {standing.stack}")
+        os.environ["LAB_CLUSTER_NAME"] = standing.name
+        with mesh_lock.marked(
+            standing.lock, _label(folder), lambda run: world.remove(standing, run)
+        ):
+            yield standing
+        return
+    elif standing.running():
+        say(f"not using the cluster {standing.name}, which has another stack: {standing.stack}")
+    own = standing if wanted.keep else open_cluster(wanted.cluster, f"run-{os.getpid()}")
+    os.environ["LAB_CLUSTER_NAME"] = own.name
+    try:
+        yield own
+    finally:
+        if not wanted.keep:
+            say("stopping the cluster")
+            with signals.held():
+                own.down()
+
+
+@contextmanager
+def _namespaces(
+    wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log
+) -> Iterator[None]:
+    """Remove the run's namespaces afterwards, however it ends, where there is still a cluster."""
+    try:
+        yield
+    finally:
+        if cluster and not wanted.keep and cluster.running():
+            say("removing the run's namespaces")
+            with signals.held(), suppress(ClusterGone):
+                world.remove(cluster, _label(folder))
+
+
+def _label(folder: Path) -> str:
+    """Return the run's name as the label of its namespaces has it."""
+    return folder.name.lower()
+
+
+def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> None:
+    """Run all notebooks side by side while the cluster comes up that they wait for.
+
+    They start when everything is built: building can take longer than a cell may run.
+    """
+    up = not cluster or (cluster.running() and cluster.fits())
+    if cluster and not up:
+        cluster.prepare(lambda step: say(f"cluster: {step}"))
+    os.environ["LAB_CLUSTER"] = wanted.cluster
+    os.environ["LAB_RUN"] = str(folder)
+    names = [failure.name for failure in wanted.failures]
+    with processes.started(names, folder, wanted.values) as notebooks:
+        if cluster and not up:
+            cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
+        processes.follow(notebooks, folder, say)
