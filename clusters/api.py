@@ -22,26 +22,26 @@ class ApiCluster:
 
     @property
     def kubeconfig(self) -> Path:
-        """Where credentials and addresses are read."""
+        """Return where credentials and addresses are read."""
         raise NotImplementedError
 
     @property
     def bin(self) -> Path:
-        """Where a kubectl lies."""
+        """Return where a kubectl lies."""
         raise NotImplementedError
 
     def require(self) -> None:
-        """Raises ClusterGone, in words of its own, where there is no such cluster."""
+        """Raise ClusterGone, in this kind's own words, where there is no such cluster."""
 
     @cached_property
     def kube(self) -> Kube:
-        """The Kubernetes API of this cluster."""
+        """Return the Kubernetes API of this cluster."""
         self.require()
         return Kube.from_kubeconfig(self.kubeconfig, self.context)
 
     @cached_property
     def remote(self) -> Remote:
-        """The API's way into containers."""
+        """Return the API's way into containers."""
         return Remote(self.kubeconfig, self.context)
 
     def exec(
@@ -57,7 +57,7 @@ class ApiCluster:
         return self.remote.run(pod, container or pod.containers[0], argv, stdin, timeout)
 
     def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
-        """Run a command with this process's own terminal; returns its code."""
+        """Run a command with this process's own terminal; return its code."""
         words = [str(self.bin / "kubectl"), "exec", "-i", pod.name, f"--namespace={pod.namespace}"]
         words += ["-t"] if sys.stdin.isatty() else []
         words += [f"--context={self.context}"] if self.context else []
@@ -66,6 +66,6 @@ class ApiCluster:
         return subprocess.call([*words, "--", *argv], env={**os.environ, **own})
 
     def logs(self, pod: PodRef, container: str) -> str:
-        """Everything a container has printed so far."""
+        """Return everything a container has printed so far."""
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
         return self.kube.text(path, {"container": container})

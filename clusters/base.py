@@ -27,7 +27,7 @@ Progress = Callable[[str], None]
 
 
 def me() -> str:
-    """Who starts runs: a user on a machine, as a label's value that gives neither name away."""
+    """Return who starts runs: a hash of user and machine, as a label's value."""
     return hashlib.sha256(f"{os.getuid()}@{socket.gethostname()}".encode()).hexdigest()[:16]
 
 
@@ -112,27 +112,27 @@ class Cluster(Protocol):
 
     @property
     def stack(self) -> Stack:
-        """Versions of what runs, and where it came from."""
+        """Return the versions of what runs, and where it came from."""
 
     @property
     def kube(self) -> Kube:
-        """The Kubernetes API of this cluster."""
+        """Return the Kubernetes API of this cluster."""
 
     @property
     def lock(self) -> Path:
-        """A file whose lock guards changes of the whole mesh."""
+        """Return a file whose lock guards changes of the whole mesh."""
 
     def offers(self) -> frozenset[str]:
-        """Abilities a failure may need: `sidecar`, `capture`, `mesh-scope`.
+        """Return the abilities that a failure may need: `sidecar`, `capture`, `mesh-scope`.
 
         `several-nodes`: callers and those they call are kept on different ones.
         """
 
     def trouble(self) -> str:
-        """What is wrong with the cluster itself, in a sentence; empty: nothing, or none is up."""
+        """Return what is wrong with the cluster itself, in a sentence; empty if nothing is."""
 
     def status(self) -> Status:
-        """Is it running, since when, with what."""
+        """Return whether it is running, since when, and with which stack."""
 
     def up(self, progress: Progress) -> None:
         """Bring it up; ready when it returns. Raises LabError, leaving nothing behind."""
@@ -158,7 +158,7 @@ class Cluster(Protocol):
         """
 
     def logs(self, pod: PodRef, container: str) -> str:
-        """Everything a container has printed so far."""
+        """Return everything a container has printed so far."""
 
 
 class OwnCluster(Cluster, Protocol):
@@ -168,29 +168,29 @@ class OwnCluster(Cluster, Protocol):
 
     @property
     def kubeconfig(self) -> Path:
-        """For plain kubectl on this machine; the user's own is never written to."""
+        """Return a kubeconfig for kubectl on this machine; the user's own is never written to."""
 
     @property
     def bin(self) -> Path:
-        """Where a kubectl of its version lies."""
+        """Return where a kubectl of its version lies."""
 
     def running(self) -> bool:
-        """Whether it is up and answers."""
+        """Tell whether it is up and answers."""
 
     def fits(self) -> bool:
-        """Whether what is up is what was asked for: the stack, as many nodes."""
+        """Tell whether what is up is what was asked for: the stack, as many nodes."""
 
     def sweep(self) -> None:
-        """End what was to end with a process that is dead now; nothing else of anybody's."""
+        """End what should have ended with a process that is dead now, and nothing else."""
 
     def prepare(self, progress: Progress) -> None:
-        """Have all that it is made of: built or fetched now, where it is not here yet."""
+        """Build or fetch all that it is made of, as far as it is not here yet."""
 
     def up(self, progress: Progress, *, owned: bool = False) -> None:
         """Bring it up, or find it up. owned: it ends with the calling process."""
 
     def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
-        """Run a command with this process's own terminal; returns its code."""
+        """Run a command with this process's own terminal; return its code."""
 
     def firewall(self, pod: PodRef) -> str:
-        """What `iptables-save` says in a pod's network namespace."""
+        """Return what `iptables-save` says in a pod's network namespace."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def read(path: Path, context: str | None = None, own: Path | None = None) -> client.Configuration:
-    """Server, trust and credentials.
+    """Return server, trust and credentials of a kubeconfig's context.
 
     context: None: the kubeconfig's current one. own: a folder that goes with the cluster;
     certificates are written there instead.
@@ -39,7 +39,7 @@ def read(path: Path, context: str | None = None, own: Path | None = None) -> cli
 
 @cache
 def _folder() -> Path:
-    """Of this process alone."""
+    """Return a folder for files of this process alone."""
     life = ExitStack()
     atexit.register(life.close)
     return life.enter_context(scratch.folder())

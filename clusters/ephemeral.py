@@ -39,7 +39,7 @@ class EphemeralCapture:
         self._ports = ",".join(re.findall(r"\d+", bpf))
 
     def start(self, into: Path) -> EphemeralCapture:
-        """Listen. Raises CaptureRefused, with the words of who refused it."""
+        """Start to listen. Raises CaptureRefused with the words of what refused it."""
         self._contain()
         argv = [NAME, f"-i={self._interface}", f"-ports={self._ports}"]
         self._running = running = self._remote.start(self._pod, NAME, argv, into)
@@ -62,7 +62,7 @@ class EphemeralCapture:
         return CaptureStats(count(text, "captured"), count(text, "dropped by kernel"))
 
     def _contain(self) -> None:
-        """The pod's capturing container, made now unless it is there: the same patch is none."""
+        """Add the pod's capturing container; where it is there, the same patch changes nothing."""
         path = f"/api/v1/namespaces/{self._pod.namespace}/pods/{self._pod.name}"
         container = {"name": NAME, "image": self._image, "securityContext": SECURITY}
         body = {"spec": {"ephemeralContainers": [container]}}
@@ -90,5 +90,5 @@ class EphemeralCapture:
 
 
 def _without_the_pod(message: str) -> str:
-    """The API's words, which begin with `pods "..." is forbidden`: the same for every pod."""
+    """Return the API's words after `pods "..." is forbidden`, which are the same for every pod."""
     return re.sub(r'^pods "[^"]+" is ', "an ephemeral container is ", message)

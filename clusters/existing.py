@@ -45,13 +45,13 @@ class Existing(ApiCluster):
     kind = "existing"
 
     def __init__(self, context: str) -> None:
-        """Raises BadArguments for a context that is not there or would run a program."""
+        """Choose the context. Raises BadArguments where it is not there or would run a program."""
         kubeconfig.require(context)
         self.context = self.name = context
 
     @property
     def kubeconfig(self) -> Path:
-        """The user's own files, as KUBECONFIG lists several, and one that chooses this context.
+        """Return the user's own files, as KUBECONFIG has them, after one that chooses the context.
 
         That one is the lab's, and names no more than the context: credentials are not copied.
         """
@@ -62,21 +62,21 @@ class Existing(ApiCluster):
 
     @property
     def bin(self) -> Path:
-        """Where the user's kubectl lies. Raises NeedsUnmet without one."""
+        """Return where the user's kubectl lies. Raises NeedsUnmet without one."""
         found = shutil.which("kubectl")
         if found is None:
-            raise NeedsUnmet("there is no kubectl on PATH")
+            raise NeedsUnmet("kubectl is not on PATH")
         return Path(found).parent
 
     @cached_property
     def stack(self) -> Stack:
-        """What the API tells; of the proxies a run finds out from its own (lab/run.py)."""
+        """Return the API's versions; a run learns the proxies' from its own pods (lab/record)."""
         version = str(self.kube.request("GET", "/version")["gitVersion"])
         return Stack(version, mesh.istio_version(self.kube), "", "", "as found there")
 
     @property
     def lock(self) -> Path:
-        """On this machine: runs of other people's are not known, nor is the mesh ever changed."""
+        """Return a lock on this machine: it does not exclude other people's runs."""
         return scratch.states() / f"{self._file}.lock"
 
     @property
@@ -84,25 +84,25 @@ class Existing(ApiCluster):
         return quote(CONTEXT + self.name, safe="")
 
     def offers(self) -> frozenset[str]:
-        """No change of the whole mesh: it is not ours. Captures may be refused pod by pod."""
+        """Offer no change of the whole mesh. Captures may be refused pod by pod."""
         return frozenset({"sidecar", "capture"})
 
     def running(self) -> bool:
-        """Whether its API answers."""
+        """Tell whether its API answers."""
         try:
             return bool(self.kube.request("GET", "/version", timeout=5))
         except LabError:
             return False
 
     def fits(self) -> bool:
-        """It has the nodes that it has."""
+        """Return True: neither its stack nor its nodes can be chosen."""
         return True
 
     def sweep(self) -> None:
-        """Namespaces of runs that died stay until `down`: another machine's run may use them."""
+        """Remove nothing: namespaces of runs that died stay until `down`; others may use them."""
 
     def trouble(self) -> str:
-        """Nothing of its nodes is ours to look at."""
+        """Return nothing: its nodes are not the lab's to examine."""
         return ""
 
     def status(self) -> Status:
@@ -112,10 +112,10 @@ class Existing(ApiCluster):
         others = [name for name in self._namespaces(RUN_LABEL) if name not in mine]
         left = f"yours {', '.join(mine) or 'none'}, others' {', '.join(others) or 'none'}"
         told = f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio or 'not found'}"
-        return Status(True, f"context {self.name!r}: {told}; namespaces of the lab's: {left}")
+        return Status(True, f"context {self.name!r}: {told}; namespaces made by the lab: {left}")
 
     def prepare(self, progress: Progress) -> None:
-        """It is there, or it is not."""
+        """Do nothing: the lab does not make it."""
 
     def up(self, progress: Progress, *, owned: bool = False) -> None:  # noqa: ARG002  (its docstring)
         """Check everything that a run needs; nothing is written.
@@ -130,9 +130,11 @@ class Existing(ApiCluster):
         if lacking:
             raise NeedsUnmet(
                 f"context {self.name!r} lacks {len(lacking)} rights: {', '.join(lacking)}",
-                hint="whoever administers it: kubectl apply -f clusters/existing.yaml",
+                hint="an administrator can grant them: kubectl apply -f clusters/existing.yaml",
             )
-        progress(f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio}: all is there")
+        progress(
+            f"Kubernetes {self.stack.kubernetes}, Istio {self.stack.istio}: nothing is missing"
+        )
 
     def _must_inject(self) -> None:
         try:
@@ -143,9 +145,9 @@ class Existing(ApiCluster):
             raise
         if not label:
             raise NeedsUnmet(
-                f"context {self.name!r} has no Istio that injects sidecars: no webhook of "
-                "istiod's takes a namespace by `istio-injection` or `istio.io/rev`",
-                hint="istioctl install; istioctl tag set default --revision ...",
+                f"context {self.name!r} has no Istio that injects sidecars: none of its "
+                "webhooks selects namespaces by the label `istio-injection` or `istio.io/rev`",
+                hint="istioctl install; for a revision: istioctl tag set default --revision REV",
             )
 
     def down(self) -> None:
@@ -166,8 +168,11 @@ class Existing(ApiCluster):
         return [str(namespace["metadata"]["name"]) for namespace in found]
 
     def firewall(self, pod: PodRef) -> str:
-        """Raises NeedsUnmet: it takes the node, which is not the lab's to enter."""
-        raise NeedsUnmet(f"the firewall rules of pod {pod.name} are seen from its node alone")
+        """Raise NeedsUnmet: it takes the node, which is not the lab's to enter."""
+        raise NeedsUnmet(
+            f"the firewall rules of pod {pod.name} can be read only on its node, "
+            "which the lab does not enter"
+        )
 
     def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
         image = reference("lab/client")

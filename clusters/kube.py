@@ -50,7 +50,7 @@ class Kube:
     def from_kubeconfig(
         cls, path: Path, context: str | None = None, own: Path | None = None
     ) -> Kube:
-        """A kubeconfig's server, by `credentials.read`."""
+        """Return a kubeconfig's server, by `credentials.read`."""
         from kubernetes import client
 
         configuration = credentials.read(path, context, own)
@@ -71,12 +71,14 @@ class Kube:
         timeout: float = 30.0,
         query: Mapping[str, object] | None = None,
     ) -> Obj:
-        """One request, its JSON answer. Raises ApiError, or ClusterGone when nobody answers."""
+        """Send a request; return its JSON. Raises ApiError, or ClusterGone without an answer."""
         response = self._send(method, path, body, content_type, timeout, query or {})
         try:
             data = response.data
         except urllib3.exceptions.HTTPError as lost:
-            raise ClusterGone(f"the API server's answer to {method} {path} broke off") from lost
+            raise ClusterGone(
+                f"the connection to the API server was lost during {method} {path}"
+            ) from lost
         answer = _object(data, f"{method} {path}")
         if response.status >= 400:
             raise ApiError(
@@ -88,7 +90,7 @@ class Kube:
         return answer
 
     def text(self, path: str, query: Mapping[str, object] | None = None) -> str:
-        """A plain-text answer, such as a container's log."""
+        """Return a plain-text answer, such as a container's log."""
         response = self._send("GET", path, None, "application/json", 30.0, query or {})
         if response.status >= 400:
             raise ApiError(
@@ -133,7 +135,7 @@ class Kube:
             ) from lost
 
     def get(self, path: str) -> Obj | None:
-        """The object at this path, or None when there is none."""
+        """Return the object at this path, or None when there is none."""
         try:
             return self.request("GET", path)
         except ApiError as refused:
@@ -142,16 +144,16 @@ class Kube:
             raise
 
     def items(self, path: str, query: Mapping[str, object] | None = None) -> list[Obj]:
-        """Everything a list path holds."""
+        """Return everything a list path holds."""
         found = self.request("GET", path, query=query).get("items")
         if not isinstance(found, list):
-            raise LabError(f"the API server's answer to GET {path} is no list")
+            raise LabError(f"the API server's answer to GET {path} is not a list")
         return found
 
     def watch(
         self, path: str, query: Mapping[str, object] | None = None, *, timeout: int = 3600
     ) -> Iterator[tuple[str, Obj]]:
-        """(ADDED | MODIFIED | DELETED | BOOKMARK | ERROR, object) until the server ends it."""
+        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK | ERROR, object) until the server ends."""
         query = {**(query or {}), "watch": "1", "timeoutSeconds": timeout}
         response = self._send(
             "GET", path, None, "application/json", timeout + 30.0, query, stream=True
@@ -163,12 +165,14 @@ class Kube:
                 event = _object(line, f"WATCH {path}")
                 yield str(event.get("type")), event.get("object", {})
         except urllib3.exceptions.HTTPError as lost:
-            raise ClusterGone(f"the watch of {path} broke off") from lost
+            raise ClusterGone(
+                f"the connection to the API server was lost during the watch of {path}"
+            ) from lost
         finally:
             response.close()
 
     def apply(self, objects: Iterable[Obj] | str, namespace: str | None = None) -> list[Obj]:
-        """Server-side apply of dicts or of YAML text, in order.
+        """Apply dicts or YAML text server-side, in order.
 
         namespace: for namespaced objects that name none. Raises ApiError; a kind that the
         server does not know says `no matches for kind`, as kubectl does.
@@ -198,7 +202,7 @@ class Kube:
                     raise
 
     def path(self, obj: Obj, namespace: str | None = None) -> str:
-        """Where an object lives, by the server's own discovery."""
+        """Return where an object lives, by the server's own discovery."""
         version, kind, meta = obj["apiVersion"], obj["kind"], obj["metadata"]
         resource = self._discover(version).get(kind)
         if resource is None:
@@ -223,14 +227,14 @@ class Kube:
 
 
 def bearer(configuration: Any) -> str | None:
-    """`Bearer ...` of a loaded kubeconfig, under whichever name this client keeps it, or None."""
+    """Return `Bearer ...` of a loaded kubeconfig, whatever this client calls it, or None."""
     names = ("BearerToken", "authorization")
     found = (configuration.get_api_key_with_prefix(name) for name in names)
     return next(filter(None, found), None)
 
 
 def documents(objects: Iterable[Obj] | str) -> Iterator[Obj]:
-    """The objects of a YAML text, or those given."""
+    """Return the objects of a YAML text, or those given."""
     if isinstance(objects, str):
         import yaml
 
@@ -239,13 +243,13 @@ def documents(objects: Iterable[Obj] | str) -> Iterator[Obj]:
 
 
 def _object(data: bytes, request: str) -> Obj:
-    """An answer's JSON object; of what is none, its text. Raises LabError for half of one."""
+    """Return an answer's JSON object, or its text. Raises LabError where JSON is cut off."""
     if data[:1] != b"{":
         return {"message": data.decode("utf-8", "replace")}
     try:
         answer: Obj = json.loads(data)
     except (ValueError, RecursionError):
-        raise LabError(f"the answer to {request} is no JSON: {data[:60]!r}...") from None
+        raise LabError(f"the answer to {request} is not JSON: {data[:60]!r}...") from None
     return answer
 
 

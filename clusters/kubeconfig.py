@@ -26,14 +26,14 @@ _NO_KUBECONFIG: tuple[type[Exception], ...] = (
 
 
 def files() -> list[Path]:
-    """KUBECONFIG's files that exist, else the one in the home folder."""
+    """Return KUBECONFIG's files that exist, else the one in the home folder."""
     named = [Path(word).expanduser() for word in os.environ.get("KUBECONFIG", "").split(os.pathsep)]
     wanted = [path for path in named if path.name] or [Path.home() / ".kube" / "config"]
     return [path for path in wanted if path.is_file()]
 
 
 def require(context: str) -> None:
-    """That a context is there and starts no program.
+    """Refuse a context that is not there or would run a program, with BadArguments.
 
     Raises BadArguments: the nearest context is named, or the program and what allows it.
     """
@@ -46,12 +46,12 @@ def require(context: str) -> None:
     if program and os.environ.get(ALLOW) != "1":
         raise BadArguments(
             f"context {context!r} would run a program for its credentials: `{program}`",
-            hint=f"where you trust it: {ALLOW}=1, or ALLOW_EXEC_PLUGIN=1 with make",
+            hint=f"if you trust it: {ALLOW}=1, or ALLOW_EXEC_PLUGIN=1 with make",
         )
 
 
 def _program(user: Obj) -> str:
-    """What a user's entry would have run, or nothing."""
+    """Return what a user's entry would have run, or nothing."""
     plugin, provider = user.get("exec"), user.get("auth-provider")
     if isinstance(plugin, dict):
         arguments = plugin.get("args")
@@ -71,5 +71,5 @@ def _named(plural: str, singular: str) -> dict[str, Obj]:
             for entry in data.get(plural) or []:
                 found.setdefault(str(entry["name"]), dict(entry.get(singular) or {}))
         except _NO_KUBECONFIG as problem:
-            raise BadArguments(f"{path} is no kubeconfig: {problem}") from None
+            raise BadArguments(f"{path} is not a kubeconfig: {problem}") from None
     return found

@@ -39,7 +39,7 @@ ASKING = {"sidecar.istio.io/inject": "true"}
 
 
 def read(kube: Kube) -> dict[str, Any]:
-    """The mesh's settings as JSON: meshConfig, the root namespace's objects, the injecting label.
+    """Return the mesh's settings as JSON: meshConfig, the root namespace's objects, injection.
 
     Raises ApiError where one of them may not be read, LabError where one makes no sense.
     """
@@ -55,7 +55,7 @@ def read(kube: Kube) -> dict[str, Any]:
 
 
 def injecting_label(kube: Kube) -> dict[str, str]:
-    """The namespace label by which a webhook of Istio's injects; empty where none does.
+    """Return the namespace label by which a webhook of Istio's injects; empty where none does.
 
     `istio-injection=enabled` where it does; else a revision or tag, the first by name.
     """
@@ -63,7 +63,7 @@ def injecting_label(kube: Kube) -> dict[str, str]:
 
 
 def label_for(hooks: Sequence[Obj]) -> dict[str, str]:
-    """The same, of these MutatingWebhookConfigurations of Istio's."""
+    """Return the same, of these MutatingWebhookConfigurations of Istio's."""
     if any(_matches(hook, INJECTION) for hook in hooks):
         return INJECTION
     names = sorted({name for hook in hooks for name in _revisions(hook)})
@@ -72,7 +72,7 @@ def label_for(hooks: Sequence[Obj]) -> dict[str, str]:
 
 
 def istio_version(kube: Kube) -> str:
-    """Of the istiod that runs there, by its image or its chart; empty where there is none."""
+    """Return the version of the istiod that runs, by its image or chart; empty where none does."""
     path = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments"
     for deployment in kube.items(path, {"labelSelector": "app=istiod"}):
         labels = deployment["metadata"].get("labels", {})
@@ -89,7 +89,7 @@ def _revisions(hook: Obj) -> Iterable[str]:
 
 
 def _matches(hook: Obj, labels: dict[str, str]) -> bool:
-    """Whether one of a configuration's webhooks takes a pod of the lab's in such a namespace."""
+    """Tell whether one of a configuration's webhooks injects the lab's pods in such a namespace."""
     return any(
         _selects(one.get("namespaceSelector", {}), labels)
         and _selects(one.get("objectSelector", {}), ASKING)
@@ -115,7 +115,7 @@ def _holds(expression: Obj, labels: dict[str, str]) -> bool:
 
 
 def _mesh_config(kube: Kube, revision: str) -> Obj:
-    """Of the revision's own ConfigMap, where it has one."""
+    """Return meshConfig from the revision's ConfigMap, where it has one."""
     names = [f"istio-{revision}", "istio"] if revision else ["istio"]
     for name in names:
         found = kube.get(f"/api/v1/namespaces/{SYSTEM}/configmaps/{name}")

@@ -145,16 +145,16 @@ class Running:
 
     @property
     def said(self) -> str:
-        """What it wrote to its standard error so far."""
+        """Return what it wrote to its standard error so far."""
         return self._said.decode(errors="replace")
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, or its stream was lost."""
+        """Tell whether it has ended, or its stream was lost."""
         return not self._thread.is_alive()
 
     def end(self, timeout: float) -> int:
-        """End its standard input and wait for it; returns its exit code.
+        """End its standard input and wait for it; return its exit code.
 
         Raises TimedOut, or ClusterGone when its stream was lost.
         """
@@ -167,7 +167,7 @@ class Running:
         return _code(self._status, self._argv)
 
     def _follow(self) -> None:
-        """One thread reads and writes: a TLS connection is not for two."""
+        """Read and write in one thread: two may not share a TLS connection."""
         import websocket
 
         told = False
@@ -197,13 +197,13 @@ class Running:
 
 
 def _close(link: Any) -> None:  # its types are not told
-    """At once, without a farewell: the library's `close` leaves a socket open where that fails."""
+    """Close at once: the library's `close` sends a frame, and leaks the socket if that fails."""
     link.shutdown()
 
 
 @contextlib.contextmanager
 def _explained(pod: PodRef, argv: Sequence[str], timeout: float) -> Iterator[None]:
-    """The web socket's errors in the lab's words."""
+    """Yield the web socket's errors in the lab's words."""
     import websocket
 
     try:
@@ -218,7 +218,7 @@ def _explained(pod: PodRef, argv: Sequence[str], timeout: float) -> Iterator[Non
 
 
 def _code(status: bytes, argv: Sequence[str]) -> int:
-    """The command's exit code, out of the API's Status. Raises ClusterGone without one."""
+    """Return the command's exit code, out of the API's Status. Raises ClusterGone without one."""
     if not status:
         raise ClusterGone(f"`{' '.join(argv)}` ended without a status")
     try:

@@ -20,15 +20,15 @@ REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def missing(kube: Kube) -> list[str]:
-    """Every right that is needed and not there, such as `create pods/exec`; nothing is written."""
+    """Return the rights that are needed and missing, such as `create pods/exec`. Writes nothing."""
     wanted = list(_wanted())
     with ThreadPoolExecutor(8) as pool:
         allowed = pool.map(lambda one: _allowed(kube, one), wanted)
-        return [_told(one) for one, granted in zip(wanted, allowed, strict=True) if not granted]
+        return [_in_words(one) for one, granted in zip(wanted, allowed, strict=True) if not granted]
 
 
 def _wanted() -> Iterator[Obj]:
-    """As `resourceAttributes` of an access review."""
+    """Yield each right that is needed, as `resourceAttributes` of an access review."""
     for role in yaml.safe_load_all(FILE.read_text()):
         if not role["kind"].endswith("Role") or role["metadata"]["name"] not in NEEDED:
             continue
@@ -54,7 +54,8 @@ def _allowed(kube: Kube, attributes: Obj) -> bool:
     return bool(kube.request("POST", REVIEW, body)["status"]["allowed"])
 
 
-def _told(one: Obj) -> str:
+def _in_words(one: Obj) -> str:
+    """Return a right as `kubectl auth can-i` takes it: `create pods/exec in istio-system`."""
     resource = "/".join(part for part in (one["resource"], one["subresource"]) if part)
     whole = ".".join(part for part in (resource, one["group"]) if part)
     where = f" in {one['namespace']}" if one["namespace"] else ""

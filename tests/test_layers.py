@@ -1,4 +1,4 @@
-"""`make check` refuses an import against the layers, and a circle: both are planted in a copy."""
+"""`make check` refuses a planted import against the layers, and a planted circle."""
 
 from __future__ import annotations
 

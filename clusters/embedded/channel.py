@@ -29,7 +29,7 @@ class Channel:
         self._path = path
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """A request without a command. Raises TimedOut."""
+        """Send a request that runs no command, and return its answer. Raises TimedOut."""
         with self._connect() as link:
             link.settimeout(PATIENCE)
             try:
@@ -47,7 +47,7 @@ class Channel:
         stderr: BinaryIO | int,
         timeout: float | None = None,
     ) -> dict[str, Any]:
-        """A command with the caller's own files. Raises TimedOut, having ended it."""
+        """Run a command with the caller's own files. Raises TimedOut after ending it."""
         with self.begin(request, stdin, stdout, stderr) as link:
             link.settimeout(timeout)
             try:
@@ -110,7 +110,7 @@ def _answer(link: socket.socket) -> dict[str, Any]:
 
 
 def completed(channel: Channel, request: dict[str, Any], stdin: bytes, timeout: float) -> Completed:
-    """A command's code and output. Output goes through files: a pipe could fill up."""
+    """Run a command, and return its code and output, which go through files: a pipe can fill up."""
     file = tempfile.TemporaryFile
     with file() as fed, file() as out, file() as err:
         fed.write(stdin)
@@ -160,11 +160,11 @@ class TcpdumpCapture:
                 raise TimedOut("tcpdump did not end within 10 s") from None
             text = self._output().decode(errors="replace")
         if early:
-            raise LabError(f"tcpdump {how_it_ended(code)} before it was to")
+            raise LabError(f"tcpdump {how_it_ended(code)} before it was asked to")
         return CaptureStats(count(text, "captured"), count(text, "dropped by kernel"))
 
     def _ended(self) -> bool:
-        """Whether there is an answer already, or nobody any more who could give one."""
+        """Tell whether there is an answer, or the process that would give one has ended."""
         try:
             self._link.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
         except BlockingIOError:
@@ -178,7 +178,7 @@ class TcpdumpCapture:
 
 
 def count(text: str, what: str) -> int:
-    """`12 packets captured` -> 12. Raises LabError: without a count nothing is known."""
+    """Return 12 from `12 packets captured`. Raises LabError where there is no such line."""
     for line in text.splitlines():
         number, _, rest = line.partition(" packet")
         if what in rest and re.fullmatch(r"[0-9]{1,18}", number):

@@ -54,17 +54,17 @@ class Embedded:
 
     @property
     def kubeconfig(self) -> Path:
-        """For plain kubectl on the host."""
+        """Return a kubeconfig for kubectl on this machine."""
         return self.state / "kubeconfig"
 
     @property
     def lock(self) -> Path:
-        """Its lock guards changes of the whole mesh."""
+        """Return a file whose lock guards changes of the whole mesh."""
         return self.state / "mesh.lock"
 
     @property
     def bin(self) -> Path:
-        """Where this cluster's kubectl lies."""
+        """Return where this cluster's kubectl lies."""
         return Path(self._settings().bin)
 
     def _settings(self) -> Settings:
@@ -79,7 +79,7 @@ class Embedded:
         return frozenset({"sidecar", "capture", "mesh-scope"})
 
     def running(self) -> bool:
-        """Whether it is up and answers."""
+        """Tell whether it is up and answers."""
         if not host.alive(self.state):
             return False
         try:
@@ -88,13 +88,13 @@ class Embedded:
             return False
 
     def fits(self) -> bool:
-        """Whether its stack is the one that ISTIO=, ENVOY= and BINARIES= name, if they do."""
+        """Tell whether its stack is the one that ISTIO=, ENVOY= and BINARIES= name, if they do."""
         if official.chosen():
             return official.made(self.stack)
         return not assembly.asked() or self.stack == assembly.chosen().stack
 
     def trouble(self) -> str:
-        """Which of its processes ended, and with it all; that its API is silent; or nothing."""
+        """Return which process ended, or that the API does not answer; or nothing."""
         died = self.state / "died"
 
         def tells() -> bool:
@@ -130,7 +130,9 @@ class Embedded:
         try:
             answer = self._channel.ask({"op": "status"})
         except LabError as error:
-            return Status(False, f"embedded cluster {self.name!r} comes up or hangs: {error}")
+            return Status(
+                False, f"embedded cluster {self.name!r} is starting, or does not answer: {error}"
+            )
         details = {name: str(started) for name, started in answer["processes"].items()}
         return Status(True, f"embedded cluster {self.name!r} is up: {self.stack}", details)
 
@@ -174,8 +176,9 @@ class Embedded:
             return False
         if not self.fits():
             raise LabError(
-                f"embedded cluster {self.name!r} is up with {self.stack}; another is asked for",
-                hint="make down, then again",
+                f"embedded cluster {self.name!r} is up with another stack than asked for: "
+                f"{self.stack}",
+                hint="run make down, then repeat the command",
             )
         progress("already up")
         return True
@@ -215,11 +218,11 @@ class Embedded:
         return completed(self._channel, _exec_request(pod, argv, container), stdin, timeout)
 
     def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
-        """Run a command with this process's own terminal; returns its code."""
+        """Run a command with this process's own terminal; return its code."""
         return int(self._channel.run(_exec_request(pod, argv, container), 0, 1, 2)["code"])
 
     def firewall(self, pod: PodRef) -> str:
-        """What `iptables-save` says in a pod's network namespace."""
+        """Return what `iptables-save` says in a pod's network namespace."""
         request = {
             "op": "netns",
             "namespace": pod.namespace,

@@ -26,11 +26,11 @@ CONTROL = "control.sock"
 
 @contextlib.contextmanager
 def locked(state: Path) -> Iterator[None]:
-    """One `up` or `down` of a cluster at a time. The lock's file goes with its cluster."""
+    """Allow one `up` or `down` of a cluster at a time. The lock's file goes with the cluster."""
     path = state.parent / f"{state.name}.lock"
     with locks.tried(path) as mine:
         if not mine:
-            raise LabError(f"another `up` or `down` of cluster {state.name!r} is under way")
+            raise LabError(f"another `up` or `down` of cluster {state.name!r} is running")
         try:
             yield
         finally:
@@ -39,7 +39,7 @@ def locked(state: Path) -> Iterator[None]:
 
 
 def first_pid(state: Path) -> int | None:
-    """The cluster's outermost process, if it runs. A pid used again by others is not it."""
+    """Return the cluster's outermost process, if it runs. A pid that was used again is not it."""
     try:
         pid, started = json.loads((state / "first.json").read_text())
     except (OSError, ValueError):
@@ -48,7 +48,7 @@ def first_pid(state: Path) -> int | None:
 
 
 def alive(state: Path) -> bool:
-    """Whether its cluster runs. Our /proc may not show its first process; then it answers."""
+    """Tell whether the cluster runs: by its first process, or by its answer if /proc hides that."""
     return first_pid(state) is not None or _answers(state)
 
 
@@ -133,14 +133,14 @@ def _follow(told: int, state: Path, progress: Progress) -> None:
                 raise LabError(
                     f"the embedded cluster did not come up: {event['error']}\n"
                     + _tail(state / "logs" / f"{event.get('log', '')}.log"),
-                    hint="python3 -m lab doctor tells what this machine lacks",
+                    hint="python3 -m lab doctor shows what this machine lacks",
                 )
             progress(event["step"])
             if event.get("done"):
                 return
     raise LabError(
         "the embedded cluster ended while it came up\n" + _tail(state / "node.log"),
-        hint="python3 -m lab doctor tells what this machine lacks",
+        hint="python3 -m lab doctor shows what this machine lacks",
     )
 
 
@@ -152,7 +152,7 @@ def _tail(path: Path, lines: int = 15) -> str:
 
 
 def _unshare() -> list[str]:
-    """A user namespace only where the caller is not root, who has no subordinate ids."""
+    """Return unshare's arguments. Only a user who is not root needs a user namespace."""
     argv = [
         "unshare",
         "--net",
@@ -167,7 +167,7 @@ def _unshare() -> list[str]:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Nothing of the caller's proxies, kubeconfigs or credentials reaches the cluster."""
+    """Return an environment without the caller's proxies, kubeconfigs and credentials."""
     kept = ("HOME", "LANG", "TMPDIR", "LAB_CACHE", "XDG_CACHE_HOME")
     own = {"PATH": private_path(), "PYTHONUNBUFFERED": "1"}
     return {name: os.environ[name] for name in kept if name in os.environ} | own
@@ -211,8 +211,8 @@ def _no_longer_answers(state: Path) -> None:
         until(lambda: not _answers(state), "its last processes to end", timeout=2)
     except TimedOut:
         raise LabError(
-            f"cluster {state.name!r} answers, but its first process is not to be seen from here: "
-            "end it in the pid namespace that it was started in"
+            f"cluster {state.name!r} answers, but its first process is not visible from this pid "
+            "namespace: stop it from the pid namespace that it was started in"
         ) from None
 
 
@@ -226,13 +226,13 @@ def sweep() -> None:
 
 
 def _answers(state: Path) -> bool:
-    """Whether a cluster serves this folder: it may run where our /proc does not show it."""
+    """Tell whether a cluster serves this folder: /proc may not show its processes here."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
         return link.connect_ex(str(state / CONTROL)) == 0
 
 
 def children(pid: int) -> list[int]:
-    """The process ids of a process's children; none when it has ended."""
+    """Return the process ids of a process's children; none when it has ended."""
     try:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

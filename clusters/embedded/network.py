@@ -36,7 +36,7 @@ class PodNetwork:
             return next(self._free)
 
     def attach(self, name: str) -> str:
-        """Make the namespace `name` with lo and eth0; returns the pod's address."""
+        """Make the namespace `name` with lo and eth0; return the pod's address."""
         address = self._next_ip()
         host = "veth" + name[-11:]
         _ip(f"netns add {name}\nlink add {host} type veth peer name eth0 netns {name}\n")

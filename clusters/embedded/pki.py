@@ -24,7 +24,7 @@ class Pki:
     admin_token: str
 
     def path(self, name: str) -> str:
-        """`path("apiserver.crt")`, as a flag takes it."""
+        """Return the path of a file such as `apiserver.crt`, as a flag takes it."""
         return str(self.folder / name)
 
 

@@ -55,5 +55,5 @@ class Settings:
 
 
 def private_path() -> str:
-    """PATH with the system folders that an ordinary user's may lack."""
+    """Return PATH with the system folders that an ordinary user's may lack."""
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])

@@ -36,7 +36,7 @@ class ClusterKind(ABC):
 
     @property
     def written(self) -> str:
-        """What follows `--cluster`, for texts: `kind`, `context:NAME`."""
+        """Return what follows `--cluster`, for texts: `kind`, `context:NAME`."""
         return self.name
 
     def is_meant_by(self, word: str) -> bool:

@@ -59,6 +59,8 @@ class KindKind(ClusterKind):
         return [*machine, *requirements.examine(), embedded.binaries(self.missing)]
 
     def runs_here(self, lacking: Sequence[str]) -> str:  # noqa: ARG002
+        if os.name != "posix":  # where its modules cannot be imported
+            return "no: on Windows it runs only in WSL 2, which is a Linux"
         from clusters.kind import requirements
 
         return requirements.runs_here()
@@ -104,7 +106,7 @@ def _built() -> Built:
     from clusters.kind.images import Built, Programs
     from clusters.stacks import assembly
 
-    return Built(Programs.of(assembly.DEFAULT), _ignore)
+    return Built(Programs.located(assembly.DEFAULT), _ignore)
 
 
 def _fetched() -> Official:

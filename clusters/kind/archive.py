@@ -31,7 +31,8 @@ class Layer:
     digest: str
 
     @classmethod
-    def of(cls, path: Path) -> Layer:
+    def from_file(cls, path: Path) -> Layer:
+        """Return the layer that a tar archive is."""
         return cls(path, sha256(path))
 
 
@@ -48,7 +49,7 @@ class Image:
 
     @property
     def config(self) -> bytes:
-        """The image's configuration, whose digest is the image's id."""
+        """Return the image's configuration, whose digest is the image's id."""
         config: dict[str, Any] = {
             "Entrypoint": list(self.entrypoint),
             "Env": [f"{name}={value}" for name, value in self.env.items()],
@@ -88,7 +89,7 @@ def save(images: Iterable[Image], path: Path) -> None:
 
 
 def layer(files: Mapping[str, Path | str | bytes], path: Path) -> Layer:
-    """A layer of these files and folders, by their place in the image.
+    """Return a layer of these files and folders, by their place in the image.
 
     A Path is copied, a folder with all in it, and an executable file stays executable; a string
     is the target of a symbolic link; bytes are a file's content.
@@ -104,7 +105,7 @@ def layer(files: Mapping[str, Path | str | bytes], path: Path) -> Layer:
                 archive.addfile(link)
             else:
                 archive.add(source, name, filter=_plain)
-    return Layer.of(path)
+    return Layer.from_file(path)
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -114,7 +115,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Nobody's, of no time: only content and executability count."""
+    """Clear owner and time of an entry: only content and the executable bit count."""
     executable = info.isdir() or bool(info.mode & stat.S_IXUSR)
     info.mode = 0o755 if executable else 0o644
     info.uid = info.gid = 0

@@ -21,9 +21,8 @@ from clusters.kind import official, trouble
 from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
 from clusters.kind.images import HUB
-from clusters.kind.nodes import counted, nodes
+from clusters.kind.nodes import counted, definition
 from clusters.kind.preload import NodeImage
-from clusters.kube import Obj
 from clusters.stacks.assembly import DEFAULT
 from lab.common import locks, scratch, shell
 from lab.common.errors import ClusterGone, LabError
@@ -52,7 +51,7 @@ class Kind(ApiCluster):
     kind = "kind"
 
     def __init__(self, name: str = STANDING, *, stack: str = DEFAULT, nodes: int = 0) -> None:
-        """nodes: how many it is to have; 0: as many as it has, or one when it is made."""
+        """Name it. nodes: how many it is to have; 0: as many as it has, or one when it is made."""
         self.name, self._stack_name, self._nodes = name, stack, nodes
         self._owner = -1
         self._images: NodeImage | None = None
@@ -65,12 +64,12 @@ class Kind(ApiCluster):
 
     @property
     def bin(self) -> Path:
-        """Where this cluster's kubectl lies."""
+        """Return where this cluster's kubectl lies."""
         return Path(self._facts()["bin"])
 
     @property
     def kubeconfig(self) -> Path:
-        """The lab's own; the user's is never touched."""
+        """Return the lab's own kubeconfig; the user's is never touched."""
         return self.state / "kubeconfig"
 
     @property
@@ -95,7 +94,7 @@ class Kind(ApiCluster):
 
     @property
     def _count(self) -> int:
-        """How many nodes it has."""
+        """Return how many nodes it has."""
         return int(self._facts()["nodes"])
 
     def offers(self) -> frozenset[str]:
@@ -103,7 +102,7 @@ class Kind(ApiCluster):
         return frozenset({"sidecar", "capture", "mesh-scope", *apart})
 
     def running(self) -> bool:
-        """Whether it is up and answers."""
+        """Tell whether it is up and answers."""
         if not (self.state / "ready").exists():
             return False
         try:
@@ -112,12 +111,12 @@ class Kind(ApiCluster):
             return False
 
     def fits(self) -> bool:
-        """Whether it has the Istio and as many nodes as were asked for."""
+        """Tell whether it has the Istio and as many nodes as were asked for."""
         istio = os.environ.get("LAB_ISTIO") or self.stack.istio
         return self._nodes in (0, self._count) and istio == self.stack.istio
 
     def trouble(self) -> str:
-        """A node, its disk, or istiod, where one of them fails; or nothing."""
+        """Return a node, its disk, or istiod, where one of them fails; or nothing."""
         if not (self.state / "ready").exists():
             return ""
         try:
@@ -129,7 +128,7 @@ class Kind(ApiCluster):
     def status(self) -> Status:
         told = self.trouble()
         if told:
-            return Status(False, f"kind cluster {self.name!r} is of no use: {told}")
+            return Status(False, f"kind cluster {self.name!r} cannot be used: {told}")
         if self.running():
             told = f"{counted(self._count)}, {self.stack}"
             return Status(True, f"kind cluster {self.name!r} is up: {told}")
@@ -144,7 +143,7 @@ class Kind(ApiCluster):
             raise
 
     def _prepared(self, progress: Progress) -> tuple[NodeImage, Engine, str]:
-        """Images, an engine, and the name that the node's image has in it."""
+        """Return images, an engine, and the node image's name in it, all made or started now."""
         images = self._images = self._images or official.choose(self._stack_name, progress)
         engine = engines.obtain(progress)
         return images, engine, images.ensure(engine)
@@ -171,7 +170,7 @@ class Kind(ApiCluster):
     def _found(self, progress: Progress) -> bool:
         told = self.trouble()
         if told:
-            progress(f"{told}; a new cluster is made")
+            progress(f"{told}; making a new cluster")
         if told or not self.running():
             return False
         if not self.fits():
@@ -180,7 +179,7 @@ class Kind(ApiCluster):
             raise LabError(
                 f"kind cluster {self.name!r} is up with {there}, Istio {self.stack.istio}; "
                 f"{wanted}, Istio {istio} are asked for",
-                hint="make down CLUSTER=kind, then again",
+                hint="run make down CLUSTER=kind, then repeat the command",
             )
         progress("already up")
         return True
@@ -203,7 +202,7 @@ class Kind(ApiCluster):
         (self.state / "ready").touch()
 
     def _create(self, images: NodeImage, engine: Engine, image: str, progress: Progress) -> None:
-        progress("kind cluster")
+        progress("creating the nodes")
         facts = {
             "stack": dataclasses.asdict(images.stack),
             "bin": str(images.bin),
@@ -212,7 +211,7 @@ class Kind(ApiCluster):
         }
         (self.state / "facts.json").write_text(json.dumps(facts))
         config = self.state / "kind.json"
-        config.write_text(json.dumps(self._definition(image)))
+        config.write_text(json.dumps(definition(self._nodes or 1, image)))
         argv = [str(images.program("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
         argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=0s"]
         before = _network(engine)
@@ -223,22 +222,8 @@ class Kind(ApiCluster):
                 (scratch.states() / NETWORK).write_text(_network(engine))
         self.kubeconfig.chmod(0o600)
 
-    def _definition(self, image: str) -> Obj:
-        kubelet = {
-            "apiVersion": "kubelet.config.k8s.io/v1beta1",
-            "kind": "KubeletConfiguration",
-            "failCgroupV1": False,
-        }
-        return {
-            "kind": "Cluster",
-            "apiVersion": "kind.x-k8s.io/v1alpha4",
-            "networking": {"ipFamily": "ipv4"},
-            "nodes": nodes(self._nodes or 1, image),
-            "kubeadmConfigPatches": [json.dumps(kubelet)],
-        }
-
     def _install(self, images: NodeImage, progress: Progress) -> None:
-        progress("Istio")
+        progress("installing Istio")
         import yaml
 
         wanted = yaml.safe_load(Path(__file__).with_name("istio.yaml").read_text())
@@ -260,7 +245,7 @@ class Kind(ApiCluster):
             self._start_stand_in()
 
     def _nodes_ready(self) -> bool:
-        """Istio is installed meanwhile: istiod waits for the first node by itself."""
+        """Tell whether every node is ready."""
         listed = (node["status"]["conditions"] for node in self.kube.items("/api/v1/nodes"))
         told = [(one["type"], one["status"]) for conditions in listed for one in conditions]
         return told.count(("Ready", "True")) == self._count
@@ -307,7 +292,7 @@ class Kind(ApiCluster):
                 lock.unlink()
 
     def _end(self, engine: Engine) -> None:
-        """Its containers, its folder, its process, and what is known of it."""
+        """End its containers and its process, and remove its folder."""
         own = f"label=io.x-k8s.kind.cluster={PREFIX}{self.name}"
         nodes = engine.docker("ps", "--all", "--quiet", f"--filter={own}").split()
         if nodes:
@@ -323,7 +308,7 @@ class Kind(ApiCluster):
             self._stand_in = None
 
     def _leave(self) -> None:
-        """The last one of all ends the network and the engine, so far as they are the lab's."""
+        """End the network and the engine with the last cluster, as far as the lab made them."""
         with engines.unused() as free:
             engine = engines.find()
             if free and engine:
@@ -331,7 +316,7 @@ class Kind(ApiCluster):
         engines.stop()
 
     def _end_network(self, engine: Engine) -> None:
-        """Kind makes one network for all clusters; it is ours where it was made for us."""
+        """Remove kind's network, which all its clusters share, where it was made for the lab."""
         ours, there = scratch.states() / NETWORK, _network(engine)
         mark = ours.read_text() if ours.exists() else ""
         others = engine.docker("ps", "--all", "--quiet", "--filter=label=io.x-k8s.kind.cluster")
@@ -342,7 +327,7 @@ class Kind(ApiCluster):
             ours.unlink()
 
     def firewall(self, pod: PodRef) -> str:
-        """What `iptables-save` says in a pod's network namespace."""
+        """Return what `iptables-save` says in a pod's network namespace."""
         node, uid = self._place(pod)
         return self._engine.docker("exec", node, "sh", "-c", FIREWALL, "sh", uid.replace("-", "_"))
 
@@ -350,11 +335,11 @@ class Kind(ApiCluster):
         return NodeCapture(self._engine, *self._place(pod), interface, bpf, into)
 
     def _place(self, pod: PodRef) -> tuple[str, str]:
-        """The node that runs it, and its uid."""
+        """Return the node that runs it, and its uid."""
         found = self.kube.request("GET", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
         return found["spec"]["nodeName"], found["metadata"]["uid"]
 
 
 def _network(engine: Engine) -> str:
-    """The id of kind's network, or nothing."""
+    """Return the id of kind's network, or nothing."""
     return engine.run("network", "inspect", "--format={{.Id}}", "kind").stdout.decode().strip()

@@ -20,7 +20,7 @@ _ORIGINS = ("Debian", "Ubuntu")
 
 
 def sources() -> list[str]:
-    """The distribution's own lines of this machine's apt sources, other vendors' left out.
+    """Return the distribution's own lines of this machine's apt sources, other vendors' left out.
 
     Raises NeedsUnmet where there is no apt, or its lists were never fetched.
     """
@@ -41,7 +41,7 @@ def sources() -> list[str]:
             lines.append(f"deb {uri} {release} {component}")
     if not lines:
         raise NeedsUnmet(
-            "images are built of Debian's packages, and apt knows none here",
+            "building images needs Debian packages, and apt has no package lists here",
             hint="as root: apt-get update",
         )
     return lines
@@ -50,7 +50,7 @@ def sources() -> list[str]:
 def rootfs(
     packages: Sequence[str], into: Path, hook: str = "", env: Mapping[str, str] | None = None
 ) -> None:
-    """A root file system with these packages, as a tar archive.
+    """Write a root file system with these packages, as a tar archive.
 
     hook: shell text run at the end, with the file system's folder as `$1`. Raises CommandFailed
     with mmdebstrap's own words.

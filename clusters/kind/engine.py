@@ -47,7 +47,7 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For docker and kind."""
+        """Return the environment of docker and kind."""
         own = {"DOCKER_HOST": self.host} if self.host else {}
         return {**os.environ, **own}
 
@@ -60,7 +60,7 @@ class Engine:
         return done.stdout.decode()
 
     def succeeds(self, *words: str) -> bool:
-        """Whether a docker command ends with 0."""
+        """Tell whether a docker command ends with 0."""
         return self.run(*words).returncode == 0
 
     def run(
@@ -75,7 +75,7 @@ class Engine:
         )
 
     def has(self, image: str) -> bool:
-        """Whether its store has this image."""
+        """Tell whether its store has this image."""
         return self.succeeds("image", "inspect", image)
 
     def load(self, archive: Path) -> None:
@@ -84,13 +84,13 @@ class Engine:
             self.docker("load", stdin=file)
 
     def info(self) -> dict[str, object]:
-        """What it says of itself."""
+        """Return what `docker info` reports."""
         told: dict[str, object] = json.loads(self.docker("info", "--format", "{{json .}}"))
         return told
 
 
 def find() -> Engine | None:
-    """The engine that runs: the user's own, else the lab's."""
+    """Return the engine that runs: the user's own, else the lab's."""
     if shutil.which("docker") is None:
         return None
     for engine in (Engine("", own=False), Engine(f"unix://{RUN}/docker.sock", own=True)):
@@ -100,28 +100,28 @@ def find() -> Engine | None:
 
 
 def obtain(progress: Progress) -> Engine:
-    """An engine, started now where none runs. Raises NeedsUnmet where that cannot be."""
+    """Return an engine, started now where none runs. Raises NeedsUnmet where that cannot be."""
     with _lock("lock"):
         found = find()
         if found:
             return found
         if os.getuid() or shutil.which("dockerd") is None:
             raise NeedsUnmet(
-                "no Docker engine answers, which kind needs",
-                hint="start yours; or as root on Debian: apt-get install docker.io mmdebstrap",
+                "kind needs a Docker engine, and none answers",
+                hint="start yours; or, as root on Debian: apt-get install docker.io mmdebstrap",
             )
-        progress("starting a Docker engine of the lab's own")
+        progress("starting the lab's own Docker engine")
         return _start()
 
 
 def lease() -> contextlib.AbstractContextManager[None]:
-    """Until it is left, nobody's `stop` ends the lab's own engine, containers in it or not."""
+    """Keep the lab's own engine from being stopped, with or without containers."""
     return _lock("lease", fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager
 def unused() -> Iterator[bool]:
-    """Whether nobody has a lease now; until it is left nobody gets one or starts an engine."""
+    """Yield whether nobody has a lease; until it is left nobody gets one or starts an engine."""
     if os.getuid():
         yield True
         return
@@ -130,7 +130,7 @@ def unused() -> Iterator[bool]:
 
 
 def _lock(name: str, kind: int = fcntl.LOCK_EX) -> contextlib.AbstractContextManager[None]:
-    """A lock between those who may start an engine at all."""
+    """Yield while no other process may start an engine."""
     return contextlib.nullcontext() if os.getuid() else locks.held(RUN / name, kind)
 
 
@@ -163,14 +163,14 @@ def _start() -> Engine:
 
 
 def _no_settings() -> Path:
-    """/etc/docker/daemon.json is for another engine than ours."""
+    """Return an empty settings file: /etc/docker/daemon.json is not meant for the lab's engine."""
     path = RUN / "daemon.json"
     path.write_text("{}")
     return path
 
 
 def _runtime() -> list[str]:
-    """Where this host's root lacks a capability that a privileged container asks for (traps)."""
+    """Return arguments for a host whose root lacks a capability of privileged containers."""
     if not lacks_sys_resource():
         return []
     wrapper = RUN / "runtime"
@@ -180,7 +180,7 @@ def _runtime() -> list[str]:
 
 
 def lacks_sys_resource() -> bool:
-    """Whether nobody here can have CAP_SYS_RESOURCE: it is not in the bounding set."""
+    """Tell whether nobody here can have CAP_SYS_RESOURCE: it is not in the bounding set."""
     status = Path("/proc/self/status").read_text()
     bound = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd"))
     return not int(bound, 16) >> SYS_RESOURCE & 1
@@ -204,7 +204,7 @@ def stop() -> None:
 
 
 def _pid() -> int:
-    """The process of the lab's own engine; 0 where there is none, or its number is another's."""
+    """Return the pid of the lab's own engine; 0 where none runs or the pid was used again."""
     try:
         pid = int((RUN / "dockerd.pid").read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -214,7 +214,7 @@ def _pid() -> int:
 
 
 def _ended(pid: int) -> bool:
-    """Whether it has ended; one that this very process started is reaped."""
+    """Tell whether it has ended; reap it where this process started it."""
     for process in _STARTED:
         process.poll()
     return not Path(f"/proc/{pid}").exists()

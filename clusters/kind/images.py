@@ -5,28 +5,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import tarfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 
 from clusters.base import Progress, Stack
 from clusters.kind import debian
 from clusters.kind.archive import Image, Layer, layer, save
 from clusters.kind.preload import NodeImage
+from clusters.kind.workload_images import LOCK, PATH, TOOLS, workloads
 from clusters.stacks import assembly, binaries, cache
 from lab.common import shell
-from lab.workloads.catalogue import CATALOGUE
 
 HUB = "docker.io/istio"
 HERE = Path(__file__).parent
-TOOLS = HERE.parents[1] / "lab" / "workloads" / "tools"
-LOCK = HERE.parents[1] / "requirements.lock"
-_OURS = ("images.py", "archive.py", "debian.py", "preload.py")
+_OURS = ("images.py", "workload_images.py", "archive.py", "debian.py", "preload.py")
 INPUTS = (*(HERE / name for name in _OURS), *sorted(TOOLS.iterdir()), LOCK)
 """Files of ours that go into any node image."""
 POD_PACKAGES = ("iptables", "iproute2", "ca-certificates", "curl", "python3", "kmod")
@@ -45,8 +40,6 @@ cd lib/systemd/system/sockets.target.wants; rm -f *udev* *initctl*; cd $1
 echo ReadKMsg=no >> etc/systemd/journald.conf
 : > etc/machine-id
 """
-IN_PODS = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl", "lab-capture")
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STORAGE = """apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: standard, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
@@ -56,7 +49,7 @@ volumeBindingMode: WaitForFirstConsumer
 
 
 def sources(stack: str) -> list[binaries.Source]:
-    """The sets of programs that images are made of: the mesh's, kind's, the nodes' runtime's."""
+    """Return the sets of programs in the images: the mesh's, kind's, the nodes' runtime's."""
     return [binaries.source(name) for name in (stack, f"{stack}-kind", "containerd")]
 
 
@@ -69,21 +62,21 @@ class Programs:
     runtime: Path
 
     @classmethod
-    def of(cls, stack: str) -> Programs:
-        """Where they are, or would be."""
+    def located(cls, stack: str) -> Programs:
+        """Return where the programs are, or would be."""
         mesh = assembly.wanted(stack)
         programs = binaries.Binaries(mesh.folder, mesh.stack)
         return cls(programs, *(source.target for source in sources(stack)[1:]))
 
     @classmethod
     def ensure(cls, stack: str, progress: Progress) -> Programs:
-        """Built now, where they are not built yet."""
+        """Build what is not built yet."""
         for source in sources(stack):
             binaries.build(source, progress)
-        return cls.of(stack)
+        return cls.located(stack)
 
     def bin(self, name: str) -> Path:
-        """Where a program lies."""
+        """Return where a program lies."""
         folders = (self.kind, self.runtime, self.mesh.folder)
         return next(path for path in (one / "bin" / name for one in folders) if path.exists())
 
@@ -109,7 +102,7 @@ class Built(NodeImage):
 
     @cached_property
     def folder(self) -> Path:
-        """Where the archives are kept: named by everything that goes into them."""
+        """Return where the archives are kept: named by everything that goes into them."""
         p = self._programs
         parts = [f"{folder.name}".encode() for folder in (p.mesh.folder, p.kind, p.runtime)]
         parts += [path.read_bytes() for path in (HERE / "kindnet.sh", *INPUTS)]
@@ -117,7 +110,7 @@ class Built(NodeImage):
         return cache.root() / f"images-{cache.key(*parts)}"
 
     def _make(self, folder: Path) -> None:
-        """Raises LabError that names a program which is not what was built."""
+        """Make the images. Raises LabError naming a program that is not what was built."""
         for programs in (self._programs.mesh.folder, self._programs.kind, self._programs.runtime):
             cache.verify(programs)
         self._progress("building images from Debian packages, PyPI and Go modules")
@@ -126,10 +119,10 @@ class Built(NodeImage):
         with ThreadPoolExecutor() as pool:
             node = pool.submit(debian.rootfs, NODE_PACKAGES, work / "node.tar", NODE_HOOK)
             debian.rootfs(POD_PACKAGES, work / "pod.tar")
-            pod = Layer.of(work / "pod.tar")
+            pod = Layer.from_file(work / "pod.tar")
             save(self._images(pod, work), folder / "images.tar")
             node.result()
-        save([self._node_base(Layer.of(work / "node.tar"), work)], folder / "node.tar")
+        save([self._node_base(Layer.from_file(work / "node.tar"), work)], folder / "node.tar")
         listed = {name: _installed(work / name) for name in ("pod.tar", "node.tar")}
         (folder / "packages.json").write_text(json.dumps(listed, indent=1))
         shutil.rmtree(work)
@@ -139,7 +132,7 @@ class Built(NodeImage):
         return [*self._kubernetes(pod, work), *self._istio(pod, work), *own]
 
     def _kubernetes(self, pod: Layer, work: Path) -> list[Image]:
-        """Under the names that kubeadm, containerd's configuration and kind's manifest ask for."""
+        """Return Kubernetes' images, under the names that kubeadm, containerd and kind look for."""
         version = self._programs.mesh.stack.kubernetes
         argv = [str(self._programs.bin("kubeadm")), "config", "images", "list"]
         listed = shell.run([*argv, "--kubernetes-version", version], cwd=work).split()
@@ -162,7 +155,7 @@ class Built(NodeImage):
         return [*images, Image(_network(self._programs), (pod, network), entry, env={"PATH": PATH})]
 
     def _istio(self, pod: Layer, work: Path) -> list[Image]:
-        """Under the names of Istio's own images."""
+        """Return Istio's images, under the names of its official ones."""
         tag = self._programs.mesh.stack.istio
         bootstrap = self._programs.mesh.share / "envoy_bootstrap.json"
         programs = {
@@ -189,6 +182,18 @@ class Built(NodeImage):
         return images
 
     def _node_base(self, rootfs: Layer, work: Path) -> Image:
+        """Return the node's image before Kubernetes' own images are loaded into it."""
+        own = layer(self._node_files(work), work / "node.layer.tar")
+        return Image(
+            f"{self.node}-base",
+            (rootfs, own),
+            ("/usr/local/bin/entrypoint", "/sbin/init"),
+            env={"PATH": PATH, "container": "docker"},
+            stop_signal="SIGRTMIN+3",
+        )
+
+    def _node_files(self, work: Path) -> dict[str, Path | str | bytes]:
+        """Return what a node has beside its packages, as kind's own image has it."""
         staged = work / "staged"
         share, units = self._programs.kind / "share" / "files", "/etc/systemd/system"
         for name in ("kind", "etc"):
@@ -202,14 +207,11 @@ class Built(NodeImage):
         entrypoint = staged / "entrypoint"
         shutil.copy(share / "usr/local/bin/entrypoint", entrypoint)
         entrypoint.chmod(0o755)
-        spec = json.loads(shell.run([str(self._programs.bin("ctr")), "oci", "spec"], cwd=work))
-        spec["hooks"] = {"createContainer": [{"path": "/kind/bin/mount-product-files.sh"}]}
-        del spec["process"]["rlimits"]
         bin_of = self._programs.bin
-        files: dict[str, Path | str | bytes] = {
+        return {
             "/kind": staged / "kind",
             **{f"/etc/{path.name}": path for path in (staged / "etc").iterdir()},
-            "/etc/containerd/cri-base.json": json.dumps(spec).encode(),
+            "/etc/containerd/cri-base.json": self._container_spec(work),
             "/kind/version": self._programs.mesh.stack.kubernetes.encode(),
             "/kind/manifests/default-cni.yaml": _cni_manifest(self._programs).encode(),
             "/kind/manifests/default-storage.yaml": STORAGE.encode(),
@@ -229,77 +231,17 @@ class Built(NodeImage):
             },
             f"{units}/systemd-binfmt.service": "/dev/null",
         }
-        own = layer(files, work / "node.layer.tar")
-        return Image(
-            f"{self.node}-base",
-            (rootfs, own),
-            ("/usr/local/bin/entrypoint", "/sbin/init"),
-            env={"PATH": PATH, "container": "docker"},
-            stop_signal="SIGRTMIN+3",
-        )
 
-
-def workloads(pod: Layer, bin_of: Callable[[str], Path], work: Path) -> list[Image]:
-    """The lab's own images: one content, a start for each name in the catalogue."""
-    site = _site_packages(_python_of(pod.path), work / "site")
-    start = "#!/usr/bin/python3\nfrom gunicorn.app.wsgiapp import run\n\nrun()\n"
-    script = work / "gunicorn"
-    script.write_text(start)
-    script.chmod(0o755)
-    files: dict[str, Path | str | bytes] = {
-        "/opt/lab/tools": TOOLS,
-        "/opt/lab/site": site,
-        "/opt/lab/bin/gunicorn": script,
-        **{f"/opt/lab/bin/{name}": bin_of(name) for name in IN_PODS},
-    }
-    own = layer(files, work / "lab.layer.tar")
-    env = {"PATH": f"/opt/lab/tools:/opt/lab/bin:{PATH}", "PYTHONPATH": "/opt/lab/site"}
-    return [
-        Image(
-            f"docker.io/{image.name}:1",
-            (pod, own),
-            image.command,
-            str(image.uid),
-            {**env, **image.env},
-        )
-        for image in CATALOGUE.values()
-    ]
-
-
-def _site_packages(python: str, into: Path) -> Path:
-    """Httpbin and its server, by the lock's versions and hashes, for the image's Python."""
-    from packaging.requirements import Requirement
-
-    wanted, waiting = set(), ["httpbin", "gunicorn"]
-    while waiting:
-        name = waiting.pop()
-        if name in wanted:
-            continue
-        wanted.add(name)
-        needed = map(Requirement, metadata.requires(name) or [])
-        here = (n for n in needed if n.marker is None or n.marker.evaluate({"extra": ""}))
-        waiting.extend(n.name.lower() for n in here)
-    blocks = re.findall(r"^[\w.-]+==(?:.*\\\n)*.*\n", LOCK.read_text(), re.MULTILINE)
-    pins = into.with_suffix(".txt")
-    pins.write_text("".join(b for b in blocks if b.partition("==")[0].lower() in wanted))
-    argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-    argv += ["--disable-pip-version-check", "--only-binary=:all:", "--target", str(into)]
-    argv += ["--python-version", python, "--implementation", "cp", "-r", str(pins)]
-    shell.run(argv, cwd=into.parent)
-    return into
-
-
-def _python_of(rootfs: Path) -> str:
-    """3.11, where the root file system has usr/bin/python3.11."""
-    with tarfile.open(rootfs) as archive:
-        for name in archive.getnames():
-            if found := re.fullmatch(r"\.?/?usr/bin/python(3\.\d+)", name):
-                return found.group(1)
-    raise AssertionError("no Python in the pod's root file system")
+    def _container_spec(self, work: Path) -> bytes:
+        """Return what containerd starts containers by: ctr's default, with kind's hook."""
+        spec = json.loads(shell.run([str(self._programs.bin("ctr")), "oci", "spec"], cwd=work))
+        spec["hooks"] = {"createContainer": [{"path": "/kind/bin/mount-product-files.sh"}]}
+        del spec["process"]["rlimits"]
+        return json.dumps(spec).encode()
 
 
 def _installed(rootfs: Path) -> list[str]:
-    """`name version` of each package."""
+    """Return `name version` of each package."""
     with tarfile.open(rootfs) as archive:
         status = archive.extractfile("./var/lib/dpkg/status")
         assert status
@@ -309,7 +251,7 @@ def _installed(rootfs: Path) -> list[str]:
 
 
 def _sandbox(programs: Programs) -> str:
-    """The name under which containerd starts pods' sandboxes."""
+    """Return the name under which containerd starts pods' sandboxes."""
     text = (programs.kind / "share/files/etc/containerd/config.toml").read_text()
     found = re.search(r'sandbox_image = "(.+)"', text)
     assert found
@@ -317,7 +259,7 @@ def _sandbox(programs: Programs) -> str:
 
 
 def _network(programs: Programs) -> str:
-    """The name of the network's image in kind's manifest."""
+    """Return the name of the network's image in kind's manifest."""
     found = re.search(r'kindnetdImage = "(.+)"', _cni_source(programs))
     assert found
     return found.group(1)
@@ -328,7 +270,7 @@ def _cni_source(programs: Programs) -> str:
 
 
 def _cni_manifest(programs: Programs) -> str:
-    """Kind's manifest of its network, as its node images hold it."""
+    """Return kind's manifest of its network, as its node images hold it."""
     text = _cni_source(programs).partition("defaultCNIManifest = `")[2]
     whole = text.replace("` + kindnetdImage + `", _network(programs))
     return whole.partition("`")[0]

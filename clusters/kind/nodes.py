@@ -12,7 +12,7 @@ UNTAINTED = {"kind": "InitConfiguration", "nodeRegistration": {"taints": []}}
 
 
 def nodes(count: int, image: str) -> list[Obj]:
-    """As kind's configuration lists them: one control plane, the rest workers.
+    """Return the nodes of kind's configuration: one control plane, the rest workers.
 
     Where pods can be on two nodes at all, each of these is for callers or for whom they call.
     A single worker is too few for that, so the control plane takes pods too.
@@ -28,5 +28,21 @@ def nodes(count: int, image: str) -> list[Obj]:
 
 
 def counted(nodes: int) -> str:
-    """In words: `1 node`, `3 nodes`."""
+    """Return a number of nodes in words: `1 node`, `3 nodes`."""
     return f"{nodes} node{'' if nodes == 1 else 's'}"
+
+
+def definition(number: int, image: str) -> Obj:
+    """Return kind's configuration of a cluster. number: of nodes. image: the nodes'."""
+    kubelet = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "failCgroupV1": False,
+    }
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "networking": {"ipFamily": "ipv4"},
+        "nodes": nodes(number, image),
+        "kubeadmConfigPatches": [json.dumps(kubelet)],
+    }

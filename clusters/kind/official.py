@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from clusters.base import Progress, Stack
-from clusters.kind import debian, images
+from clusters.kind import debian, images, workload_images
 from clusters.kind.archive import Image, Layer, save
 from clusters.kind.images import HUB, Built, Programs
 from clusters.kind.preload import NodeImage
@@ -40,7 +40,7 @@ KIND_PROGRAMS = ("kind", "lab-capture")
 
 
 def asked() -> str:
-    """Which images LAB_IMAGES names, or nothing. Raises BadArguments for others."""
+    """Return which images LAB_IMAGES names, or nothing. Raises BadArguments for others."""
     wanted = os.environ.get("LAB_IMAGES", "")
     if wanted not in ("", *official.CHOICES):
         near = meant(wanted, official.CHOICES)
@@ -49,7 +49,7 @@ def asked() -> str:
 
 
 def choose(stack: str, progress: Progress) -> NodeImage:
-    """The images of a new cluster: LAB_IMAGES, else official ones where a registry answers.
+    """Return the images of a new cluster: LAB_IMAGES, else official ones where a registry answers.
 
     Raises BadArguments for a choice that there is not, NeedsUnmet for an Istio release that
     only a registry has where none answers.
@@ -75,15 +75,16 @@ def check(stack: str) -> None:
 def _refuse_other_istio(stack: str) -> None:
     if os.environ.get("LAB_ISTIO") not in (None, "", stack):
         raise NeedsUnmet(
-            f"kind's images are built here of Istio {stack}, not of ISTIO={official.istio()}",
-            hint="official images have any release: IMAGES=official ISTIO=1.30.3, from a registry "
-            "in reach or REGISTRY=HOST:PORT. The embedded cluster has "
+            f"kind's images are built here with Istio {stack}; "
+            f"ISTIO={official.istio()} needs official images",
+            hint="for any release: IMAGES=official ISTIO=1.30.3, with a registry "
+            "in reach or REGISTRY=HOST:PORT. The embedded cluster can be built with Istio "
             + ", ".join(binaries.names()),
         )
 
 
 def _automatic(theirs: Official) -> tuple[str, str]:
-    """What is chosen where nobody chose, and why."""
+    """Return what is chosen where nobody chose, and why."""
     if official.istio() in binaries.names():
         return "built", f", since ISTIO={official.istio()} names what is built and no release"
     if theirs.folder.exists():
@@ -104,7 +105,7 @@ class Official(NodeImage):
 
     @cached_property
     def folder(self) -> Path:
-        """Where the archives are kept: named by the images, and by all that is built."""
+        """Return where the archives are kept: named by the images, and by all that is built."""
         parts = [registry.mirror(), official.istio(), *WORKLOADS.values(), *DIGESTS.values()]
         parts += [
             binaries.source(name).target.name for name in (self._stack, f"{self._stack}-kind")
@@ -147,7 +148,7 @@ class Official(NodeImage):
         shutil.rmtree(work)
 
     def _listed(self, folder: Path, work: Path) -> list[tuple[str, Path, str]]:
-        """Each image, where its archive goes, and its name in there."""
+        """Return each image, where its archive goes, and its name in there."""
         listed = [(_pinned(NODE), folder / "node.tar", f"{self.node}-base")]
         for name in ISTIO:
             image = f"{HUB}/{name}:{official.istio()}"
@@ -157,10 +158,10 @@ class Official(NodeImage):
         return [*listed, (f"{HUB}/istioctl:{official.istio()}", work / "istioctl.tar", "")]
 
     def _own(self, programs: Path, work: Path) -> list[Image]:
-        """What the lab has of its own, and nobody offers: kind and capture too, to `programs`."""
+        """Return images of the lab's own programs; write kind and lab-capture to `programs`."""
         few = {
             f"{self._stack}-kind": KIND_PROGRAMS,
-            self._stack: [name for name in images.IN_PODS if name not in KIND_PROGRAMS],
+            self._stack: [name for name in workload_images.IN_PODS if name not in KIND_PROGRAMS],
         }
         built: dict[str, Path] = {}
         for stack, names in few.items():
@@ -169,7 +170,7 @@ class Official(NodeImage):
         for name in KIND_PROGRAMS:
             shutil.copy2(built[name], programs)
         debian.rootfs(images.POD_PACKAGES, work / "pod.tar")
-        made = images.workloads(Layer.of(work / "pod.tar"), built.__getitem__, work)
+        made = workload_images.workloads(Layer.from_file(work / "pod.tar"), built.__getitem__, work)
         return [image for image in made if image.name not in WORKLOADS]
 
 

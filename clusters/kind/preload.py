@@ -26,21 +26,21 @@ class NodeImage(ABC):
     @property
     @abstractmethod
     def folder(self) -> Path:
-        """Where the archives are kept: `node.tar`, and images in `images*.tar`."""
+        """Return where the archives are kept: `node.tar`, and images in `images*.tar`."""
 
     @property
     @abstractmethod
     def stack(self) -> Stack:
-        """What the images are of; `ensure` comes first."""
+        """Return what the images are of; `ensure` comes first."""
 
     @property
     @abstractmethod
     def bin(self) -> Path:
-        """The folder of a kubectl that fits."""
+        """Return the folder of a kubectl that fits."""
 
     @abstractmethod
     def program(self, name: str) -> Path:
-        """Where `kind`, `istioctl` or `lab-capture` lies."""
+        """Return where `kind`, `istioctl` or `lab-capture` lies."""
 
     @abstractmethod
     def _make(self, folder: Path) -> None:
@@ -48,11 +48,11 @@ class NodeImage(ABC):
 
     @property
     def node(self) -> str:
-        """The node image's name in the engine's store."""
+        """Return the node image's name in the engine's store."""
         return f"{REPOSITORY}:{self.folder.name.partition('-')[2]}"
 
     def ensure(self, engine: Engine) -> str:
-        """The node image, in the engine's store; returns its name."""
+        """Load the node image into the engine's store, and return its name."""
         cache.obtain(self.folder, self._make, self._progress)
         if not engine.has(self.node):
             self._progress("putting the images into the node image")
@@ -90,7 +90,7 @@ class NodeImage(ABC):
 
 
 def _drop_forgotten(engine: Engine) -> None:
-    """Node images whose archives are no longer in the cache: nobody asks for them any more."""
+    """Remove node images whose archives are no longer in the cache."""
     form = "{{.Repository}}:{{.Tag}} {{.Tag}}"
     for line in engine.docker("images", "--format", form, REPOSITORY).splitlines():
         name, tag = line.split()

@@ -43,8 +43,6 @@ def may_have_engine() -> bool:
 
 def runs_here() -> str:
     """Tell whether kind runs here, by the engine alone; `examine` looks at the rest."""
-    if os.name != "posix":
-        return "no: on Windows it runs only in WSL 2, which is a Linux"
     if engines.find():
         whether = "yes: a Docker engine answers"
     elif machine.is_root() and shutil.which("dockerd"):

@@ -22,7 +22,7 @@ INJECTED = {
 
 
 def of_nodes(engine: Engine, cluster: str, count: int) -> str:
-    """A node that is gone, has ended, was started again or has a full disk; or nothing."""
+    """Return a node that is gone, has ended, was started again or has a full disk; or nothing."""
     label = f"--filter=label=io.x-k8s.kind.cluster={cluster}"
     listed = engine.run("ps", "--all", "--quiet", label)
     if listed.returncode:
@@ -67,7 +67,7 @@ def _full(engine: Engine, node: str) -> str:
 
 
 def of_istiod(kube: Kube) -> str:
-    """Why the API server gets no sidecar out of istiod, tried with a pod that is never made."""
+    """Return why istiod injects no sidecar, by a dry run; or nothing."""
     seen = [""]
 
     def injects() -> bool:

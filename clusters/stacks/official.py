@@ -47,12 +47,12 @@ OWN = Path(__file__).read_bytes()
 
 
 def istio() -> str:
-    """The release that is wanted."""
+    """Return the release that is wanted."""
     return os.environ.get("LAB_ISTIO") or RELEASE
 
 
 def chosen() -> bool:
-    """Whether the embedded cluster's programs are to come out of official images.
+    """Tell whether the embedded cluster's programs are to come out of official images.
 
     Raises BadArguments for a choice that there is not.
     """
@@ -61,17 +61,20 @@ def chosen() -> bool:
         near = meant(wanted, CHOICES)
         raise BadArguments(f"no BINARIES={wanted}: {near}there is {', '.join(CHOICES)}")
     if wanted == "official" and os.environ.get("LAB_ENVOY"):
-        raise BadArguments(f"ENVOY={os.environ['LAB_ENVOY']}: an official image has its own Envoy")
+        raise BadArguments(
+            f"ENVOY={os.environ['LAB_ENVOY']} cannot be chosen with BINARIES=official: "
+            "the Envoy comes with Istio's image"
+        )
     return wanted == "official"
 
 
 def made(stack: Stack) -> bool:
-    """Whether a stack is of official images' programs, and of the release that is wanted."""
+    """Tell whether a stack is of official images' programs, and of the release that is wanted."""
     return stack.origin.startswith(ORIGIN) and stack.istio == istio()
 
 
 def ensure(name: str, progress: Progress) -> binaries.Binaries:
-    """A stack's programs out of official images, fetched now if they are not here yet."""
+    """Return a stack's programs out of official images, fetched now if they are not here yet."""
     kubernetes = binaries.source(name).spec["kubernetes"]
     kept = target(name)
 
@@ -92,7 +95,7 @@ def ensure(name: str, progress: Progress) -> binaries.Binaries:
 
 
 def target(name: str) -> Path:
-    """Where a stack's programs out of official images are kept: named by what goes into them."""
+    """Return where a stack's programs from official images are kept: named by their contents."""
     source = binaries.source(name)
     wanted = [*images(source.spec["kubernetes"]).items()]
     parts = [registry.mirror(), istio(), source.target.name, wanted]
@@ -100,13 +103,13 @@ def target(name: str) -> Path:
 
 
 def images(version: str) -> dict[str, tuple[str, ...]]:
-    """Each image, and the files that are taken out of it."""
+    """Return each image, and the files that are taken out of it."""
     kubernetes = {image.format(version=version): (one,) for one, image in KUBERNETES.items()}
     return kubernetes | {f"{HUB}/{image}:{istio()}": files for image, files in ISTIO.items()}
 
 
 def _take_out(wanted: Mapping[str, Sequence[str]], folder: Path, progress: Progress) -> list[str]:
-    """Fetch images, keep only the files that are wanted; returns what was fetched, by digest."""
+    """Fetch images, keep only the files that are wanted; return what was fetched, by digest."""
     programs = folder / "bin"
     progress(f"fetching {len(wanted)} images from {registry.mirror() or 'their registries'}")
 
@@ -132,12 +135,12 @@ def write_facts(folder: Path, kubernetes: str, envoy: Path, origin: str) -> None
 
 
 def facts(folder: Path) -> Stack:
-    """What `write_facts` wrote."""
+    """Return what `write_facts` wrote."""
     return Stack(**json.loads((folder / "stack.json").read_text()))
 
 
 def charts(istioctl: Path, share: Path, work: Path) -> None:
-    """Istio's CRDs, injection templates and values, as its own istioctl renders its charts."""
+    """Write Istio's CRDs, injection templates and values, as its istioctl renders its charts."""
     import yaml
 
     argv = [str(istioctl), "manifest", "generate", "--set=profile=minimal"]

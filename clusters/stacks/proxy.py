@@ -14,13 +14,13 @@ OWN_FILTER = b"istio.envoy.config.filter.http.alpn.v2alpha1"
 
 
 def flavour(envoy: Path) -> str:
-    """`istio` for an Envoy with Istio's own filters, `stock` for one without."""
+    """Return `istio` for an Envoy with Istio's own filters, `stock` for one without."""
     with envoy.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return "istio" if content.find(OWN_FILTER) >= 0 else "stock"
 
 
 def version(envoy: Path) -> str:
-    """What it says of itself: `1.38.3`. Raises NeedsUnmet where it does not run."""
+    """Return what it says of itself: `1.38.3`. Raises NeedsUnmet where it does not run."""
     try:
         done = subprocess.run([envoy, "--version"], capture_output=True, text=True, timeout=30)
     except OSError as error:

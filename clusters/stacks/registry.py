@@ -26,12 +26,12 @@ HINT = "is the registry in reach, and does it have this image?"
 
 
 def mirror() -> str:
-    """HOST:PORT that is asked in the place of every registry, or nothing."""
+    """Return HOST:PORT that is asked instead of every registry, or nothing."""
     return os.environ.get("LAB_REGISTRY", "")
 
 
 def answers(image: str) -> bool:
-    """Whether a registry gives this image's manifest, within five seconds."""
+    """Tell whether a registry gives this image's manifest, within five seconds."""
     if shutil.which("skopeo") is None:
         return False
     argv = ["skopeo", f"--command-timeout={PATIENCE}s", "inspect", *_trust(), "--raw"]
@@ -39,7 +39,7 @@ def answers(image: str) -> bool:
 
 
 def fetch(image: str, into: Path, name: str = "") -> str:
-    """Write an image as `docker save` would, under a name; returns `image@digest`.
+    """Write an image as `docker save` would, under a name; return `image@digest`.
 
     image: `docker.io/istio/pilot:1.31.0`, or with a digest. The digest returned is that of the
     manifest, or of the list of manifests; skopeo refuses anything that is not of it.
@@ -47,8 +47,8 @@ def fetch(image: str, into: Path, name: str = "") -> str:
     """
     if shutil.which("skopeo") is None:
         raise NeedsUnmet(
-            "a registry's images are fetched with skopeo, which is not here",
-            hint="on Debian: apt-get install skopeo; or build all: IMAGES=built BINARIES=built",
+            "fetching images from a registry needs skopeo, which is not installed",
+            hint="on Debian: apt-get install skopeo; or build them: IMAGES=built BINARIES=built",
         )
     path, which = _path(image)
     digest = which.removeprefix("@") if "@" in which else _digest(image, into.parent)
@@ -59,7 +59,7 @@ def fetch(image: str, into: Path, name: str = "") -> str:
 
 
 def _digest(image: str, folder: Path) -> str:
-    """The digest of what a tag stands for now."""
+    """Return the digest of what a tag stands for now."""
     argv = ["skopeo", "--command-timeout=60s", "inspect", *_trust(), "--raw", _source(image)]
     manifest = shell.run(argv, cwd=folder, hint=HINT)
     return f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
@@ -82,7 +82,7 @@ def take(archive: Path, wanted: Mapping[str, Path]) -> None:
 
 
 def _take(layer: tarfile.TarFile, left: dict[str, Path], gone: set[str]) -> set[str]:
-    """What one layer has of it; returns the paths that it deletes from the layers below.
+    """Copy what one layer has of it; return the paths that it deletes from the layers below.
 
     https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
     """
@@ -110,7 +110,7 @@ def _json(archive: tarfile.TarFile, name: str) -> list[dict[str, list[str]]]:
 
 
 def _path(image: str) -> tuple[str, str]:
-    """The image without tag and digest, and what follows: `:1.31.0`, `@sha256:...`.
+    """Return the image without tag and digest, and what follows: `:1.31.0`, `@sha256:...`.
 
     skopeo takes a tag or a digest; of both the digest is the narrower.
     """
@@ -127,7 +127,7 @@ def _source(image: str) -> str:
 
 
 def _trust(prefix: str = "") -> list[str]:
-    """Certificates are checked, but for a mirror on this very machine."""
+    """Return skopeo's arguments: certificates are checked, except for a mirror on this machine."""
     host = mirror().rpartition(":")[0].strip("[]")
     try:
         own = host == "localhost" or ipaddress.ip_address(host).is_loopback

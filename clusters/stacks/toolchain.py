@@ -46,7 +46,7 @@ def fetch_wheel(spec: dict[str, str], folder: Path) -> None:
     except CommandFailed as failed:
         wheel_of = f"{spec['package']} {spec['version']}"
         why = _why(str(failed))
-        raise NeedsUnmet(f"the wheel {wheel_of} cannot be had: {why}", hint=HINT) from None
+        raise NeedsUnmet(f"the wheel {wheel_of} cannot be downloaded: {why}", hint=HINT) from None
     for wheel in folder.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder)
@@ -54,7 +54,7 @@ def fetch_wheel(spec: dict[str, str], folder: Path) -> None:
 
 
 def _why(said: str) -> str:
-    """The system's own word in what pip said, `[Errno 28] No space left on device`; or its last."""
+    """Return the system's error in pip's output, `[Errno 28] No space left`, or its last line."""
     if "DO NOT MATCH THE HASHES" in said:
         return "what is offered has another sha256 than the one that is pinned"
     causes = re.findall(r"\[Errno -?\d+\] ([^'\n:]+)", said)
@@ -62,7 +62,7 @@ def _why(said: str) -> str:
 
 
 def find_go(spec: dict[str, str], wanted: str, folder: Path) -> Path:
-    """A `go` of at least version `wanted`: from PATH, else unpacked into `folder`."""
+    """Find a `go` of at least version `wanted`: on PATH, else unpack one into `folder`."""
     on_path = shutil.which("go")
     if on_path and _at_least(_go_version(on_path), wanted):
         return Path(on_path)
@@ -80,7 +80,7 @@ def find_go(spec: dict[str, str], wanted: str, folder: Path) -> Path:
 
 
 def go_on_path() -> str:
-    """The version of PATH's Go, or nothing; for the doctor."""
+    """Return the version of PATH's Go, or nothing; for the doctor."""
     on_path = shutil.which("go")
     return _go_version(on_path) if on_path else ""
 

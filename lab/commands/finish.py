@@ -1,4 +1,4 @@
-"""The end of a run: its summaries as files, its table on the terminal, its code."""
+"""The end of a run: its summaries as files, its table on the terminal, its exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.common import files
 from lab.common.errors import LabError, NeedsUnmet
 from lab.common.text import printable
 from lab.judge.stored import exit_code, judge_all
-from lab.judge.verdict import Verdict
+from lab.judge.verdict import ClaimVerdict, RemedyVerdict, Verdict
 from lab.model import evidence, store
 from lab.render import junit, tables, wording
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _End:
-    """What there is to be said when a run is over."""
+    """A run that is over, judged."""
 
     wanted: Plan
     folder: Path
@@ -33,10 +33,10 @@ class _End:
 
 
 def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | None = None) -> int:
-    """Judge what is stored, write summaries, show the table; returns the exit code.
+    """Judge what is stored, write summaries, show the table; return the exit code.
 
-    stopped: what ended the run before its time, if anything did; that is the code then. Raises
-    NeedsUnmet where the summaries cannot be written, and nothing else ended it.
+    stopped: what ended the run early, if anything did; it decides the code. Raises NeedsUnmet
+    where the summaries cannot be written and nothing else ended the run.
     """
     verdicts, missing = judge_all(wanted.failures, folder)
     code = exit_code(verdicts, missing)
@@ -58,7 +58,7 @@ def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | 
 
 
 def _write(end: _End) -> OSError | None:
-    """The run's summaries; returns why one could not be written."""
+    """Write the run's summaries; return why one could not be written, or None."""
     summary = _summary(end)
     try:
         files.write_json(end.folder / "summary.json", summary)
@@ -79,6 +79,48 @@ def _first_line(stopped: BaseException) -> str:
 
 
 def _summary(end: _End) -> dict[str, Any]:
+    return {
+        "run": end.folder.name,
+        "exit_code": end.code,
+        "cluster": end.wanted.cluster,
+        "stack": end.verdicts[0].stack if end.verdicts else {},
+        "parameters": end.wanted.values,
+        "command": end.wanted.command,
+        "seconds": round(end.seconds, 1),
+        "checkout": store.commit(),
+        "started": _started(end),
+        "recorded": end.wanted.replayed,
+        "verdicts": {
+            verdict.failure: {claim.id: _claim(claim) for claim in verdict.claims}
+            for verdict in end.verdicts
+        },
+        "remedies": {
+            verdict.failure: {remedy.name: _remedy(remedy) for remedy in verdict.remedies}
+            for verdict in end.verdicts
+        },
+        "missing": end.missing,
+    }
+
+
+def _claim(claim: ClaimVerdict) -> dict[str, Any]:
+    return {
+        "as_posted": claim.as_posted.word,
+        "today": claim.today.word,
+        "wire": [said.proof and said.proof.security for _, said in claim.answers],
+        "agreement": claim.agreement,
+    }
+
+
+def _remedy(remedy: RemedyVerdict) -> dict[str, Any]:
+    return {
+        "word": remedy.word,
+        "wire": remedy.proof.security if remedy.proof else None,
+        "agreement": remedy.agreement,
+    }
+
+
+def _started(end: _End) -> dict[str, Any]:
+    """Return when istiod and each Envoy started: Unix time, seconds."""
     started: dict[str, Any] = {}
     for verdict in end.verdicts:
         recorded = evidence.load(end.folder / verdict.failure)
@@ -89,42 +131,7 @@ def _summary(end: _End) -> dict[str, Any]:
             for pod in world.pods.values()
             if pod.sidecar
         }
-    return {
-        "run": end.folder.name,
-        "exit_code": end.code,
-        "cluster": end.wanted.cluster,
-        "stack": end.verdicts[0].stack if end.verdicts else {},
-        "parameters": end.wanted.values,
-        "command": end.wanted.command,
-        "seconds": round(end.seconds, 1),
-        "checkout": store.commit(),
-        "started": started,
-        "recorded": end.wanted.cluster == "recorded",
-        "verdicts": {
-            verdict.failure: {
-                claim.id: {
-                    "as_posted": claim.as_posted.word,
-                    "today": claim.today.word,
-                    "wire": [said.proof and said.proof.security for _, said in claim.answers],
-                    "agreement": claim.agreement,
-                }
-                for claim in verdict.claims
-            }
-            for verdict in end.verdicts
-        },
-        "remedies": {
-            verdict.failure: {
-                remedy.name: {
-                    "word": remedy.word,
-                    "wire": remedy.proof.security if remedy.proof else None,
-                    "agreement": remedy.agreement,
-                }
-                for remedy in verdict.remedies
-            }
-            for verdict in end.verdicts
-        },
-        "missing": end.missing,
-    }
+    return started
 
 
 def _show(end: _End) -> None:
@@ -134,7 +141,7 @@ def _show(end: _End) -> None:
     title += "".join(
         f", {n.capitalize()} {stack[n]}" for n in ("istio", "envoy", "kubernetes") if stack
     )
-    if end.wanted.cluster == "recorded" and end.verdicts:
+    if end.wanted.replayed and end.verdicts:
         title = f"RECORDED on {end.verdicts[0].recorded_at[:10]}: {title}"
     print("\n" + tables.terminal(end.verdicts, width, title=title))
     for name, why in end.missing.items():
@@ -146,7 +153,7 @@ def _show(end: _End) -> None:
 
 
 def _show_report(end: _End) -> None:
-    """Write the page, and print its path; whatever keeps it from being written is a sentence."""
+    """Write the page, and print its path, or in a sentence why it could not be written."""
     from lab.report import page
 
     written, why = page.last_words([end.folder])
@@ -157,7 +164,7 @@ def _show_report(end: _End) -> None:
 
 
 def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:
-    """What to type next: first of all why the worst is as it is."""
+    """Return what to type next: first, what explains the worst verdict."""
     first = max(verdicts, key=lambda one: one.exit_code != 0, default=None)
     lines = [f"istio-lab why latest {first.failure}"] if first else []
     lines += wanted.failures[-1].try_next[:1]

@@ -20,7 +20,7 @@ _PART = re.compile(r"(<!-- failures -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def table() -> str:
-    """README's table of failures, from the failures themselves and what is recorded."""
+    """Return README's table of failures, from their files and the recorded evidence."""
     from lab.commands.show import recorded_run
 
     head = ["| | the post says | as posted, today | today's form |", "|---|---|---|---|"]
@@ -34,12 +34,12 @@ def table() -> str:
 
 
 def readme() -> str:
-    """README as it would be written now."""
+    """Return README as it would be written now."""
     return _PART.sub(lambda match: match.group(1) + table() + match.group(2), README.read_text())
 
 
 def picture() -> str:
-    """The figure of the recorded run of tcp_mtls."""
+    """Return the figure of the recorded run of tcp_mtls."""
     from lab.commands.show import recorded_run
     from lab.render.edges_figure import picture as draw
 
@@ -47,7 +47,7 @@ def picture() -> str:
 
 
 def executed(path: Path) -> str:
-    """A notebook executed from recorded evidence, without times and machine's names."""
+    """Return a notebook executed from recorded evidence, without times and machine's names."""
     os.environ["LAB_CLUSTER"] = "recorded"
     with tempfile.TemporaryDirectory() as folder:
         execute.execute(path.stem, Path(folder), Path(folder), {})
@@ -65,7 +65,7 @@ def _tags(cell: dict[str, dict[str, list[str]]]) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    """`update` one kind of thing, or `verify` that nothing is out of date."""
+    """Write `notebooks` or `readme` anew, or `verify` that nothing generated is out of date."""
     if argv == ["notebooks"]:
         for path in sorted(execute.NOTEBOOKS.glob("*.ipynb")):
             files.write_text(path, executed(path))

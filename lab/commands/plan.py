@@ -26,6 +26,13 @@ class Plan:
     """ISTIO= and ENVOY= as far as they were given, by their variables."""
 
     @property
+    def replayed(self) -> bool:
+        """Tell whether committed evidence takes a cluster's place."""
+        from clusters import kind_of
+
+        return kind_of(self.cluster).replayed
+
+    @property
     def title(self) -> str:
         """Return the cluster, and its stack where one was asked for: `embedded, Istio 1.30`."""
         names = {"LAB_ISTIO": "Istio", "LAB_ENVOY": "Envoy"}

@@ -41,7 +41,7 @@ def preview(width: int, clusters: str = "auto") -> str:
             f"{cost['gigabytes_needed']:.0f} GB of disk while it builds, and "
             f"{cost['gigabytes_kept']:.1f} GB kept in {cache.root()}.",
             *(line for kind in building if (line := kind.spared())),
-            "To undo it: make clean, and remove that folder. Until then, what was recorded before:",
+            "To undo it: make clean, and remove that folder. Meanwhile, this was recorded before:",
             "",
             show.table(failures.names(), width),
             "",

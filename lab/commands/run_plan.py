@@ -59,8 +59,7 @@ def _check(wanted: Plan) -> None:
     """Examine a cluster that the lab did not make. Raises NeedsUnmet before anything is begun."""
     from clusters import kind_of, open_cluster
 
-    kind = kind_of(wanted.cluster)
-    if not (kind.made_by_lab or kind.replayed):
+    if not (kind_of(wanted.cluster).made_by_lab or wanted.replayed):
         open_cluster(wanted.cluster).up(lambda step: print(step, flush=True))
 
 
@@ -85,10 +84,9 @@ def _cluster(wanted: Plan, folder: Path, say: _Log) -> Iterator[OwnCluster | Non
     Nothing is started here: the notebooks' kernels start while the cluster comes up, and wait for
     it by its name. None is yielded where evidence is replayed.
     """
-    from clusters import kind_of, open_cluster
+    from clusters import KINDS, open_cluster
 
-    kind = kind_of(wanted.cluster)
-    if kind.replayed:
+    if wanted.replayed:
         yield None
         return
     standing = open_cluster(wanted.cluster)
@@ -98,7 +96,7 @@ def _cluster(wanted: Plan, folder: Path, say: _Log) -> Iterator[OwnCluster | Non
         say(f"the cluster {standing.name} cannot be used: {told}")
         if wanted.keep:
             standing.down()  # one of the same name takes its place
-    elif not kind.made_by_lab or (standing.running() and standing.fits()):
+    elif not KINDS[standing.kind].made_by_lab or (standing.running() and standing.fits()):
         say(f"using the cluster {standing.name}, which is up: {standing.stack}")
         os.environ["LAB_CLUSTER_NAME"] = standing.name
         with mesh_lock.marked(
@@ -107,7 +105,7 @@ def _cluster(wanted: Plan, folder: Path, say: _Log) -> Iterator[OwnCluster | Non
             yield standing
         return
     elif standing.running():
-        say(f"not using the cluster {standing.name}, which has another stack: {standing.stack}")
+        say(f"not using the cluster {standing.name}: its stack or nodes differ ({standing.stack})")
     own = standing if wanted.keep else open_cluster(wanted.cluster, f"run-{os.getpid()}")
     os.environ["LAB_CLUSTER_NAME"] = own.name
     try:

@@ -74,7 +74,7 @@ def record(cluster: OwnCluster, folder: Path) -> None:
 
 
 def sidecars(left: Path, right: Path, names: tuple[str, str], width: int) -> int:
-    """Print how alike two clusters made the same sidecars; returns 0, 1, or 3 without a record."""
+    """Print how alike two clusters made the same sidecars; return 0, 1, or 3 without a record."""
     try:
         found = fidelity.compare(left, right, names)
     except BadEvidence as problem:
@@ -87,7 +87,7 @@ def sidecars(left: Path, right: Path, names: tuple[str, str], width: int) -> int
 
 
 def compare_runs(left: Path, right: Path, beside: Path, width: int) -> int:
-    """Print where two stored runs agree and differ; returns 0, 1 or 3.
+    """Print where two stored runs agree and differ; return 0, 1 or 3.
 
     beside: the folder that the figure is written into.
     """

@@ -9,7 +9,7 @@ from lab.model import store
 
 
 def give_back() -> None:
-    """Give runs/ and .venv to the caller of sudo; nothing to do otherwise."""
+    """Give runs/ and .venv to the user who called sudo; do nothing without sudo."""
     uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
     if os.getuid() or not uid:
         return

@@ -12,7 +12,7 @@ LOOKS = 5
 
 
 def ahead() -> float:
-    """Seconds that the wall clock is ahead of the monotonic one, to a fraction of a millisecond.
+    """Return the seconds by which the wall clock is ahead of the monotonic one, to under 1 ms.
 
     Of several looks the quickest counts: between two clocks a process can be made to wait.
     """

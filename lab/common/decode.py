@@ -15,7 +15,7 @@ _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 def build(kind: Any, value: object, where: str) -> Any:
-    """A value from JSON as the type says. Raises BadEvidence: where, what was expected and found.
+    """Return a value of a type from JSON. Raises BadEvidence: where, expected what, found what.
 
     kind: a dataclass, `dict[str, X]`, `tuple[X, ...]`, str, int, float, bool, or Any.
     """
@@ -60,7 +60,7 @@ def _types(kind: Any) -> Mapping[str, Any]:
 
 @functools.cache
 def _fields(kind: Any) -> Mapping[str, bool]:
-    """Field -> whether it has to be given."""
+    """Return each field, and whether it has to be given."""
     none = dataclasses.MISSING
     return {
         field.name: field.default is none and field.default_factory is none

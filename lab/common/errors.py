@@ -24,7 +24,7 @@ class LabError(Exception):
         self.hint = hint
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in a notebook in place of a traceback."""
+        """Return what IPython shows in a notebook in place of a traceback."""
         return [f"lab: {self}"]
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from lab.common.redaction import redact
 
 
 def plain(name: str) -> str:
-    """A name such as `tcp-name:changed` as part of a file's: without colons and slashes."""
+    """Return a name such as `tcp-name:changed` without colons and slashes, for a file's name."""
     return re.sub(r"[^\w-]", ".", name)
 
 
@@ -32,10 +32,10 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` for text, without secrets; half a surrogate pair is written as its escape."""
+    """Write text as `write_bytes` does, without secrets; half a surrogate pair as its escape."""
     write_bytes(path, redact(text).encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented JSON, keys sorted."""
+    """Write indented JSON, keys sorted."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")

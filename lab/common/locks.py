@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def held(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """Hold a file's lock, waiting for it. Who holds it alone may remove the file and its folder."""
+    """Wait for a file's lock and hold it. Its only holder may remove the file and its folder."""
     while (lock := _open(path, kind)) is None:
         pass  # it was removed while we waited: there is a new one now
     try:
@@ -22,7 +22,7 @@ def held(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
 
 @contextlib.contextmanager
 def tried(path: Path) -> Iterator[bool]:
-    """Hold a file's lock alone if nobody holds it now; says whether it is held."""
+    """Hold a file's lock alone if nobody holds it now; yield whether it is held."""
     try:
         lock = _open(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -35,7 +35,7 @@ def tried(path: Path) -> Iterator[bool]:
 
 
 def _open(path: Path, kind: int) -> int | None:
-    """The locked file's descriptor; None where its last holder has just removed it."""
+    """Return the locked file's descriptor; None where its last holder has just removed it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -47,7 +47,7 @@ _TEXT = re.compile(rb"[\t\n\r -~]{12}")
 
 
 def redact(text: str) -> str:
-    """The text without private keys, certificates, tokens, cookies and passwords."""
+    """Return the text without private keys, certificates, tokens, cookies and passwords."""
     text = _PEM_IN_BASE64.sub(REDACTED, _without_pem(text))
     text = _JWT.sub(lambda found: REDACTED if found[1] else found[0], text)
     for named in (_BEARER, _HEADERS, _NAMED):
@@ -56,7 +56,7 @@ def redact(text: str) -> str:
 
 
 def _without_pem(text: str) -> str:
-    """The text without PEM blocks, line by line.
+    """Return the text without PEM blocks, line by line.
 
     A possessive group would do, but Pythons before 3.11.5 get that wrong: gh-106052.
     """
@@ -74,19 +74,19 @@ def _without_pem(text: str) -> str:
 
 
 def redact_encoded(text: str) -> str:
-    """The same, and without what holds a secret in base64, such as a notebook's pictures."""
+    """Return the text as `redact` does, and without words that hold a secret in base64."""
     return _ENCODED.sub(_decoded, redact(text))
 
 
 def _decoded(found: re.Match[str]) -> str:
-    """What may stay of a word; the letters of an escape before it do, so that JSON stays JSON."""
+    """Return what may stay of a word: an escape's letters before it do, to keep JSON valid."""
     word, before = found[0], found.string[found.start() - 1 : found.start()]
     escape = 0 if before != "\\" else 5 if word[0] == "u" else 1
     return word[:escape] + REDACTED if _hides(word[escape:]) else word
 
 
 def _hides(word: str) -> bool:
-    """Whether a secret shows when it is decoded; other letters may stand before it."""
+    """Tell whether a secret shows when it is decoded; other letters may stand before it."""
     digits = word.rstrip("=").translate(_STANDARD)
     for start in range(4):
         part = digits[start:]

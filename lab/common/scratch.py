@@ -23,7 +23,7 @@ LOCK = "lock"
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A new folder, short enough for a socket's path, that only this user can enter."""
+    """Yield a new folder, short enough for a socket's path, that only this user can enter."""
     sweep()
     made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=states()))
     with locks.held(made / LOCK):
@@ -42,7 +42,7 @@ def sweep() -> None:
 
 
 def states() -> Path:
-    """The folder of all embedded clusters of this user; short, since sockets' paths are."""
+    """Return the folder of all embedded clusters of this user; short, since sockets' paths are."""
     base = Path(tempfile.gettempdir()) / f"istio-failure-lab-{os.getuid()}"
     base.mkdir(mode=0o700, exist_ok=True)
     info = base.lstat()

@@ -7,6 +7,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lab.common.errors import CommandFailed, NeedsUnmet
 from lab.common.wait import until
@@ -16,7 +17,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
 def how_it_ended(code: int) -> str:
-    """A process's end in words, by its code as subprocess has it: negative for a signal."""
+    """Return a process's end in words, by its code as subprocess has it: negative for a signal."""
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
@@ -30,9 +31,9 @@ def run(
 ) -> str:
     """Run a command to its end and return what it wrote to stdout.
 
-    each: called with every line on stderr as it comes. Raises CommandFailed, which holds the
-    command as one would paste it and the end of its output. It does not outlive the caller's
-    interest: an exception here, Ctrl-C included, ends it. NeedsUnmet: no such program.
+    each: called with every line on stderr as it comes. An exception here, Ctrl-C included, ends
+    the command. Raises CommandFailed, which holds the command as one would paste it and the end
+    of its output, and NeedsUnmet where there is no such program.
     """
     import sh
 
@@ -44,35 +45,17 @@ def run(
         if each:
             each(line)
 
-    try:
-        command = sh.Command(argv[0])
-    except sh.CommandNotFound:
-        raise NeedsUnmet(f"no program {argv[0]!r}", hint="python3 -m lab doctor") from None
-    # A Ctrl-C between the start and the `try` would leave a command that nobody ends: it is held
-    # until there is someone to hear it. The command itself is started without the hold.
+    # A Ctrl-C between the start and the `try` below would leave a command that nobody ends: it is
+    # held until then. The command itself is started without the hold.
     held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-
-    def let_through() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-
     try:
-        running = command(
-            *argv[1:],
-            _cwd=str(cwd),
-            _env=dict(env) if env is not None else None,
-            _out=out.append,
-            _err=heard,
-            _tty_out=False,
-            _bg=True,
-            _bg_exc=False,
-            _preexec_fn=let_through,
-        )
+        running = _start(argv, cwd, env, (out.append, heard), held)
     except BaseException:
-        let_through()
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         raise
     try:
-        let_through()
-        # Looked at again and again: a wait in the kernel can miss a signal that comes as it begins.
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        # Polled: a wait in the kernel can miss a signal that comes as it begins.
         until(lambda: not running.is_alive(), argv[0], timeout=float("inf"), every=0.005)
         running.wait()
     except sh.ErrorReturnCode as failed:
@@ -86,3 +69,36 @@ def run(
         running.terminate()
         raise
     return "".join(out)
+
+
+def _start(
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    into: tuple[Callable[[str], None], Callable[[str], None]],
+    mask: set[signal.Signals] | set[int],
+) -> Any:
+    """Start a command; return sh's handle of it. Raises NeedsUnmet where there is no such program.
+
+    into: called with what it writes to stdout and stderr. mask: its mask of signals.
+    """
+    import sh
+
+    def use_mask() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    try:
+        command = sh.Command(argv[0])
+    except sh.CommandNotFound:
+        raise NeedsUnmet(f"no program {argv[0]!r}", hint="python3 -m lab doctor") from None
+    return command(
+        *argv[1:],
+        _cwd=str(cwd),
+        _env=dict(env) if env is not None else None,
+        _out=into[0],
+        _err=into[1],
+        _tty_out=False,
+        _bg=True,
+        _bg_exc=False,
+        _preexec_fn=use_mask,
+    )

@@ -18,7 +18,7 @@ class _Heard:
 
 
 def listen() -> None:
-    """From now on each of them raises KeyboardInterrupt. What is ignored (nohup) stays so."""
+    """Make each of the signals raise KeyboardInterrupt. What is ignored (nohup) stays ignored."""
     for number in ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _hear)
@@ -33,7 +33,7 @@ def _hear(_number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def held(*, last: bool = False) -> Iterator[None]:
-    """What is begun here comes to its end; whoever asks meanwhile is heard when it is over.
+    """Put signals off until the block has ended, so that what it began is finished.
 
     Only for what is sure to end soon. last: nothing follows, so that they have what they want;
     else KeyboardInterrupt is raised on leaving.

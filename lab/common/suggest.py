@@ -8,13 +8,13 @@ from collections.abc import Iterable
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """`did you mean X? ` for the nearest known name; nothing where none is near."""
+    """Return `did you mean X? ` for the nearest known name; nothing where none is near."""
     near = difflib.get_close_matches(word, list(known), 1, 0.4)
     return f"did you mean {near[0]}? " if near else ""
 
 
 def meant_version(version: str, known: Iterable[str]) -> str:
-    """The same of versions, by their numbers: 1.38.2 is nearer to 1.38.1 than 1.39.1 is."""
+    """Do the same for versions, by their numbers: 1.38.2 is nearer to 1.38.1 than 1.39.1 is."""
     wanted = _numbers(version)
     near = min(known, key=lambda one: _apart(_numbers(one), wanted))
     return f"did you mean {near}? " if wanted else ""

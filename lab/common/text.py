@@ -9,10 +9,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """The text without what a terminal would take for a command, or could not show."""
+    """Return the text with `?` for each control character, which a terminal might obey."""
     return _CONTROL.sub("?", text)
 
 
 def terminal_width() -> int:
-    """Columns of a table on this terminal: as wide as it is, and no wider than one reads."""
+    """Return the columns of a table on this terminal: its width, up to what is easy to read."""
     return min(120, shutil.get_terminal_size((100, 24)).columns)

@@ -21,29 +21,29 @@ LIMIT = 16 << 20
 
 
 def read_bytes(path: Path, within: Path, limit: int = LIMIT) -> bytes:
-    """A file's content. Raises BadEvidence for one that is not there or not to be read."""
+    """Return a file's content. Raises BadEvidence for one that is not there or not to be read."""
     require_inside(path, within)
     try:
         # Whoever opens a FIFO waits for its other end, unless told not to.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise BadEvidence(f"{path} is no file, and is not read")
+                raise BadEvidence(f"{path} is not a regular file")
             data = file.read(limit + 1)
     except OSError as error:
         raise BadEvidence(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > limit:
-        raise BadEvidence(f"{path} is larger than {limit >> 20} MiB, and is not read")
+        raise BadEvidence(f"{path} is larger than {limit >> 20} MiB, the most that is read")
     return data
 
 
 def read_text(path: Path, within: Path) -> str:
-    """The same as text; what is no UTF-8 shows as such."""
+    """Return the file as text, as `read_bytes` does; bytes that are not UTF-8 are replaced."""
     return read_bytes(path, within).decode(errors="replace")
 
 
 def read_json(path: Path, within: Path) -> Any:
-    """The same as JSON. Raises BadEvidence where it is none, or is nested too deeply."""
+    """Return the file as JSON. Raises BadEvidence where it is not JSON or is nested too deeply."""
     try:
         return parse(read_bytes(path, within).decode())
     except ValueError as error:
@@ -51,7 +51,7 @@ def read_json(path: Path, within: Path) -> Any:
 
 
 def parse(text: str) -> Any:
-    """JSON as RFC 8259 has it. Raises ValueError for anything else, a bomb included."""
+    """Parse JSON as RFC 8259 defines it. Raises ValueError for all else, such as NaN."""
     try:
         return json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:
@@ -68,7 +68,7 @@ def _finite(text: str) -> float:
 
 
 def require_inside(path: Path, within: Path) -> None:
-    """Raises BadEvidence for a path that leads out of a folder, by its name or by a link."""
+    """Raise BadEvidence for a path that leads out of a folder, by its name or by a link."""
     try:
         inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within))
     except (OSError, ValueError) as wrong:
@@ -78,19 +78,19 @@ def require_inside(path: Path, within: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything under this name, be it a link that leads nowhere."""
+    """Tell whether there is anything under this name, be it a link that leads nowhere."""
     return os.path.lexists(path)
 
 
 def size(path: Path) -> int:
-    """Of a file, in bytes; 0 where there is none. Raises BadEvidence for a link."""
+    """Return a file's size in bytes; 0 where there is none. Raises BadEvidence for a link."""
     if path.is_symlink():
         raise BadEvidence(f"{path} is a link, and is not followed")
     return path.lstat().st_size if is_there(path) else 0
 
 
 def not_plain(folder: str, names: list[str]) -> list[str]:
-    """Which of a folder's entries are neither folders nor files: `ignore` of shutil.copytree."""
+    """Return a folder's entries that are neither folders nor files, as `ignore` of copytree."""
     plain: tuple[Callable[[int], bool], ...] = (stat.S_ISREG, stat.S_ISDIR)
     modes = {name: (Path(folder) / name).lstat().st_mode for name in names}
     return [name for name, mode in modes.items() if not any(one(mode) for one in plain)]

@@ -39,7 +39,7 @@ class Disagreement:
 
 
 def find_disagreements(edge: Edge) -> tuple[Disagreement, ...]:
-    """What is at odds on an edge, by name; `unexplained` where no name fits."""
+    """Return what is at odds on an edge, by name; `unexplained` where no name fits."""
     found = [
         Disagreement(kind.name, told, kind.likely) for kind in KINDS if (told := kind.check(edge))
     ]
@@ -54,7 +54,7 @@ UNEXPLAINED = "unexplained"
 
 
 def beside_the_wire(word: str, graphs: Sequence[Graph]) -> str:
-    """A claim that was read off a missing lock: what is so on the wire, and what in the graphs.
+    """Return what is so on the wire and what in the graphs, of a claim about a missing lock.
 
     word: what was found on the wire. The oldest generation is the one that the claim is of.
     """

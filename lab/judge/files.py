@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lab.common import untrusted
 from lab.model.evidence import CallRecord, Evidence, WorldRecord, config_name
-from lab.planes import config, log, wire
+from lab.planes import config, log
+from lab.planes.capture_file import CaptureFile
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,12 @@ class StoredFiles:
     folder: Path
     _lines: dict[str, list[log.Line]] = field(default_factory=dict)
 
-    def capture(
-        self, world: WorldRecord, pod: str, interface: str, act: str
-    ) -> wire.CaptureFile | None:
+    def capture(self, world: WorldRecord, pod: str, interface: str, act: str) -> CaptureFile | None:
         """Return the capture of a pod's interface; None where none was made."""
         found = world.capture(pod, interface, act)
         if found is None:
             return None
-        return wire.CaptureFile(self.folder / found.file, found.dropped, found.packets)
+        return CaptureFile(self.folder / found.file, found.dropped, found.packets)
 
     def access_log(self, world: WorldRecord, pod: str) -> list[log.Line]:
         """Return the lines of a proxy's access log. Raises BadEvidence where it is damaged."""

@@ -8,7 +8,9 @@ from lab.judge.files import StoredFiles
 from lab.model import call_types
 from lab.model.evidence import CLOCK_SLACK, CallRecord, PodRecord, WorldRecord
 from lab.model.scenario import Call
-from lab.planes import config, log, wire
+from lab.planes import config, log
+from lab.planes.capture_file import CaptureFile, redirected_from
+from lab.planes.wire import ConnectionQuery
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class HopEvidence:
         """The access log of the asked pod's proxy."""
         return self.files.access_log(self.world, self.call.to)
 
-    def capture(self, pod: str, interface: str) -> wire.CaptureFile | None:
+    def capture(self, pod: str, interface: str) -> CaptureFile | None:
         """Return the capture of a pod's interface for this call; None where none was made."""
         return self.files.capture(self.world, pod, interface, self.record.act)
 
@@ -84,13 +86,13 @@ class HopEvidence:
         first, last = self.window
         return first <= (log.began(line) or 0.0) <= last
 
-    def query(self, port: int | None) -> wire.ConnectionQuery:
+    def query(self, port: int | None) -> ConnectionQuery:
         """Return which connection between the two pods is meant.
 
         port: the client's network-side port; None: not known, then the time decides.
         """
         route = self.route
-        return wire.ConnectionQuery(
+        return ConnectionQuery(
             client_ip=self.client.ip,
             targets=((self.server.ip, route.target), (route.cluster_ip, self.call.port)),
             client_port=port,
@@ -108,5 +110,5 @@ class HopEvidence:
         if lo is None or not self.client.sidecar:
             return self
         own = (self.client.ip, self.record.local_port)
-        _, port = wire.redirected_from(lo, own, self.window)
+        _, port = redirected_from(lo, own, self.window)
         return replace(self, record=replace(self.record, local_port=port))

@@ -54,7 +54,7 @@ class Hop:
         return next((tap for tap in self.taps if tap.connection), self.taps[0])
 
     def way(self, side: Side) -> tuple[End, End]:
-        """From whom to whom goes what one side of the connection sends."""
+        """Return from whom to whom goes what one side of the connection sends."""
         ends = (self.sender, self.receiver)
         return ends if side == "client" else ends[::-1]
 
@@ -65,7 +65,7 @@ class Hop:
 
 
 def hops_of_call(case: Case, name: str) -> tuple[Hop, ...]:
-    """The hops of a call in its direction; none where nothing can be seen of it."""
+    """Return the hops of a call in its direction; none where nothing can be seen of it."""
     taps = pod_path.taps(case, name)
     if not taps:
         return ()
@@ -89,7 +89,7 @@ def hops_of_call(case: Case, name: str) -> tuple[Hop, ...]:
 
 
 def _own(tap: Tap, sender: Part, receiver: Part) -> Hop:
-    """Between an application and its own sidecar."""
+    """Return the hop between an application and its own sidecar."""
     ends = End(tap.pod, sender), End(tap.pod, receiver)
     return Hop(*ends, (tap,), tap.seen.security, tap.seen.why)
 
@@ -102,7 +102,7 @@ def _handed_on(tap: Tap, reached: End) -> Hop:
 
 
 def _sender(seen: Observation, before: Sequence[Tap]) -> End:
-    """The application, where the pod has no sidecar or the call did not pass it.
+    """Return the application, where the pod has no sidecar or the call did not pass it.
 
     It did not where its own port is the one that is seen between the pods.
     """
@@ -112,13 +112,13 @@ def _sender(seen: Observation, before: Sequence[Tap]) -> End:
 
 
 def _receiver(seen: Observation, after: Sequence[Tap]) -> End:
-    """The application, where the pod has no sidecar, or only the application's log has the call."""
+    """Return the application, where the pod has no sidecar or only the application logged it."""
     past_it = seen.server_line is None and seen.app_line is not None
     return End(seen.call.to, "sidecar" if after and not past_it else "application")
 
 
 def _note(hops: Sequence[Hop], hop: Hop) -> str:
-    """Whose TLS it is: an application's own hello is the same wherever it comes through."""
+    """Return whose TLS a hop carries: an application's own hello is the same on every hop."""
     mine = client_hello(hop.tap.connection)
     between = [client_hello(one.tap.connection) for one in hops if one.between_pods]
     inside = [client_hello(one.tap.connection) for one in hops if not one.between_pods]

@@ -9,7 +9,8 @@ from typing import Any
 from lab.model.evidence import CallRecord
 from lab.model.scenario import Call
 from lab.packets.pcap import Connection
-from lab.planes import Security, Seen, log, stats, wire
+from lab.planes import Security, Seen, log, stats
+from lab.planes.capture_file import CaptureFile
 from lab.planes.wire import ConnectionQuery, WireSeen
 
 NOT_COUNTED = stats.server_says(None)
@@ -67,7 +68,7 @@ class Tap:
 
     pod: str
     interface: str
-    capture: wire.CaptureFile | None
+    capture: CaptureFile | None
     connection: Connection | None
     """None: it did not pass here, or that cannot be said."""
     seen: WireSeen

@@ -11,7 +11,8 @@ from lab.judge.hop_evidence import HopEvidence
 from lab.judge.observation import Observation
 from lab.model.evidence import CLOCK_SLACK, CallRecord, config_name
 from lab.model.scenario import Call
-from lab.planes import Seen, config, graph, log, stats, wire
+from lab.planes import Seen, capture_file, config, log, stats, wire
+from lab.planes.mismatch import find_mismatch
 from lab.planes.wire import ConnectionQuery, WireSeen
 
 
@@ -141,7 +142,7 @@ def find_renamed_line(hop: HopEvidence, crossed: WireSeen) -> log.Line | None:
     https://docs.kernel.org/networking/nf_conntrack-sysctl.html
     """
     capture = hop.capture(hop.call.to, "eth0")
-    senders = wire.senders(capture) if capture else None
+    senders = capture_file.senders(capture) if capture else None
     began, target = crossed.packets.syn_time, hop.route.target
     if senders is None or began is None:
         return None
@@ -186,7 +187,9 @@ def left_client(hop: HopEvidence) -> bool | None:
     if capture is None or not hop.client.sidecar:
         return None
     port = hop.record.local_port
-    return wire.on_loopback(capture, hop.marker, source=(hop.client.ip, port) if port else None)
+    return capture_file.on_loopback(
+        capture, hop.marker, source=(hop.client.ip, port) if port else None
+    )
 
 
 def read_counters(hop: HopEvidence) -> Seen:
@@ -229,7 +232,7 @@ def _strangeness(
     counted: Seen,
 ) -> str:
     """Return why lines and packets are not of one call, or nothing."""
-    return graph.mismatch(
+    return find_mismatch(
         crossed,
         client_line,
         server_line,

@@ -13,7 +13,7 @@ from lab.model.failure import Failure
 
 
 def settings(failure: Failure, mesh: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """What the mesh's settings do not meet, and what of them is unusual."""
+    """Return what the mesh's settings do not meet, and what of them is unusual."""
     try:
         unmet = "; ".join(preconditions.unmet(failure, mesh))
         return unmet, tuple(preconditions.unusual(mesh))
@@ -22,7 +22,7 @@ def settings(failure: Failure, mesh: dict[str, Any]) -> tuple[str, tuple[str, ..
 
 
 def altered(evidence: Evidence, folder: Path) -> str:
-    """The first capture that is not the one that was recorded, or nothing."""
+    """Return the first capture that is not the one that was recorded, or nothing."""
     for world in evidence.worlds.values():
         for capture in world.captures:
             path = folder / capture.file
@@ -38,7 +38,7 @@ def altered(evidence: Evidence, folder: Path) -> str:
 
 
 def obstacle(evidence: Evidence, controls: list[tuple[str, bool | None, str]]) -> str:
-    """Why nothing may be concluded from this evidence, or nothing."""
+    """Return why nothing may be concluded from this evidence, or nothing."""
     if evidence.trouble:
         return evidence.trouble
     if evidence.problems:

@@ -12,7 +12,8 @@ from lab.judge.case import Case
 from lab.judge.observation import FINAL_HOP, Observation, Tap
 from lab.packets.pcap import Connection
 from lab.planes import log, wire
-from lab.planes.wire import CaptureFile, ConnectionQuery, WireSeen
+from lab.planes.capture_file import REDIRECTED, CaptureFile, on_loopback
+from lab.planes.wire import ConnectionQuery, WireSeen
 
 FROM_SIDECAR = "127.0.0.6"
 """The address from which a sidecar calls its own application."""
@@ -72,7 +73,7 @@ def past_server(case: Case, seen: Observation) -> bool:
         return False
     hop = case.hop_evidence(seen)
     capture = hop.capture(seen.call.to, "lo")
-    if capture is None or wire.on_loopback(capture, hop.marker) is not False:
+    if capture is None or on_loopback(capture, hop.marker) is not False:
         return False
     query = ConnectionQuery(FROM_SIDECAR, ((pod.ip, hop.route.target),), window=hop.window)
     inside = wire.read(query, capture, None, hop.marker)
@@ -99,7 +100,7 @@ def _query_from_application(case: Case, seen: Observation) -> ConnectionQuery:
     logged = log.port_of((seen.client_line or {}).get("downstream_remote_address"))
     hop = case.hop_evidence(seen)
     port = seen.record.local_port or logged
-    return ConnectionQuery(hop.client.ip, (wire.REDIRECTED,), port, hop.window)
+    return ConnectionQuery(hop.client.ip, (REDIRECTED,), port, hop.window)
 
 
 def _between_pods(case: Case, seen: Observation) -> Iterator[Tap]:

@@ -51,7 +51,7 @@ class Proof:
 
 
 def proof(case: Case, name: str) -> Proof | None:
-    """What a call shows; of one through a gateway, the hop that is not secured if one is not."""
+    """Return what a call shows; through a gateway, the hop that is not secured if one is not."""
     try:
         seen = case.see(name)
         if seen and seen.security == "mutual_tls" and case.calls[name].through:
@@ -63,28 +63,28 @@ def proof(case: Case, name: str) -> Proof | None:
     edge, packets = _edge(case, seen), seen.wire.packets
     record = seen.record
     return Proof(
-        name,
-        record.typed,
-        f"{record.outcome} {record.status or ''}".strip(),
-        seen.security,
-        packets.first_bytes.hex(" "),
-        "".join(chr(b) if 32 <= b < 127 else "." for b in packets.first_bytes),
-        packets.sni,
-        record.marker,
-        seen.marker_count,
-        packets.client_bytes,
-        str(seen.server.facts.get("peer") or ""),
-        seen.wire.why,
-        tuple(places(case, seen)),
-        agreement(read_witnesses(case, seen)),
-        _nodes(case, seen),
-        edge.graphs if edge else (),
-        find_disagreements(edge) if edge else (),
+        call=name,
+        typed=record.typed,
+        outcome=f"{record.outcome} {record.status or ''}".strip(),
+        security=seen.security,
+        first_bytes=packets.first_bytes.hex(" "),
+        first_text="".join(chr(b) if 32 <= b < 127 else "." for b in packets.first_bytes),
+        sni=packets.sni,
+        marker=record.marker,
+        marker_count=seen.marker_count,
+        client_bytes=packets.client_bytes,
+        peer=str(seen.server.facts.get("peer") or ""),
+        why=seen.wire.why,
+        planes=tuple(places(case, seen)),
+        agreement=agreement(read_witnesses(case, seen)),
+        nodes=_nodes(case, seen),
+        graphs=edge.graphs if edge else (),
+        disagreements=find_disagreements(edge) if edge else (),
     )
 
 
 def _edge(case: Case, seen: Observation) -> Edge | None:
-    """What is told beside a proof: where it cannot be worked out, the proof is still one."""
+    """Return what is shown beside a proof; None where it cannot be worked out."""
     try:
         return observe_edge(case, seen)
     except Exception:

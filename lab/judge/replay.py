@@ -48,7 +48,7 @@ class RecordedRun:
         return self.evidence.run
 
     def open(self) -> None:
-        """Nothing to make: it is all recorded."""
+        """Make nothing: it is all recorded."""
 
     def before(self) -> Sequence[CallRecord]:
         return self._phase("before")
@@ -76,4 +76,4 @@ class RecordedRun:
         return verdict
 
     def close(self) -> None:
-        """Nothing to remove."""
+        """Remove nothing."""

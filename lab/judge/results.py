@@ -47,7 +47,7 @@ class Result:
 
 
 def list_results(verdicts: Iterable[Verdict], missing: Mapping[str, str]) -> list[Result]:
-    """Every result, in the order of the failures' files; those without a verdict at the end."""
+    """Return every result in the order of the failures' files; those without a verdict last."""
     found = [result for verdict in verdicts for result in _results(verdict)]
     return found + [Result(name, "verdict", "", "", "", why, "") for name, why in missing.items()]
 

@@ -52,7 +52,7 @@ def open_case(failure: Failure, folder: Path) -> Case:
 
 
 def _last_words(place: Path) -> str:
-    """The error that its log ends with, without what is above and below it."""
+    """Return the error that its log ends with, without what is above and below it."""
     if place.exists() and store.is_full(place):
         return f"no room is left in {place}"
     log = place / "notebook.log"
@@ -67,10 +67,10 @@ def _last_words(place: Path) -> str:
 
 
 def exit_code(verdicts: Sequence[Verdict], missing: dict[str, str]) -> int:
-    """The worst of all: a verdict that differs, else one that is missing or unsure."""
+    """Return the worst code: a verdict that differs, else one that is missing or unsure."""
     return worst([verdict.exit_code for verdict in verdicts] + [3 for _ in missing])
 
 
 def worst(codes: Sequence[int]) -> int:
-    """1 before all others: that something differs is certain, what is unsure may be so too."""
+    """Return 1 before all others: a difference is certain, what is unsure may be one too."""
     return 1 if 1 in codes else max(codes, default=3)

@@ -38,7 +38,7 @@ def reported_hop(case: Case, seen: Observation) -> graph.ReportedHop:
 
 
 def _unheard(seen: Observation) -> str:
-    """Why no request can have come to the server's proxy, or nothing."""
+    """Return why no request can have come to the server's proxy, or nothing."""
     if seen.wire.security == "none":
         return seen.wire.why
     if seen.counted.source == SERVER and stats.FAILED & set(seen.counted.facts):

@@ -49,7 +49,7 @@ class NotebookParameter:
 
 
 def declared(path: Path) -> list[NotebookParameter]:
-    """A notebook's parameters, read from its source without running it.
+    """Return a notebook's parameters, read from its source without running it.
 
     Raises BadEvidence for what is no notebook, or parameters that are no plain values.
     """
@@ -78,7 +78,7 @@ def _assignments(source: str) -> list[NotebookParameter]:
 
 
 def convert(path: Path, given: dict[str, str]) -> dict[str, Any]:
-    """Values as the notebook's cell wants them; `1.30` stays text where text is wanted.
+    """Return values in the types of the notebook's cell; `1.30` stays text where text is declared.
 
     Raises BadArguments for a name it does not declare (the nearest is named) or a wrong type.
     """
@@ -108,11 +108,11 @@ def _value(name: str, text: str, kind: type) -> Any:
 
 
 def _refuse(name: str, text: str, kind: type) -> Any:
-    raise BadArguments(f"{name}={text!r} is no {kind.__name__}")
+    raise BadArguments(f"{name}={text!r} is not of type {kind.__name__}")
 
 
 def _redacted(text: str) -> str:
-    """A notebook without secrets. In its file each line is a string: joined, keys show as such."""
+    """Return a notebook without secrets: each text is joined first, since keys span lines."""
     import nbformat
 
     reads: Any = nbformat.reads  # untyped, as those below
@@ -148,7 +148,7 @@ class _Atomic:
 
 
 def execute(name: str, folder: Path, private: Path, values: dict[str, Any]) -> None:
-    """Run notebooks/<name>.ipynb; <folder>/notebook.ipynb is its executed copy, in any case.
+    """Run notebooks/<name>.ipynb; its executed copy, complete or not, is <folder>/notebook.ipynb.
 
     private: where the kernel's sockets and their key lie meanwhile.
     """

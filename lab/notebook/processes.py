@@ -23,7 +23,7 @@ PATIENCE = 5.0
 
 @contextmanager
 def started(names: Sequence[str], folder: Path, values: dict[str, str]) -> Iterator[Notebooks]:
-    """Notebooks that have begun; none of them nor of their kernels runs on afterwards."""
+    """Start notebooks, and yield them; afterwards neither they nor their kernels run on."""
     running: Notebooks = {}
     with scratch.folder() as private:
         try:
@@ -74,7 +74,7 @@ def follow(notebooks: Notebooks, folder: Path, say: Callable[[str], None]) -> No
 
 
 def _end(notebooks: Notebooks, folder: Path) -> None:
-    """All at once where they still run: each ends its kernel. A signal that ended one is noted."""
+    """End all that still run, at once; each ends its kernel. Note which signal ended one."""
     for process in notebooks.values():
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
@@ -91,6 +91,6 @@ def _end(notebooks: Notebooks, folder: Path) -> None:
 
 
 def _close(log: Path, code: int) -> None:
-    """Which signal ended it, if one did; and Python's own words without secrets."""
+    """Add to its log which signal ended it, if one did, and remove secrets from the log."""
     ended = f"its process {how_it_ended(code)}\n" if code < 0 else ""
     files.write_text(log, log.read_text(errors="replace") + ended)

@@ -64,7 +64,7 @@ class NotebookRun:
         return self.about()._repr_html_()
 
     def about(self) -> Text:
-        """Where this runs and why there, with which versions, in which namespaces."""
+        """Show where this runs and why there, with which versions, in which namespaces."""
         from lab.render.wording import said
 
         evidence = self._source.evidence
@@ -91,15 +91,15 @@ class NotebookRun:
         return self._calls("Before: can the lab see?", self._made(self._source.before))
 
     def during(self) -> Table:
-        """The post's own world."""
+        """Call in the post's own world."""
         return self._calls("During: the post's two rules", self._made(self._source.during))
 
     def after(self) -> Table:
-        """One thing changed."""
+        """Call in a world where one thing is changed."""
         return self._calls("After: one thing is changed", self._made(self._source.after))
 
     def remedies(self) -> Table:
-        """Each remedy tried on what fails: as it is, with the remedy, and taken back again."""
+        """Try each remedy on what fails: as it is, with the remedy, and taken back again."""
         made = {record.name: record for record in self._made(self._source.remedies)}
         rows = []
         for remedy in self._source.failure.remedies:
@@ -110,13 +110,13 @@ class NotebookRun:
         return Table("Remedies: broken, healed, and broken again", header, tuple(rows))
 
     def price(self) -> Table:
-        """What each remedy did, what is then on the wire, and what it costs."""
+        """Show what each remedy did, what is then on the wire, and what it costs."""
         from lab.render.tables import remedies_table
 
         return remedies_table([self._source.judge()], "What each remedy does, and what it costs")
 
     def diff(self, name: str) -> Text:
-        """What a remedy changes, line by line."""
+        """Show what a remedy changes, line by line."""
         remedy = next((r for r in self._source.failure.remedies if r.name == name), None)
         if remedy is None:
             there = ", ".join(r.name for r in self._source.failure.remedies)
@@ -154,13 +154,13 @@ class NotebookRun:
         return call_tables.witnesses_table(self._case, self._required(names))
 
     def graphs(self, *names: str) -> Table:
-        """What a graph would have drawn of a call, in each generation of Kiali, and why."""
+        """Show what each generation of Kiali would have drawn of a call, and why."""
         from lab.render.tables import graphs_table
 
         return graphs_table(self._case, self._required(names))
 
     def disagreements(self, *names: str) -> Table:
-        """What is at odds about a call, by name, and what is likely behind it."""
+        """Show where the planes are at odds about a call, and what is likely behind it."""
         from lab.render.tables import disagreements_table
 
         return disagreements_table(self._case, self._required(names))
@@ -170,12 +170,12 @@ class NotebookRun:
         return call_tables.application_table(self._case, self._required(names))
 
     def manifest(self, name: str) -> Text:
-        """What a call gives to the API server."""
+        """Show what a call gives to the API server."""
         call = self._source.failure.all_calls[name]
         return Text(tuple(self._filled(call.manifest, call.world).rstrip().splitlines()))
 
     def then_and_now(self, name: str, world: str = "posted") -> Text:
-        """The manifest of a call beside the first of a world's policies: what took its place."""
+        """Show the manifest of a call beside the policy that took its place."""
         pair = (self.manifest(name).lines, self.policy(world).lines)
         new = tuple(itertools.takewhile(lambda line: line != "---", pair[1]))
         width = max(len(line) for line in pair[0])
@@ -190,12 +190,12 @@ class NotebookRun:
         return call_tables.certificates_table(self._case, world)
 
     def policy(self, world: str = "posted") -> Text:
-        """A world's policy as it was applied."""
+        """Show a world's policy as it was applied."""
         text = self._filled(self._source.failure.world(world).policy, world)
         return Text(tuple(text.rstrip().splitlines()))
 
     def said(self, name: str) -> Text:
-        """A call as it was typed, and the words that came back."""
+        """Show a call as it was typed, and the words that came back."""
         seen = self._see(name)
         if seen is None:
             return Text((f"{name}: no record",))
@@ -204,13 +204,13 @@ class NotebookRun:
         return Text((f"$ {record.typed}", *legible(back)[:24]))
 
     def verdict(self) -> Table:
-        """The verdicts, from the stored files alone."""
+        """Show the verdicts, from the stored files alone."""
         from lab.render.tables import claims_table
 
         return claims_table([self._source.judge()], "Verdicts, from the stored files alone")
 
     def why(self, *names: str) -> Text:
-        """Which packet, log line and configuration led to each verdict, or to those of `names`."""
+        """Show which packet, log line and configuration led to each verdict, or to those named."""
         from lab.render import explain
 
         verdict, folder = self._source.judge(), self._source.folder
@@ -222,7 +222,7 @@ class NotebookRun:
         return Text(tuple(explain.lines(verdict, folder)))
 
     def graph(self) -> Picture:
-        """Who talked to whom, and how each edge was secured as proven."""
+        """Draw who called whom, and how each edge was secured as proven."""
         from lab.render.edges_figure import picture
 
         drawn = picture(self._case)
@@ -233,7 +233,7 @@ class NotebookRun:
         return drawn
 
     def sequence(self, name: str) -> Picture | Text:
-        """What crossed each hop of a call, in time order: application, sidecar, wire and back.
+        """Draw what crossed each hop of a call, in time order: application, sidecar, wire and back.
 
         Where it cannot be drawn, why: what comes after it in a notebook is told nevertheless.
         """
@@ -255,7 +255,7 @@ class NotebookRun:
         self._source.close()
 
     def _see(self, name: str) -> Observation | None:
-        """A call as observed; None where a run broke off before it. The verdict says why."""
+        """Return a call as observed; None where a run broke off before it. The verdict says why."""
         self._require(name.removesuffix(FINAL_HOP))
         return self._case.see(name)
 
@@ -282,7 +282,7 @@ class NotebookRun:
 
 
 def _on_nodes(world: WorldRecord) -> str:
-    """Which pods are on which node, where they are on several."""
+    """Return which pods are on which node, where they are on several."""
     nodes: dict[str, list[str]] = {}
     for name, pod in world.pods.items():
         nodes.setdefault(pod.node, []).append(name)

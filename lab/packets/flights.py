@@ -30,7 +30,7 @@ class Flight(NamedTuple):
 
 
 def read_flights(connection: Connection, marker: bytes) -> list[Flight]:
-    """All flights of a connection by time; of its end only the first RST, or else the first FIN."""
+    """Return a connection's flights by time; of its end the first RST, or else the first FIN."""
     found = comments.find_remarks(connection, marker)
     shown: dict[int, list[Remark]] = defaultdict(list)
     for remark in found:
@@ -52,7 +52,7 @@ def _when(segment: Segment) -> tuple[float, int]:
 
 
 def _signs(found: list[Remark]) -> Iterator[Flight]:
-    """SYN, RST, and who closed first, where nobody broke it off."""
+    """Return SYN, RST, and who closed first, where nobody broke it off."""
     kinds: tuple[FlightKind, ...] = ("open", "reset", "close")
     signs = {kind: [remark for remark in found if remark.kind == kind] for kind in kinds}
     if signs["reset"]:
@@ -65,7 +65,7 @@ def _signs(found: list[Remark]) -> Iterator[Flight]:
 def _flight(
     side: Side, run: list[Segment], shown: Mapping[int, list[Remark]], encrypted: bool
 ) -> Flight:
-    """What one side sent in a run; encrypted: its first byte is part of a TLS record."""
+    """Return what one side sent in a run; encrypted: its first byte is part of a TLS record."""
     found = [remark for segment in run for remark in shown.get(segment.frame, [])]
     words = [remark.words for remark in found if remark.kind in ("hello", "alert")]
     kind: FlightKind = "hello" if any(remark.kind == "hello" for remark in found) else "alert"

@@ -6,31 +6,17 @@ Istio's mTLS is TLS 1.3, which hides certificates from a passive reader: so this
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from lab.common.errors import BadEvidence
 from lab.packets import pcap, tls
-from lab.packets.pcap import SYN, Address, Connection
+from lab.packets.pcap import Address, Connection
 from lab.packets.tls import HELLO_INSIDE
 from lab.planes import Security, Seen
+from lab.planes.capture_file import REDIRECTED, CaptureFile, read_connections
 
 SOURCE = "packets"
-REDIRECTED: Address = ("127.0.0.1", 15001)
-"""Where a pod's own rules send what its application sends: the sidecar's outbound listener."""
-
-
-@dataclass(frozen=True)
-class CaptureFile:
-    """Packets of one interface of one pod, and how many tcpdump says it lost."""
-
-    path: Path
-    dropped: int
-    captured: int | None = None
-    """How many packets tcpdump says it wrote; a file that holds fewer was cut off."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +36,11 @@ class ConnectionQuery:
     then only what crossed since is spoken of, and under which policy it began is not known."""
 
     def joins(self, connection: Connection) -> bool:
-        """Whether a connection lies between these ends."""
+        """Return whether a connection lies between these ends."""
         return connection.client[0] == self.client_ip and connection.server in self.targets
 
     def had(self, connection: Connection) -> bool:
-        """Whether a connection began in the window; of an older one, whether it was used in it."""
+        """Return whether a connection began in the window; an older one, whether it was used."""
         first, last = self.window or (0.0, 0.0)
         used = [one.time for one in connection.segments if one.payload]
         times = used if connection.older else [connection.began]
@@ -121,7 +107,7 @@ class Unsure(Exception):
 def read(
     query: ConnectionQuery, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
 ) -> WireSeen:
-    """What crossed between two pods, from the captures at both their eth0; or on one interface.
+    """Return what crossed between two pods, from both their eth0; or on one interface.
 
     marker: the call's own random bytes; how often they are found is told beside the answer.
     """
@@ -151,88 +137,17 @@ def read(
         return _seen("unknown", str(reason))
 
 
-def on_loopback(
-    lo: CaptureFile, marker: bytes, *, source: Address | None = None
-) -> Literal[True, False] | None:
-    """Whether the marker crossed a pod's own `lo` in the clear: the application's side.
-
-    source: only segments from this address (the client's podIP:port). None: cannot be said.
-    """
-    if lo.dropped:
-        return None
-    try:
-        segments = _segments(lo)
-    except BadEvidence:
-        return None
-    sent: dict[Address, bytearray] = {}
-    for segment in segments:
-        if source is None or segment.source == source:
-            sent.setdefault(segment.source, bytearray()).extend(segment.payload)
-    return any(marker in data for data in sent.values())
-
-
-def senders(capture: CaptureFile) -> frozenset[str] | None:
-    """`IP:port` of whoever sent anything; None where the capture may lack some."""
-    try:
-        return (
-            None
-            if capture.dropped
-            else frozenset(f"{one.source[0]}:{one.source[1]}" for one in _segments(capture))
-        )
-    except BadEvidence:
-        return None
-
-
-@functools.lru_cache(maxsize=64)
-def _read_once(path: Path, _size: int, _changed: int) -> tuple[pcap.Segment, ...]:
-    return tuple(pcap.read(path))
-
-
-@functools.lru_cache(maxsize=64)
-def _connected_once(
-    path: Path, size: int, changed: int, redirected: bool
-) -> tuple[Connection, ...]:
-    segments = _read_once(path, size, changed)
-    return tuple(pcap.connections(_stitched(segments) if redirected else segments))
-
-
-def _version(capture: CaptureFile) -> tuple[Path, int, int]:
-    """A file as it is now. Raises BadEvidence where there is none."""
-    try:
-        info = capture.path.stat()
-    except OSError:
-        raise BadEvidence(f"capture {capture.path.name} is missing") from None
-    return capture.path, info.st_size, info.st_mtime_ns
-
-
-def _segments(capture: CaptureFile) -> Sequence[pcap.Segment]:
-    """Raises BadEvidence for a capture that is missing, damaged or not complete."""
-    path = capture.path
-    found = _read_once(*_version(capture))
-    if capture.captured is not None and len(found) != capture.captured:
-        raise BadEvidence(
-            f"capture {path.name} holds {len(found)} packets of {capture.captured} recorded"
-        )
-    return found
-
-
-def _connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]:
-    """The same, joined; redirected: as a client's `lo` has them."""
-    _segments(capture)
-    return _connected_once(*_version(capture), redirected)
-
-
 def find(
     query: ConnectionQuery, capture: CaptureFile, where: str, at_client: Connection | None = None
 ) -> Connection | None:
-    """The one connection meant, or None when a sound capture holds none.
+    """Return the one connection meant, or None when a sound capture holds none.
 
     at_client: what it is at the other pod, where that is known.
     Raises Unsure where packets of it are missing, or where it cannot be told from others.
     """
     if capture.dropped:
         raise Unsure(f"tcpdump lost {capture.dropped} packets at the {where}")
-    there = _connections(capture, REDIRECTED in query.targets)
+    there = read_connections(capture, REDIRECTED in query.targets)
     if query.older:
         there = [_turned(query, one) for one in there]
     joining = [connection for connection in there if query.joins(connection)]
@@ -260,7 +175,7 @@ def _meant(query: ConnectionQuery, joining: list[Connection]) -> list[Connection
 
 
 def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Connection]:
-    """The same connection, as a node sent it on.
+    """Return the same connection, as a node sent it on.
 
     What is for a ClusterIP comes to the pod from another source port where the node's conntrack
     remembers a connection of just these addresses and ports. Sequence numbers stay as they are.
@@ -273,7 +188,7 @@ def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Co
 
 
 def _turned(query: ConnectionQuery, connection: Connection) -> Connection:
-    """A connection of unknown beginning, as it lies between these ends; others as they are."""
+    """Return a connection of unknown beginning as it lies between these ends; others as is."""
     if connection.syn_seen:
         return connection
     first, other = connection.client, connection.server
@@ -281,61 +196,8 @@ def _turned(query: ConnectionQuery, connection: Connection) -> Connection:
     return pcap.from_the_middle(connection, other if turned else first)
 
 
-def _stitched(segments: Sequence[pcap.Segment]) -> Iterable[pcap.Segment]:
-    """What is redirected to a sidecar is answered in the name of whom the application asked.
-
-    On a client's `lo` one connection has two address pairs: its answers get the listener's. They
-    go to the application's own address, even where conntrack gave the connection another.
-    """
-    callers = {segment.source for segment in segments if segment.target == REDIRECTED}
-    begun, given = _begun(segments), dict[Address, Address]()
-    for segment in segments:
-        if segment.flags & SYN and segment.acknowledged in begun:
-            given[segment.target] = begun[segment.acknowledged]
-        caller = given.get(segment.target, segment.target)
-        yield segment._replace(source=REDIRECTED, target=caller) if caller in callers else segment
-
-
-def _begun(segments: Iterable[pcap.Segment]) -> dict[int, Address]:
-    """Who began a redirected connection, by the number that its answer acknowledges."""
-    return {
-        (segment.sequence + 1) & 0xFFFFFFFF: segment.source
-        for segment in segments
-        if segment.target == REDIRECTED and segment.flags & SYN
-    }
-
-
-def redirected_from(lo: CaptureFile, own: Address, window: tuple[float, float]) -> Address:
-    """The address from which a connection of a pod's application came to its sidecar.
-
-    All that goes out is redirected to one port. Where the pod's conntrack remembers an earlier
-    connection from the application's address, to whomever, the kernel gives the new one another
-    source port. Its answer still goes to the application's own, and acknowledges its SYN.
-    https://docs.kernel.org/networking/nf_conntrack-sysctl.html
-
-    own: the application's address. window: Unix seconds in which it connected. It is `own`
-    where nothing else can be read.
-    """
-    try:
-        segments = _segments(lo)
-    except BadEvidence:
-        return own
-    begun, (first, last) = _begun(segments), window
-    answered = [
-        s for s in segments if s.target == own and s.flags & SYN and first <= s.time <= last
-    ]
-    found = [begun[s.acknowledged] for s in answered if s.acknowledged in begun]
-    return found[-1] if found else own
-
-
-def asked(capture: CaptureFile, connection: Connection) -> Address | None:
-    """Whom a redirected connection was meant for: its answers come in that name."""
-    answers = {s.frame for s in connection.segments if s.source == REDIRECTED}
-    return next((s.source for s in _segments(capture) if s.frame in answers), None)
-
-
 def _check_same(one: Connection, other: Connection) -> None:
-    """The same connection on both pods: same first number, same bytes."""
+    """Raise Unsure unless both pods have one connection: same first number, same bytes."""
     if one.halves["client"].start != other.halves["client"].start:
         raise Unsure("the two pods' captures show different connections")
     if any(one.sent(side) != other.sent(side) for side in one.halves):
@@ -367,7 +229,7 @@ def _classify(connection: Connection) -> tuple[Security, str]:
 def _since_the_capture(
     security: Security, connection: Connection, marker: bytes
 ) -> tuple[Security, str]:
-    """What may be said of a connection whose beginning was not seen.
+    """Return what may be said of a connection whose beginning was not seen.
 
     Whole records to the last byte are no accident; what is none may be the rest of one.
     """

@@ -9,7 +9,7 @@ from clusters.base import Capture, Cluster
 from lab.common.errors import CaptureRefused, LabError
 from lab.common.wait import until
 from lab.model.evidence import CaptureRecord, digest
-from lab.planes import wire
+from lab.planes.capture_file import REDIRECTED
 from lab.record.world import LiveWorld
 
 INTERFACES = ("eth0", "lo")
@@ -47,7 +47,7 @@ class Captures:
 
     def _filter(self) -> str:
         """Match target ports, Service ports, and the sidecar's listener for outbound traffic."""
-        ports = {wire.REDIRECTED[1]} | self._live.all_ports
+        ports = {REDIRECTED[1]} | self._live.all_ports
         return " or ".join(f"tcp port {port}" for port in sorted(ports))
 
     def _path(self, key: tuple[str, str]) -> Path:

@@ -17,7 +17,7 @@ from lab.judge.observation import Tap
 from lab.model.evidence import CLOCK_SLACK, CallRecord
 from lab.packets import comments, pcap, pcapng
 from lab.packets.pcap import Connection
-from lab.planes import wire
+from lab.planes.capture_file import REDIRECTED, CaptureFile, address_asked
 from lab.render.wording import SHOWS
 
 SUFFIX = ".pcapng"
@@ -90,7 +90,7 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
     return [*found.values()]
 
 
-def _whole(file: wire.CaptureFile) -> pcap.Capture | None:
+def _whole(file: CaptureFile) -> pcap.Capture | None:
     """Read a capture; return None where it is missing or damaged, as the hop's reason says."""
     try:
         return pcap.capture(file.path)
@@ -98,7 +98,7 @@ def _whole(file: wire.CaptureFile) -> pcap.Capture | None:
         return None
 
 
-def _interface(whole: pcap.Capture, tap: Tap, file: wire.CaptureFile, hop: Hop) -> pcapng.Interface:
+def _interface(whole: pcap.Capture, tap: Tap, file: CaptureFile, hop: Hop) -> pcapng.Interface:
     place = "between the pods" if hop.between_pods else f"{hop.sender} to {hop.receiver}"
     about = f"captures/{file.path.name}; tcpdump lost {file.dropped} packets; {place}"
     name = f"{tap.pod} {tap.interface}"
@@ -106,7 +106,7 @@ def _interface(whole: pcap.Capture, tap: Tap, file: wire.CaptureFile, hop: Hop) 
 
 
 def _comment(
-    one: _Recorded, connection: Connection, file: wire.CaptureFile, hop: Hop, record: CallRecord
+    one: _Recorded, connection: Connection, file: CaptureFile, hop: Hop, record: CallRecord
 ) -> None:
     """Add a connection's packets to what is the call's, and comment on those that matter."""
     for segment in connection.segments:
@@ -126,11 +126,11 @@ def _comment(
             said.append(hop.note)
 
 
-def _beginning(connection: Connection, file: wire.CaptureFile, hop: Hop) -> Iterator[str]:
+def _beginning(connection: Connection, file: CaptureFile, hop: Hop) -> Iterator[str]:
     """Say where a connection goes, where its addresses do not, and how it is secured."""
     host, port = connection.server
-    if connection.server == wire.REDIRECTED:
-        asked = wire.asked(file, connection)
+    if connection.server == REDIRECTED:
+        asked = address_asked(file, connection)
         meant = f"; the application connects to {asked[0]}:{asked[1]}" if asked else ""
         yield f"redirected to the sidecar's port {port}{meant}"
     elif not hop.between_pods:

@@ -35,7 +35,7 @@ class Run:
         return next((one for one in self.verdicts if one.failure == failure), None)
 
     def holds(self, failure: str) -> Held:
-        """What there is of a failure in this run."""
+        """Return what there is of a failure in this run."""
         if self.verdict(failure):
             return "judged"
         return "unreadable" if failure in self.unreadable else "absent"
@@ -84,11 +84,11 @@ class Compared:
         return self.name if self.kind == "claim" else f"remedy {self.name}"
 
     def label(self, pair: Pair) -> str:
-        """The name of one answer: `C2 as posted`, `remedy strict`."""
+        """Return the name of one answer: `C2 as posted`, `remedy strict`."""
         return f"{self.title} {pair.what}" if self.kind == "claim" else self.title
 
     def answered(self, state: State) -> str:
-        """Its answers in that state, by name; nothing where there is none."""
+        """Return its answers in that state, by name; nothing where there is none."""
         answers = [pair.what for pair in self.answers if pair.state == state]
         if not answers or self.kind == "remedy":
             return self.title if answers else ""
@@ -101,7 +101,7 @@ class Compared:
         return next((one for one in STATES if one in states), "same")
 
     def pairs_in(self, state: State) -> tuple[Pair, ...]:
-        """Its answers and planes in that state."""
+        """Return its answers and planes in that state."""
         return tuple(pair for pair in (*self.answers, *self.planes) if pair.state == state)
 
 
@@ -159,7 +159,7 @@ class Comparison:
         return told + (f"; what cannot be compared: {', '.join(unsure)}." if unsure else ".")
 
     def _named(self, state: State) -> list[str]:
-        """Each failure with those of its claims and remedies of which something is so.
+        """Return each failure with those of its claims and remedies that are in a state.
 
         Planes are named only where they are all that is so: an answer is read from them.
         """
@@ -198,7 +198,7 @@ def _apart(failure: str, left: Run, right: Run) -> Apart:
 
 
 def _rows(left: Verdict, right: Verdict) -> Iterable[Compared]:
-    """Every claim and remedy that either verdict speaks of, in the order of the failure's file."""
+    """Yield every claim and remedy of either verdict, in the order of the failure's file."""
     ours, theirs = ({_key(one): one for one in verdict.said} for verdict in (left, right))
     for key in dict.fromkeys((*ours, *theirs)):
         one, other = ours.get(key), theirs.get(key)
@@ -240,7 +240,7 @@ def _said(said: ClaimVerdict | RemedyVerdict | None) -> _Answers:
 
 
 def _planes(left: Proof | None, right: Proof | None) -> tuple[Pair, ...]:
-    """By source, as sources are counted; without any record the packets at least say so.
+    """Return a pair for each source; without any record, at least the one of the packets.
 
     The first word of a source is its: what it counted, after its log, may be of another call too.
     """

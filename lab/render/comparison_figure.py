@@ -39,7 +39,7 @@ def write(compared: Comparison, folder: Path) -> Path:
 
 
 def picture(compared: Comparison) -> Picture:
-    """The figure as SVG, with its words and its table. The same runs give the same bytes."""
+    """Return the figure as SVG, with its words and its table. The same runs give the same bytes."""
     alt = (
         f"{compared.left.name} (left) and {compared.right.name} (right) side by side, "
         f"{len(compared.rows)} claims and remedies. {compared.sentence}"
@@ -114,10 +114,9 @@ class _Page:
         for x in COLUMNS.values():
             for side, at in (("left", x), ("right", x + CELL + BETWEEN)):
                 self._text(at + CELL / 2, y, side, color=QUIET, ha="center", fontsize=8)
+        titles = short_titles()
         for source, x in self._sources.items():
-            self._text(
-                x, y, short_titles().get(source, source), color=QUIET, ha="center", fontsize=8
-            )
+            self._text(x, y, titles.get(source, source), color=QUIET, ha="center", fontsize=8)
         for kind in ("claim", "remedy"):
             if kind == "remedy" and any(row.kind == kind for row in rows):
                 self._subheading("remedies")
@@ -126,7 +125,7 @@ class _Page:
                     self._row(row)
 
     def _changed(self, failure: str) -> list[str]:
-        """The parameters with which the two runs were not made alike."""
+        """Return the parameters with which the two runs were not made alike."""
         return [
             f"{name}: {left} {MARKS['differs']} {right}"
             for of, name, left, right in other_parameters(self._compared)
@@ -180,7 +179,7 @@ class _Page:
         self._text(x, y, MARKS[state], ha="center", fontsize=size, weight=weight, color=colour)
 
     def _box(self, x: float, y: float, width: float, state: State) -> None:
-        """Drawn, and so seen, only where two answers are not the same."""
+        """Draw a box only where two answers are not the same."""
         from matplotlib.patches import FancyBboxPatch
 
         if state != "same":

@@ -40,14 +40,14 @@ DRAWN = {"lock": "mutual_tls", "no lock": "no lock", "no edge": "none"}
 
 
 def picture(case: Case) -> Picture:
-    """The figure as a part of a page."""
+    """Return the figure as a part of a page."""
     found = rows(case)
     alt = _alt(case, found)
     return Picture(data(case, found, "svg", alt).decode(), alt, table(found))
 
 
 def data(case: Case, found: Sequence[Row], form: Format, alt: str) -> bytes:
-    """The figure as a file of this format."""
+    """Return the figure as a file of this format."""
     page = _Page(case, found)
     return svg.data((page.width, page.height), page.draw, title=alt, form=form)
 
@@ -139,7 +139,7 @@ class _Page:
         self._text(x, y + 0.15, SHOWS.get(answer, answer), ha="center", fontsize=7, color=colour)
 
     def _lock(self, x: float, y: float, colour: str, *, filled: bool, shut: bool) -> None:
-        """A padlock of a fifth of an inch; an open one's shackle hangs at its right side only."""
+        """Draw a padlock of a fifth of an inch; an open one's shackle hangs at one side."""
         from matplotlib.patches import Rectangle
 
         inside = colour if filled else "white"
@@ -157,7 +157,7 @@ class _Page:
 
 
 def _about(case: Case) -> str:
-    """Which run this is, on what; `RECORDED` of what is committed."""
+    """Return which run this is, on what; `RECORDED` of what is committed."""
     if case.folder.parent == store.RECORDED:
         return said(case.evidence)
     evidence, stack = case.evidence, case.evidence.stack
@@ -179,7 +179,7 @@ def _short(text: str, length: int) -> str:
 
 
 def file_name(failure: str) -> str:
-    """Of a failure's figure in a folder of several."""
+    """Return the name of a failure's figure in a folder of several."""
     return f"planes-{files.plain(failure)}.svg"
 
 

@@ -43,7 +43,7 @@ class Row:
 
 
 def rows(case: Case) -> list[Row]:
-    """All edges between pods that were seen, alike ones together."""
+    """Return all edges between pods that were seen, alike ones together."""
     found: dict[Row, list[str]] = {}
     for name in _names(case.failure):
         if seen := case.see(name):
@@ -52,7 +52,7 @@ def rows(case: Case) -> list[Row]:
 
 
 def _names(failure: Failure) -> Iterator[str]:
-    """The failure's own calls, then those of its remedies, each hop of its own."""
+    """Yield the failure's own calls, then those of its remedies, each hop by itself."""
     tried = [remedy.call_of(step) for remedy in failure.remedies for step in ("broken", "changed")]
     for call in (*failure.calls, *tried):
         if call.source != "api":
@@ -99,7 +99,7 @@ def _why(edge: Edge) -> str:
 
 
 def table(found: list[Row]) -> Table:
-    """The same in words."""
+    """Return the same in words."""
     header = ("edge", "result", "together", *column_titles(), "why no lock, and what is at odds")
     return Table(
         "",

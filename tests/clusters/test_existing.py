@@ -108,7 +108,7 @@ def test_down_removes_what_this_user_made_here_and_nothing_else(foreign: Foreign
         foreign.kubectl("label", "namespace", name, *own)
     code, said = foreign.lab(config, "status", *CLUSTER)
     assert code == 0
-    assert f"namespaces of the lab's: yours {LEFT_OVER}, others' of-another\n" in said
+    assert f"namespaces made by the lab: yours {LEFT_OVER}, others' of-another\n" in said
     assert foreign.lab(config, "down", *CLUSTER)[0] == 0
     names = foreign.kubectl("get", "namespaces", "--output=name").split()
     assert f"namespace/{LEFT_OVER}" not in names

@@ -12,6 +12,8 @@ import pytest
 
 from lab.model import store
 
+pytestmark = pytest.mark.slow  # each test starts Python several times
+
 SPARED = shutil.ignore_patterns(".git", ".venv", "runs", "tests", "__pycache__", ".*")
 
 
@@ -130,7 +132,7 @@ def test_the_paths_are_those_that_a_start_looks_in(checkout: Path) -> None:
     mesh = binaries.source("1.31").target
     assert asked(checkout, "cache-path").split() == named(mesh)
     kind = asked(checkout, "cache-path", "--cluster", "embedded,kind", LAB_IMAGES="built").split()
-    programs = Programs.of("1.31")
+    programs = Programs.located("1.31")
     folder = Built(programs, lambda _line: None).folder
     assert kind == named(mesh, programs.kind, programs.runtime, folder)
 

@@ -92,7 +92,7 @@ def test_of_several_files_the_first_to_name_something_counts(
 
 def test_what_is_no_kubeconfig_is_said_to_be_none(theirs: Path) -> None:
     theirs.write_text("- a list\n")
-    with pytest.raises(BadArguments, match="is no kubeconfig"):
+    with pytest.raises(BadArguments, match="is not a kubeconfig"):
         open_cluster("context:production")
 
 

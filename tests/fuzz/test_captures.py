@@ -18,7 +18,8 @@ from lab.model.store import ROOT
 from lab.packets import comments, flights, pcap, tls
 from lab.packets.pcap import ACK, FIN, SYN, Connection, Segment
 from lab.planes import Security, Seen
-from lab.planes.wire import CaptureFile, ConnectionQuery, on_loopback, read
+from lab.planes.capture_file import CaptureFile, on_loopback
+from lab.planes.wire import ConnectionQuery, read
 
 CAPTURES = ROOT / "tests" / "captures"
 SOUND = {path.stem: path.read_bytes() for path in sorted(CAPTURES.glob("*.pcap"))}

@@ -14,6 +14,8 @@ from lab.model import store
 KEPT = store.ROOT / "runs" / "failed-tests"
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 """A run's name, as lab.model.store.new_run makes it."""
+TICK = 0.1
+"""Seconds by which a file's time may lag behind the clock."""
 DEPTH = 4
 """How deep below a test's folder its runs are looked for: the deepest are CLONE/lab/runs/RUN."""
 
@@ -56,7 +58,7 @@ def _runs_of_setup(item: pytest.Item, start: float) -> Iterator[Path]:
     factory = getattr(item, "funcargs", {}).get("tmp_path_factory")
     if isinstance(factory, pytest.TempPathFactory):
         for run in _below(factory.getbasetemp(), DEPTH):
-            if run.stat().st_mtime >= start:
+            if run.stat().st_mtime >= start - TICK:
                 yield run
 
 

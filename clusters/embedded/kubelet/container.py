@@ -43,13 +43,13 @@ class Plan:
 
     @property
     def argv(self) -> list[str]:
-        """The command as Kubernetes composes it: command replaces, args follow."""
+        """Return the command as Kubernetes composes it: command replaces, args follow."""
         command = self.spec.get("command") or list(self.rootfs.entrypoint)
         return [expand(word, self.env) for word in [*command, *self.spec.get("args", [])]]
 
 
 def user_of(pod: Obj, spec: Obj, rootfs: Rootfs) -> tuple[int, int]:
-    """Uid and gid: the container's securityContext, else the pod's, else the image's."""
+    """Return uid and gid: of the container's securityContext, else the pod's, else the image's."""
     inner = spec.get("securityContext") or {}
     outer = pod["spec"].get("securityContext") or {}
     uid = inner.get("runAsUser", outer.get("runAsUser", rootfs.uid))
@@ -101,7 +101,7 @@ class Container:
             return []
 
     def exec_argv(self, argv: Sequence[str]) -> list[str]:
-        """How to run one more command in this container, from the node."""
+        """Return how to run one more command in this container, from the node."""
         target = ["--target", str(self.inner_pid), "--mount", "--pid", "--net", "--ipc", "--uts"]
         return [_tool("nsenter"), *target, "--wd=/", "--", *_as_user(self.plan), *argv]
 
@@ -179,7 +179,7 @@ def _capabilities(plan: Plan) -> list[str]:
 
 
 def write_etc(folder: Path, pod: Obj, pod_ip: str, dns: str, domain: str, uids: set[int]) -> None:
-    """The files below /etc that belong to a pod."""
+    """Write the files below /etc that belong to a pod."""
     folder.mkdir(parents=True)
     meta, spec = pod["metadata"], pod["spec"]
     host = spec.get("hostname") or meta["name"]

@@ -24,7 +24,7 @@ class MissingKey(Exception):
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """`$(NAME)` by its value, `$$` by one dollar; unknown names stay as they are."""
+    """Replace `$(NAME)` by its value and `$$` by one dollar; leave unknown names as they are."""
 
     def replace(match: re.Match[str]) -> str:
         name = match.group(2)
@@ -34,7 +34,7 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 
 
 def environment(pod: Obj, container: Obj, pod_ip: str, keyed: Keyed) -> dict[str, str]:
-    """A container's own variables, envFrom first, in the order of its spec.
+    """Return a container's own variables, envFrom first, in the order of its spec.
 
     Raises MissingKey for a configMap or secret that is neither there nor optional.
     """
@@ -75,7 +75,7 @@ def _value_from(pod: Obj, container: Obj, pod_ip: str, source: Obj, keyed: Keyed
 
 
 def field(pod: Obj, path: str, pod_ip: str) -> str:
-    """The downward API's fields; a whole label or annotation map as `key="value"` lines."""
+    """Return the downward API's fields; a whole label or annotation map as `key="value"` lines."""
     meta, spec = pod["metadata"], pod["spec"]
     keyed = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path)
     if keyed:
@@ -104,7 +104,7 @@ def _quote(value: str) -> str:
 
 
 def resource(container: Obj, reference: Obj) -> str:
-    """A limit or request divided by its divisor, rounded up; the node's where none is set."""
+    """Return a limit or request over its divisor, rounded up; the node's where none is set."""
     kind, _, name = reference["resource"].partition(".")
     quantity = container.get("resources", {}).get(kind, {}).get(name)
     if quantity is None:
@@ -116,7 +116,7 @@ def resource(container: Obj, reference: Obj) -> str:
 
 
 def parse_quantity(text: str) -> Decimal:
-    """A Kubernetes quantity (`100m`, `128Mi`, `2`) as a number."""
+    """Return a Kubernetes quantity (`100m`, `128Mi`, `2`) as a number."""
     match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", text)
     if match is None:
         raise ValueError(f"{text!r} is not a quantity")

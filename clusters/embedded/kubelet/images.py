@@ -35,7 +35,7 @@ class Images:
         return sorted([*CATALOGUE, "proxyv2"])
 
     def find(self, image: str) -> Rootfs | None:
-        """The content of an image name, its tag or digest aside; None when not offered."""
+        """Return the content of an image name, its tag or digest aside; None when not offered."""
         name = image.partition("@")[0]
         name = name.rsplit(":", 1)[0] if ":" in name.rsplit("/", 1)[-1] else name
         if name.rsplit("/", 1)[-1] == "proxyv2":
@@ -64,7 +64,7 @@ class Images:
         )
 
     def refused(self, image: str) -> str:
-        """The message of a container that waits with reason ImageNotOffered."""
+        """Return the message of a container that waits with reason ImageNotOffered."""
         return (
             f"image {image!r} is not offered by the embedded cluster, which has no registry; "
             f"it offers {', '.join(self.names())} (any tag)"
@@ -72,6 +72,6 @@ class Images:
 
 
 def _python_binds() -> tuple[tuple[str, str], ...]:
-    """The venv and its base interpreter at their own paths: a venv knows its own by path."""
+    """Return the venv and its base interpreter at their own paths: a venv knows its own by path."""
     prefixes = dict.fromkeys([sys.base_prefix, sys.prefix])
     return tuple((path, path) for path in prefixes if not path.startswith("/usr"))

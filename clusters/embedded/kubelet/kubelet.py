@@ -34,7 +34,7 @@ class Kubelet:
             threading.Thread(target=target, daemon=True, name=target.__name__).start()
 
     def find(self, namespace: str, name: str) -> Pod:
-        """A pod of this node, by name. Raises LabError when there is none."""
+        """Return a pod of this node, by name. Raises LabError when there is none."""
         with self._lock:
             for pod in self._pods.values():
                 meta = pod.obj["metadata"]

@@ -13,9 +13,10 @@ from clusters.embedded.kubelet import volumes
 from clusters.embedded.kubelet.container import Plan, user_of, write_etc
 from clusters.embedded.kubelet.environment import MissingKey, environment, expand
 from clusters.embedded.kubelet.images import Images, Rootfs
+from clusters.embedded.kubelet.pod_status import pod_event, pod_status
 from clusters.embedded.kubelet.runner import Runner, now
 from clusters.embedded.network import PodNetwork
-from clusters.embedded.settings import CLUSTER_DOMAIN, DNS_SERVICE_IP, NODE_IP
+from clusters.embedded.settings import CLUSTER_DOMAIN, DNS_SERVICE_IP
 from clusters.kube import MERGE, ApiError, Kube, Obj
 from lab.common.errors import ClusterGone, LabError
 
@@ -55,7 +56,7 @@ class Pod:
     # What the watch tells
 
     def update(self, obj: Obj) -> None:
-        """The API has a newer version of this pod."""
+        """Take a newer version of this pod from the API."""
         self.obj = obj
         self._volumes.update(obj)
         if "deletionTimestamp" in obj["metadata"]:
@@ -68,7 +69,7 @@ class Pod:
             self._change.notify_all()
 
     def find(self, container: str | None) -> Runner:
-        """A container that runs, by name; without a name the first application container."""
+        """Return a container that runs, by name; without a name the first application container."""
         name = container or str(self.obj["spec"]["containers"][0]["name"])
         runner = self.runners.get(name)
         if runner is None or runner.container is None:
@@ -78,7 +79,7 @@ class Pod:
         return runner
 
     def log(self, container: str, previous: bool) -> tuple[Runner, Path]:
-        """A container and where its output lies; of the one before it, on request.
+        """Return a container and where its output lies; of the one before it, on request.
 
         Raises LabError in a kubelet's words when there is none.
         """
@@ -127,7 +128,7 @@ class Pod:
         return True
 
     def _set_up(self) -> None:
-        """Network, volumes, init containers in order, then the applications."""
+        """Make network and volumes, run init containers in order, then start the applications."""
         self.ip = self._network.attach(self.netns)
         self._volumes.pod_ip = self.ip
         self._changed()
@@ -222,7 +223,7 @@ class Pod:
             return self._change.wait_for(lambda: self._deleted, timeout)
 
     def _tear_down(self) -> None:
-        """Applications first, then sidecars in reverse; then the pod leaves the API."""
+        """Stop applications, then sidecars in reverse order; then remove the pod from the API."""
         deadline = time.monotonic() + self._grace
         applications = {spec["name"] for spec in self.obj["spec"]["containers"]}
         stopping = [
@@ -292,93 +293,20 @@ class Pod:
                     print(f"status of {path}: {refused}", flush=True)
 
     def status(self) -> Obj:
-        """`status` as a kubelet would report it now."""
-        init_specs = self.obj["spec"].get("initContainers", [])
-        app_specs = self.obj["spec"]["containers"]
-        init, apps = (
-            [self._container_status(s) for s in specs] for specs in (init_specs, app_specs)
+        """Return `status` as a kubelet would report it now."""
+        return pod_status(
+            self.obj["spec"],
+            self.runners,
+            waiting=self._waiting,
+            ip=self.ip,
+            started=self._start_time,
+            deleted=self._deleted,
         )
-        for found, spec in zip(init, init_specs, strict=True):
-            if not _sidecar(spec):  # there, ready means that it did what it had to
-                found["ready"] = found["state"].get("terminated", {}).get("exitCode") == 0
-        initialised = all(self._init_done(spec) for spec in init_specs)
-        sidecars = [s for s, spec in zip(init, init_specs, strict=True) if _sidecar(spec)]
-        ready = initialised and all(s["ready"] for s in [*apps, *sidecars]) and not self._deleted
-        return {
-            "phase": self._phase(apps, initialised),
-            "startTime": self._start_time,
-            "hostIP": NODE_IP,
-            "hostIPs": [{"ip": NODE_IP}],
-            **({"podIP": self.ip, "podIPs": [{"ip": self.ip}]} if self.ip else {}),
-            "conditions": [
-                {"type": "PodScheduled", "status": "True", "lastTransitionTime": self._start_time},
-                _condition("PodReadyToStartContainers", bool(self.ip)),
-                _condition("Initialized", initialised),
-                _condition("ContainersReady", ready),
-                _condition("Ready", ready),
-            ],
-            "initContainerStatuses": init,
-            "containerStatuses": apps,
-        }
-
-    def _init_done(self, spec: Obj) -> bool:
-        runner = self.runners.get(spec["name"])
-        if runner is None:
-            return False
-        return runner.started if _sidecar(spec) else runner.exit_code == 0
-
-    def _container_status(self, spec: Obj) -> Obj:
-        runner = self.runners.get(spec["name"])
-        if runner:
-            return runner.status()
-        return {
-            "name": spec["name"],
-            "image": spec["image"],
-            "imageID": "",
-            "state": {"waiting": self._waiting},
-            "lastState": {},
-            "ready": False,
-            "started": False,
-            "restartCount": 0,
-        }
-
-    def _phase(self, apps: list[Obj], initialised: bool) -> str:
-        finished = [self.runners[s["name"]] for s in apps if s["name"] in self.runners]
-        if len(finished) == len(apps) and all(runner.finished for runner in finished):
-            good = all(runner.exit_code == 0 for runner in finished)
-            return "Succeeded" if good else "Failed"
-        return "Running" if initialised and finished else "Pending"
 
     def _event(self, kind: str, reason: str, message: str) -> None:
         meta = self.obj["metadata"]
-        event = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]},
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "name": meta["name"],
-                "namespace": meta["namespace"],
-                "uid": self.uid,
-            },
-            "type": kind,
-            "reason": reason,
-            "message": message,
-            "source": {"component": "kubelet", "host": NODE_IP},
-            "firstTimestamp": now(),
-            "lastTimestamp": now(),
-            "count": 1,
-        }
+        event = pod_event(meta, kind, reason, message)
         try:
             self._kube.request("POST", f"/api/v1/namespaces/{meta['namespace']}/events", event)
         except (ApiError, ClusterGone):
             pass  # events are a courtesy
-
-
-def _sidecar(spec: Obj) -> bool:
-    return spec.get("restartPolicy") == "Always"
-
-
-def _condition(kind: str, holds: bool) -> Obj:
-    return {"type": kind, "status": "True" if holds else "False"}

@@ -19,7 +19,7 @@ BACKOFF = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 
 
 def now() -> str:
-    """The time as the API writes it."""
+    """Return the time as the API writes it."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -36,7 +36,7 @@ class Runner:
         pod_ip: str,
         grace: float,
     ) -> None:
-        """restarts: Always | OnFailure | Never. changed: called when its status may differ.
+        """Prepare it; changed is called when its status may differ.
 
         grace: seconds between SIGTERM and SIGKILL where a probe ends it.
         """
@@ -65,17 +65,17 @@ class Runner:
 
     @property
     def finished(self) -> bool:
-        """It ended, and will not be started again."""
+        """Tell whether it ended and will not be started again."""
         return not self._thread.is_alive() and self.exit_code is not None
 
     @property
     def waiting(self) -> Obj | None:
-        """Why it does not run (again) yet."""
+        """Return why it does not run (again) yet."""
         found: Obj | None = self.state.get("waiting")
         return found
 
     def log_path(self, previous: bool = False) -> Path:
-        """previous: of the one that ended last, while another runs or is waited for."""
+        """Return where its output is. previous: of the container that ended last."""
         earlier = int(previous and self.waiting is None)
         return self._logs / f"{self.name}.{self.restart_count - earlier}.log"
 
@@ -160,7 +160,7 @@ class Runner:
         over: threading.Event,
         container: Container,
     ) -> None:
-        """Startup first; readiness and liveness only once it has succeeded."""
+        """Run the startup probe; once it has succeeded, readiness and liveness."""
         startup = asked.pop("startup", None)
         if startup:
             probes.keep_asking(startup, over, self._teller("startup", container))
@@ -209,7 +209,7 @@ class Runner:
             self._thread.join(5)
 
     def _end(self, container: Container, grace: float) -> None:
-        """preStop, SIGTERM, and after `grace` seconds SIGKILL; returns when it has ended."""
+        """Run preStop, then send SIGTERM, and SIGKILL after `grace` seconds; wait for its end."""
         deadline = time.monotonic() + grace
         hook = (self.spec.get("lifecycle") or {}).get("preStop", {}).get("exec")
         if hook and grace > 0:
@@ -222,7 +222,7 @@ class Runner:
         container.process.wait()
 
     def status(self) -> Obj:
-        """As `status.containerStatuses` has it."""
+        """Return its entry of `status.containerStatuses`."""
         return {
             "name": self.name,
             "image": self.spec["image"],

@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the API server's own log has the requests."""
+        """Log nothing: the API server's own log has the requests."""
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the reader went away
 
     def do_POST(self) -> None:
-        """Exec, attach and port-forward come as POST."""
+        """Serve exec, attach and port-forward, which come as POST."""
         self.do_GET()
 
     def _say(self, status: int, text: str) -> None:

@@ -18,7 +18,7 @@ OFFERED = ("configMap", "downwardAPI", "emptyDir", "projected", "secret")
 
 
 def refused(pod: Obj) -> str:
-    """Why this pod's volumes cannot be had, or an empty string."""
+    """Return why this pod's volumes cannot be had, or an empty string."""
     for volume in pod["spec"].get("volumes", []):
         kind = next(key for key in volume if key != "name")
         if kind not in OFFERED:
@@ -54,11 +54,11 @@ class Volumes:
                 _replace(folder / relative, data, mode)
 
     def update(self, pod: Obj) -> None:
-        """Labels and annotations may have changed since the pod was made."""
+        """Take the pod's labels and annotations, which may have changed since it was made."""
         self._pod = pod
 
     def keyed(self, kind: str, name: str) -> Mapping[str, str] | None:
-        """A configMap's or secret's data as text, for environment variables."""
+        """Return a configMap's or secret's data as text, for environment variables."""
         data = self._data(kind, name)
         return None if data is None else {key: value.decode() for key, value in data.items()}
 
@@ -114,7 +114,7 @@ class Volumes:
         }
 
     def _token(self, volume: str, wanted: Obj) -> bytes:
-        """A token for this pod and audience, asked for anew once most of its life is over."""
+        """Return a token for this pod and audience; a new one once most of its life is over."""
         key = f"{volume}/{wanted['path']}"
         due, token = self._tokens.get(key, (0.0, b""))
         if time.time() < due:

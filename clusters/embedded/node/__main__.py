@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """`python -m clusters.embedded.node SETTINGS API_FD CONTROL_FD PROGRESS_FD OWNER_FD`."""
+    """Run `python -m clusters.embedded.node SETTINGS API_FD CONTROL_FD PROGRESS_FD OWNER_FD`."""
     child = os.fork()
     if child == 0:
         from clusters.embedded.node.node import run

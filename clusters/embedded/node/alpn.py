@@ -26,7 +26,7 @@ WELL_KNOWN_PORTS = {25, 53, 3306, 27017}
 
 
 def detected(port: Obj) -> bool:
-    """Whether Istio has to detect this Service port's protocol from its traffic."""
+    """Tell whether Istio has to detect this Service port's protocol from its traffic."""
     if port.get("protocol", "TCP") != "TCP" or port["port"] in WELL_KNOWN_PORTS:
         return False
     name = str(port.get("appProtocol") or port.get("name") or "").lower()
@@ -35,7 +35,7 @@ def detected(port: Obj) -> bool:
 
 
 def conditions_of(service: Obj) -> list[str]:
-    """A condition for each of a Service's detected ports: its outbound clusters, any subset's.
+    """Return a condition for each detected port of a Service: the outbound clusters of any subset.
 
     Not a pattern: Envoy refuses one of more than 100 RE2 instructions, and the listener with it.
     """
@@ -51,7 +51,7 @@ def conditions_of(service: Obj) -> list[str]:
 
 
 def envoy_filter(conditions: list[str], namespace: str) -> Obj:
-    """The EnvoyFilter for these conditions, for sidecars' outbound listeners and gateways."""
+    """Return the EnvoyFilter for these conditions, on sidecars' outbound listeners and gateways."""
     chosen = " || ".join(conditions)
     by_protocol = (
         "request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : 'istio-http/1.1,istio,http/1.1'"

@@ -31,7 +31,7 @@ WITHOUT_OWN_FILTERS = {
 
 
 def mesh_config(flavour: str) -> Obj:
-    """meshConfig: Istio's defaults but for the access log and what a stock Envoy lacks."""
+    """Return meshConfig: Istio's defaults, except the access log and what a stock Envoy lacks."""
     metrics: Obj = {"defaultProviders": {"metrics": ["prometheus"]}}
     # Istio's metrics filter is not in a stock Envoy, nor is anything here scraped.
     if flavour == "stock":
@@ -51,7 +51,7 @@ def mesh_config(flavour: str) -> Obj:
 
 
 def objects(share: Path, istio: str, flavour: str) -> list[Obj]:
-    """What `istioctl install` with the minimal profile makes, istiod's own pod aside."""
+    """Return what `istioctl install` with the minimal profile makes, istiod's own pod aside."""
     mesh_text = json.dumps(mesh_config(flavour))
     ports = [
         {"name": "grpc-xds", "port": 15010, "targetPort": 15010},
@@ -68,12 +68,12 @@ def objects(share: Path, istio: str, flavour: str) -> list[Obj]:
 
 
 def custom_resources(share: Path) -> list[Obj]:
-    """Istio's CustomResourceDefinitions."""
+    """Return Istio's CustomResourceDefinitions."""
     return [obj for obj in yaml.load_all(_text(share, "crd-all.gen.yaml"), _loader()) if obj]
 
 
 def injector(share: Path, istio: str) -> dict[str, str]:
-    """The ConfigMap that istiod's webhook injects by: Istio's templates and values."""
+    """Return the ConfigMap that istiod's webhook injects by: Istio's templates and values."""
     config = {
         "policy": "enabled",
         "defaultTemplates": ["sidecar"],
@@ -86,7 +86,7 @@ def injector(share: Path, istio: str) -> dict[str, str]:
 
 
 def values(share: Path, istio: str) -> Obj:
-    """Chart values as the injector wants them: Istio's own, and the few that we set."""
+    """Return chart values for the injector: Istio's own, and the few that the lab sets."""
     loaded = yaml.safe_load(_text(share, "values.yaml"))["_internal_defaults_do_not_set"]
     chart: dict[str, Any] = copy.deepcopy(loaded)
     chart["global"] |= {"hub": "docker.io/istio", "tag": istio}
@@ -100,7 +100,7 @@ def values(share: Path, istio: str) -> Obj:
 
 
 def webhook() -> Obj:
-    """Istio's injection webhook for the default revision; istiod fills in its CA itself."""
+    """Return Istio's injection webhook for the default revision; istiod itself fills in its CA."""
     injected = {"key": "sidecar.istio.io/inject", "operator": "NotIn", "values": ["false"]}
     asked = {"key": "sidecar.istio.io/inject", "operator": "In", "values": ["true"]}
     enabled = {"key": "istio-injection", "operator": "In", "values": ["enabled"]}
@@ -142,7 +142,7 @@ def _hook(name: str, namespaces: list[Obj], pods: list[Obj]) -> Obj:
 
 
 def start_istiod(processes: Processes, config: Path, folder: Path, flavour: str) -> None:
-    """Istiod as its chart's Deployment starts it, and without what a stock Envoy lacks."""
+    """Start istiod as its chart's Deployment does, without what a stock Envoy lacks."""
     folder.mkdir(exist_ok=True)
     processes.start(
         "pilot-discovery",

@@ -41,14 +41,14 @@ class Node:
         self._processes = Processes(Path(settings.bin), logs, self._died)
 
     def tell(self, **event: object) -> None:
-        """One JSON line to whoever brings the cluster up; nobody listens later."""
+        """Write one JSON line to the process that brings the cluster up; later nobody reads."""
         try:
             self._progress.write(json.dumps(event) + "\n")
         except (OSError, ValueError):
             pass  # the reader has gone, or was told all and the pipe is closed
 
     def up(self, api: socket.socket, control: socket.socket) -> None:
-        """Everything from the first process to a mesh that injects."""
+        """Start everything, from the first process to a mesh that injects sidecars."""
         _private_run()
         network.prepare_node()
         keys = pki.create(INSIDE / "pki")
@@ -88,7 +88,7 @@ class Node:
             list(pool.map(lambda obj: kube.apply([obj]), [*crds, *rest, *plane.dns_service()]))
 
     def _wait_ready(self, kube: Kube) -> None:
-        """Until a pod made now would be injected, scheduled, reachable and resolvable."""
+        """Wait until a pod made now would be injected, scheduled, reachable and resolvable."""
         until(lambda: _http_ok("127.0.0.1", 8080, "/ready"), "istiod", timeout=60)
         until(lambda: _http_ok("10.244.0.1", 8181, "/ready"), "CoreDNS", timeout=30)
         webhook = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -102,14 +102,14 @@ class Node:
         path.write_text(json.dumps(plane.kubeconfig(keys, host), indent=1))
 
     def status(self) -> dict[str, object]:
-        """What `istio-lab status` shows."""
+        """Return what `istio-lab status` shows."""
         return {
             "ready": self._ready,
             "processes": {s.name: s.started for s in self._processes.started.values()},
         }
 
     def _died(self, name: str, code: int) -> None:
-        """A cluster without one of its processes is none: end, and leave word why."""
+        """End the cluster because one of its processes ended, and write down which."""
         text = f"{KNOWN_AS.get(name, name)} {how_it_ended(code)}, and with it the whole cluster"
         (self._settings.root / "died").write_text(text + "\n")
         self.tell(error=text, log=name)
@@ -117,7 +117,7 @@ class Node:
 
 
 def run(path: Path, api_fd: int, control_fd: int, progress_fd: int, owner_fd: int) -> None:
-    """The node's process: up, then there until it is ended, or its owner goes."""
+    """Bring the cluster up, and run until this process is ended or its owner ends."""
     threading.Thread(target=_end_with, args=(owner_fd,), daemon=True, name="owner").start()
     node = Node(Settings.load(path), progress_fd)
     try:
@@ -136,7 +136,7 @@ def _end_with(owner_fd: int) -> None:
 
 
 def _private_run() -> None:
-    """A tmpfs of our own on /run: netns names, iptables' lock, and the cluster's data."""
+    """Mount a tmpfs on /run, for netns names, iptables' lock, and the cluster's data."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run"], check=True)
     network.NETNS.mkdir()
     for name in ("", "pods"):
@@ -162,7 +162,7 @@ def _trusted(kube: Kube, path: str) -> bool:
 
 
 def _services_programmed(kube: Kube) -> bool:
-    """The webhook's Service answers at its ClusterIP."""
+    """Tell whether the webhook's Service answers at its ClusterIP."""
     service = kube.get(f"/api/v1/namespaces/{mesh.NAMESPACE}/services/istiod")
     if service is None:
         return False

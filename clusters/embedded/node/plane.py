@@ -17,7 +17,7 @@ ETCD = "http://127.0.0.1:2379"
 
 
 def start_api(processes: Processes, pki: Pki, data: Path) -> None:
-    """Etcd and the API server, at once: the API server waits for etcd by itself."""
+    """Start etcd and the API server at once: the API server waits for etcd by itself."""
     processes.start(
         "etcd",
         [
@@ -58,7 +58,7 @@ def _api_flags(pki: Pki) -> list[str]:
 
 
 def admin(pki: Pki) -> Kube:
-    """The API as the cluster's administrator, from inside."""
+    """Return the API as the cluster's administrator, from inside."""
     pool = urllib3.PoolManager(maxsize=64, ca_certs=pki.path("ca.crt"))
     return Kube(
         f"https://127.0.0.1:{settings.API_PORT}",
@@ -68,7 +68,7 @@ def admin(pki: Pki) -> Kube:
 
 
 def wait_for_api(kube: Kube) -> None:
-    """Until the API server answers and has made its first namespace."""
+    """Wait until the API server answers and has made its first namespace."""
 
     def look() -> bool:
         try:
@@ -80,7 +80,7 @@ def wait_for_api(kube: Kube) -> None:
 
 
 def wait_healthy(kube: Kube) -> None:
-    """Until the API server has made its first roles: controllers wait 10 s for that, and end."""
+    """Wait for the API server's first roles: without them controllers end after 10 s."""
 
     def look() -> bool:
         try:
@@ -92,7 +92,7 @@ def wait_healthy(kube: Kube) -> None:
 
 
 def kubeconfig(pki: Pki, server: str) -> Obj:
-    """For kubectl and for the control plane: server, trust, administrator's token."""
+    """Return a kubeconfig for kubectl and the control plane, with the administrator's token."""
     ca = Path(pki.path("ca.crt")).read_bytes()
     import base64
 
@@ -115,7 +115,7 @@ def kubeconfig(pki: Pki, server: str) -> Obj:
 
 
 def start_rest(processes: Processes, pki: Pki, config: Path, folder: Path) -> None:
-    """Controllers, scheduler, Service rules and DNS."""
+    """Start controllers, scheduler, Service rules and DNS."""
     processes.start(
         "kube-controller-manager",
         [
@@ -148,7 +148,7 @@ def start_rest(processes: Processes, pki: Pki, config: Path, folder: Path) -> No
 
 
 def _corefile(config: Path) -> str:
-    """Service names from the API; any other name is answered at once: it does not exist."""
+    """Return CoreDNS's configuration: Service names from the API, NXDOMAIN at once for others."""
     return f"""{settings.CLUSTER_DOMAIN}:53 in-addr.arpa:53 {{
     bind {settings.NODE_IP}
     errors
@@ -169,7 +169,7 @@ def _corefile(config: Path) -> str:
 
 
 def node_service(name: str, namespace: str, cluster_ip: str | None, ports: list[Obj]) -> list[Obj]:
-    """A Service for something that runs on the node itself: no selector, one endpoint."""
+    """Return a Service for something that runs on the node itself: no selector, one endpoint."""
     spec: Obj = {"ports": ports, **({"clusterIP": cluster_ip} if cluster_ip else {})}
     targets = [
         {"name": p["name"], "port": p["targetPort"], "protocol": p.get("protocol", "TCP")}
@@ -191,7 +191,7 @@ def node_service(name: str, namespace: str, cluster_ip: str | None, ports: list[
 
 
 def dns_service() -> list[Obj]:
-    """kube-dns at the address that pods' resolv.conf names."""
+    """Return the Service kube-dns at the address that pods' resolv.conf names."""
     ports = [
         {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},
         {"name": "dns-tcp", "port": 53, "targetPort": 53, "protocol": "TCP"},

@@ -11,7 +11,7 @@ from lab.planes import stats
 
 
 def answered(*names: str, status: int = 0) -> Check:
-    """The call got its answer (with this HTTP status), and its own marker came back."""
+    """Check that a call got its answer (with this HTTP status), and its own marker came back."""
 
     def look(seen: Observation) -> CheckResult:
         record = seen.record
@@ -25,7 +25,7 @@ def answered(*names: str, status: int = 0) -> Check:
 
 
 def unanswered(*names: str) -> Check:
-    """An HTTP error, or none at all, instead of what was asked for."""
+    """Check that a call got an HTTP error, or no answer at all."""
 
     def look(seen: Observation) -> CheckResult:
         record = seen.record
@@ -36,7 +36,7 @@ def unanswered(*names: str) -> Check:
 
 
 def came_out(*names: str, outcomes: tuple[str, ...]) -> Check:
-    """The caller met one of these outcomes."""
+    """Check that the caller met one of these outcomes."""
 
     def look(seen: Observation) -> CheckResult:
         found = seen.record.outcome
@@ -49,7 +49,7 @@ def came_out(*names: str, outcomes: tuple[str, ...]) -> Check:
 
 
 def broken_off(*names: str) -> Check:
-    """Reset or closed without an answer."""
+    """Check that a call was reset or closed without an answer."""
 
     def look(seen: Observation) -> CheckResult:
         good = seen.record.outcome in ("reset", "closed") and not seen.record.received
@@ -59,7 +59,7 @@ def broken_off(*names: str) -> Check:
 
 
 def tls_refused(*names: str, outcomes: tuple[str, ...], counter: str) -> Check:
-    """Refused in the TLS handshake: this alert at the caller, this counter at the server."""
+    """Check that the handshake was refused: this alert at the caller, this counter there."""
 
     def look(seen: Observation) -> CheckResult:
         counted = seen.record.counters.get(seen.call.to)
@@ -74,7 +74,7 @@ def tls_refused(*names: str, outcomes: tuple[str, ...], counter: str) -> Check:
 
 
 def upgrade_is_gone(*names: str) -> Check:
-    """Among the headers that httpbin tells it was sent there is no Upgrade."""
+    """Check that httpbin names no Upgrade among the headers that reached it."""
 
     def look(seen: Observation) -> CheckResult:
         try:
@@ -88,7 +88,7 @@ def upgrade_is_gone(*names: str) -> Check:
 
 
 def application_logged(*names: str, spoke: str = "", words: str = "") -> Check:
-    """The application's own log: what reached it (`tls`, `http`), and what it complained of."""
+    """Check in the application's own log what reached it (`tls`, `http`) and its complaint."""
 
     def look(seen: Observation) -> CheckResult:
         line = seen.app_line
@@ -105,7 +105,7 @@ def application_logged(*names: str, spoke: str = "", words: str = "") -> Check:
 
 
 def api_said(name: str, text: str) -> Check:
-    """The API server's answer to a manifest contains this text."""
+    """Check that the API server's answer to a manifest contains this text."""
 
     def look(seen: Observation) -> CheckResult:
         said = seen.record.received or seen.record.error
@@ -115,7 +115,7 @@ def api_said(name: str, text: str) -> Check:
 
 
 def applied(name: str) -> Check:
-    """The API server took the manifest."""
+    """Check that the API server took the manifest."""
 
     def look(seen: Observation) -> CheckResult:
         good = seen.record.outcome == "answered"

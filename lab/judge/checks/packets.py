@@ -12,7 +12,7 @@ from lab.model.failure import Check, CheckResult
 
 
 def secured(*names: str) -> Check:
-    """Mutual TLS: the packets are TLS records, and the server's proxy names the peer."""
+    """Check for mutual TLS: the packets are TLS records, and the server's proxy names the peer."""
 
     def look(seen: Observation) -> CheckResult:
         if "unknown" in (seen.wire.security, seen.server.security):
@@ -25,17 +25,17 @@ def secured(*names: str) -> Check:
 
 
 def secured_answer(*names: str) -> Check:
-    """Answered, and mutual TLS on the wire."""
+    """Check that a call was answered, over mutual TLS."""
     return all_of(answered(*names), secured(*names))
 
 
 def secured_hops(*names: str) -> Check:
-    """Answered through a gateway, and mutual TLS before and behind it."""
+    """Check that a call through a gateway was answered, over mutual TLS on both its hops."""
     return all_of(answered(*names), secured(*names, *(name + FINAL_HOP for name in names)))
 
 
 def readable(*names: str) -> Check:
-    """Plaintext on the wire: the call's marker can be read between the pods."""
+    """Check for plaintext: the call's marker can be read between the pods."""
 
     def look(seen: Observation) -> CheckResult:
         if seen.wire.security == "unknown":
@@ -48,7 +48,7 @@ def readable(*names: str) -> Check:
 
 
 def left_client(*names: str) -> Check:
-    """The request did leave the client: its bytes are on the client's own loopback."""
+    """Check that the request left the client: its bytes are on the client's own loopback."""
 
     def look(seen: Observation) -> CheckResult:
         told = {True: "were seen", False: "were not seen", None: "could not be looked for"}
@@ -59,7 +59,7 @@ def left_client(*names: str) -> Check:
 
 
 def costs_more(*names: str) -> Check:
-    """Each call took more bytes on the wire than the one before it."""
+    """Check that each call took more bytes on the wire than the one before it."""
 
     def check(case: Case) -> CheckResult:
         sizes = []
@@ -76,7 +76,7 @@ def costs_more(*names: str) -> Check:
 
 
 def own_tls_only(*names: str) -> Check:
-    """The application's own TLS is what crosses: its SNI, and its own log names the caller."""
+    """Check that the application's own TLS crosses: by its SNI, and its log names the caller."""
 
     def look(seen: Observation) -> CheckResult:
         if seen.wire.security == "unknown" or seen.app_line is None:
@@ -94,7 +94,7 @@ def own_tls_only(*names: str) -> Check:
 
 
 def shows_sni(*names: str, sni: str) -> Check:
-    """The name asked for that a passive reader sees on the wire begins like this."""
+    """Check that the SNI, which a passive reader sees, begins like this."""
 
     def look(seen: Observation) -> CheckResult:
         if seen.wire.security == "unknown":

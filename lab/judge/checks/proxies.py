@@ -8,7 +8,7 @@ from lab.model.failure import Check, CheckResult
 
 
 def went_to(*names: str, cluster: str) -> Check:
-    """The client's proxy sent it to this cluster (its own log says so)."""
+    """Check in the client's proxy's log that it sent the call to this cluster."""
 
     def look(seen: Observation) -> CheckResult:
         if seen.client_line is None:
@@ -20,7 +20,7 @@ def went_to(*names: str, cluster: str) -> Check:
 
 
 def refused_upgrade(*names: str) -> Check:
-    """The caller's own proxy answers 403 `upgrade_failed`, and nothing crosses the wire."""
+    """Check that the caller's proxy answers 403 `upgrade_failed`, and nothing crosses the wire."""
 
     def look(seen: Observation) -> CheckResult:
         details = str((seen.client_line or {}).get("response_code_details"))
@@ -35,7 +35,7 @@ def refused_upgrade(*names: str) -> Check:
 
 
 def reached(*names: str, status: int = 0) -> Check:
-    """The application itself answered: its own proxy says `via_upstream`."""
+    """Check that the application itself answered: its own proxy says `via_upstream`."""
 
     def look(seen: Observation) -> CheckResult:
         line = seen.server_line or seen.client_line
@@ -51,7 +51,7 @@ def reached(*names: str, status: int = 0) -> Check:
 
 
 def let_in(*names: str) -> Check:
-    """The server's proxy took the probe's certificate, and names it from there."""
+    """Check that the server's proxy took the probe's certificate, and names it."""
 
     def look(seen: Observation) -> CheckResult:
         good = seen.server.security == "mutual_tls"
@@ -63,7 +63,7 @@ def let_in(*names: str) -> Check:
 
 
 def protocol_error(*names: str) -> Check:
-    """The server's proxy took it for broken HTTP: 400 with flag DPE."""
+    """Check that the server's proxy took a call for broken HTTP: 400 with flag DPE."""
 
     def look(seen: Observation) -> CheckResult:
         line = seen.server_line
@@ -76,7 +76,7 @@ def protocol_error(*names: str) -> Check:
 
 
 def no_filter_chain(*names: str) -> Check:
-    """The server's proxy has no filter chain for it: flag NR, filter_chain_not_found."""
+    """Check that the server's proxy has no filter chain for it: NR, filter_chain_not_found."""
 
     def look(seen: Observation) -> CheckResult:
         line = seen.server_line

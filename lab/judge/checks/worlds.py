@@ -7,7 +7,7 @@ from lab.model.failure import Check, CheckResult
 
 
 def identities(world: str, *workloads: str) -> Check:
-    """Each proxy holds a certificate for its own SPIFFE identity, all from one issuer."""
+    """Check that each proxy holds a certificate for its own SPIFFE identity, of one issuer."""
 
     def check(case: Case) -> CheckResult:
         record = case.world(world)
@@ -27,7 +27,7 @@ def identities(world: str, *workloads: str) -> Check:
 
 
 def no_certificate_secrets(world: str) -> Check:
-    """The namespace holds no Secret: nobody there keeps a certificate by hand."""
+    """Check that the namespace holds no Secret, and so no certificate kept by hand."""
 
     def check(case: Case) -> CheckResult:
         record = case.world(world)

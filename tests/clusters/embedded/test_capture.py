@@ -39,7 +39,7 @@ def test_a_capture_that_ended_before_it_was_to_is_none(
     capture = cluster.capture(pod, "eth0", "tcp port 4711", tmp_path / "eth0.pcap")
     os.kill(process_of(cluster, "tcpdump", "port 4711"), number)
     until(capture._ended, "tcpdump to end", timeout=10)
-    with pytest.raises(LabError, match=r"tcpdump .* before it was to"):
+    with pytest.raises(LabError, match=r"tcpdump .* before it was asked to"):
         capture.stop()
 
 

@@ -255,6 +255,6 @@ def test_from_another_pid_namespace_a_cluster_is_used_and_never_taken_for_dead(
     code, said = lab("down")
     assert code == 255
     assert re.fullmatch(
-        r"lab: cluster .* its first process is not to be seen from here: .*\n", said
+        r"lab: cluster .* its first process is not visible from this pid namespace: .*\n", said
     )
     assert standing.running()

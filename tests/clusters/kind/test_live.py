@@ -120,7 +120,7 @@ def test_a_killed_node_is_one_message_and_the_next_run_has_a_new_cluster(
     assert why in kind_cluster.status().text
     told: list[str] = []
     kind_cluster.up(told.append)
-    assert told[0] == f"{why}; a new cluster is made"
+    assert told[0] == f"{why}; making a new cluster"
     code, said, folder = lab_run()
     assert code == 0, said
     worlds = json.loads((folder / "evidence.json").read_text())["worlds"]
@@ -140,7 +140,7 @@ def test_another_number_of_nodes_is_refused_with_what_to_do(kind_cluster: Kind) 
     argv = [sys.executable, "-m", "lab", "up", "--cluster", "kind"]
     done = subprocess.run(argv, cwd=store.ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 255
-    told = "is up with 2 nodes, Istio 1.31; 3 nodes, Istio 1.31 are asked for\n  -> make down"
+    told = "is up with 2 nodes, Istio 1.31; 3 nodes, Istio 1.31 are asked for\n  -> run make down"
     assert told in done.stderr
     assert kind_cluster.running()
 

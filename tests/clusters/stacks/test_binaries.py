@@ -24,6 +24,8 @@ from clusters.stacks import assembly, binaries, cache, toolchain
 from clusters.stacks.binaries import Source
 from lab.common.errors import BadArguments, CommandFailed, LabError, NeedsUnmet
 
+pytestmark = pytest.mark.slow  # Go compiles a program
+
 MAIN = """package main
 
 import "example.test/dep"
@@ -239,7 +241,7 @@ def test_a_cluster_does_not_come_up_from_an_altered_binary(
     victim.unlink()
     victim.write_bytes(data + b"\n")
     cluster = Embedded(f"altered-{os.getpid()}")
-    with pytest.raises(LabError, match=f"{victim.name} is not what was built"):
+    with pytest.raises(LabError, match=f"{victim.name} was changed or removed"):
         cluster.up(lambda _line: None, owned=True)
     assert not cluster.running()
     assert not cluster.state.exists()

@@ -41,7 +41,7 @@ def test_two_at_once_make_it_once_and_both_have_it(tmp_path: Path) -> None:
     cache.obtain(tmp_path / "set", make, waiting)
     first.join()
     assert made == [1]
-    assert told == ["another process is building the same; waiting for it"]
+    assert told == ["waiting for another process that builds the same"]
     cache.verify(tmp_path / "set")
 
 
@@ -81,7 +81,7 @@ def test_an_altered_file_is_noticed_and_named(harm: str, tmp_path: Path) -> None
     cache.obtain(tmp_path / "set", lambda folder: (folder / "envoy").write_text("x"), quiet)
     path = tmp_path / "set" / "envoy"
     path.write_text("y") if harm == "altered" else path.unlink()
-    with pytest.raises(LabError, match=r"envoy is not what was built.*\n.*remove"):
+    with pytest.raises(LabError, match=r"envoy was changed or removed.*\n.*remove"):
         cache.verify(tmp_path / "set")
 
 

@@ -17,7 +17,8 @@ from clusters.embedded.cluster import Embedded
 from lab.common.errors import LabError
 from lab.model import evidence, store
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]  # another Istio may be built first
+# Another Istio may be built first.
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(1200)]
 
 OTHER = {"LAB_ISTIO": "1.30", "LAB_ENVOY": "1.40.0"}
 TOLD = "Istio 1.30, Envoy 1.40.0, Kubernetes v1.36.3"
@@ -71,7 +72,9 @@ def test_a_cluster_of_another_stack_than_is_asked_for_does_not_fit_and_is_left_a
     monkeypatch.setenv("LAB_ENVOY", "1.40.0")
     assert other.fits()
     assert not cluster.fits()
-    with pytest.raises(LabError, match=r"is up with Istio 1\.31.*; another is asked for\n.*down"):
+    with pytest.raises(
+        LabError, match=r"is up with another stack than asked for: Istio 1\.31.*\n.*down"
+    ):
         cluster.up(lambda _step: None)
     assert cluster.running()
 

@@ -123,7 +123,7 @@ def test_runs_that_are_full_are_refused_before_anything_is_begun(place: Place) -
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [("size=1m", "building needs 9 GB below"), ("ro", "Read-only file system")],
+    [("size=1m", "building needs 9 GB in"), ("ro", "Read-only file system")],
 )
 def test_a_cache_that_is_full_or_read_only_is_refused_before_anything_is_fetched(
     options: str, told: str, place: Place
@@ -157,7 +157,7 @@ def test_a_cache_that_fills_up_while_it_is_built_in_says_so_and_keeps_no_half(
     start = shlex.join([sys.executable, "-c", code, str(place.cache)])
     argv = [*apart, "sh", "-c", f"{place.small(place.cache, '4m')} && exec {start}"]
     done = subprocess.run(argv, cwd=store.ROOT, capture_output=True, text=True)
-    assert "cannot be had: No space left on device\n  -> " in done.stdout, done.stderr
+    assert "cannot be downloaded: No space left on device\n  -> " in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1] == "['set.lock']"
 
 
@@ -251,7 +251,7 @@ def test_a_run_of_an_altered_program_is_refused_by_its_name(name: str, place: Pl
     code, said = place.lab("run", "tcp_mtls", LAB_CACHE=str(place.cache))
     assert code == 255
     told = sentence(said)
-    assert f"{victim} is not what was built: altered or missing" in told
+    assert f"{victim} was changed or removed after it was built" in told
     assert f"remove {victim.parents[1]}" in told
     assert not place.kept()["verdicts"]
 
@@ -308,7 +308,7 @@ def test_of_two_that_bring_up_one_cluster_one_is_told_that_the_other_does(place:
     try:
         assert sorted(codes) == [0, 255]
         told = said[codes.index(255)]
-        assert sentence(told) == "lab: another `up` or `down` of cluster 'one' is under way\n"
+        assert sentence(told) == "lab: another `up` or `down` of cluster 'one' is running\n"
         code, again = place.lab("up", **name)
         assert (code, "already up" in again) == (0, True), again
     finally:

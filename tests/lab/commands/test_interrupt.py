@@ -17,6 +17,8 @@ from listing import started_in
 from lab.common.wait import until
 from lab.model import store
 
+pytestmark = pytest.mark.slow  # each test starts a run and its notebook
+
 RUN = [sys.executable, "-m", "lab", "run", "tcp_mtls", "--cluster", "recorded"]
 MAKE = ["make", "-o", "env", "reproduce", "FAILURE=tcp_mtls", "CLUSTER=recorded"]
 MAKE += [f"BIN={Path(sys.executable).parent}", f"PYTHON={sys.executable}"]

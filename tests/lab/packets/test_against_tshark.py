@@ -17,6 +17,8 @@ from lab.packets import pcap, pcapng, tls
 from lab.packets.pcapng import Interface, Packet
 from lab.render import call_pcapng
 
+pytestmark = pytest.mark.slow  # tshark is started for each capture
+
 # On a client's `lo` one connection has two address pairs; tshark counts each as a stream too.
 CAPTURES = sorted(
     [*ROOT.glob("tests/captures/**/*.pcap"), *ROOT.glob("evidence/*/captures/*.pcap")]

@@ -31,6 +31,7 @@ from lab.planes.kiali import (
     Metric,
     Reporter,
 )
+from lab.planes.mismatch import find_mismatch
 from lab.planes.wire import WireSeen
 
 
@@ -180,8 +181,8 @@ def test_a_line_of_a_connection_that_nobody_captured_draws_no_lock() -> None:
     gone = WireSeen("wire", "packets", "none", "no connection of this call on either pod's eth0")
     during = (observed.record.started, observed.record.ended)
     lines = (observed.client_line, observed.server_line)
-    assert not graph.mismatch(observed.wire, *lines, "", during)
-    assert "no such connection was captured" in graph.mismatch(gone, *lines, "", during)
+    assert not find_mismatch(observed.wire, *lines, "", during)
+    assert "no such connection was captured" in find_mismatch(gone, *lines, "", during)
 
 
 def test_where_proxies_have_istios_filters_nothing_is_derived(tmp_path: Path) -> None:
@@ -372,7 +373,7 @@ def test_a_request_is_the_same_whyever_envoy_traces_it() -> None:
 
     def said(logged: str) -> str:
         line = {**(observed.server_line or {}), "request_id": logged}
-        return graph.mismatch(observed.wire, None, line, call, during)
+        return find_mismatch(observed.wire, None, line, call, during)
 
     assert said(logged) == ""
     assert "was c5eec709" in said("d" + logged[1:])

@@ -11,15 +11,8 @@ import pytest
 from lab.common.errors import BadEvidence
 from lab.model.store import ROOT
 from lab.packets import pcap, tls
-from lab.planes import Seen
-from lab.planes.wire import (
-    REDIRECTED,
-    CaptureFile,
-    ConnectionQuery,
-    on_loopback,
-    read,
-    redirected_from,
-)
+from lab.planes.capture_file import REDIRECTED, CaptureFile, on_loopback, redirected_from
+from lab.planes.wire import ConnectionQuery, WireSeen, read
 
 CAPTURES = ROOT / "tests" / "captures"
 MARKER = b"marker-0123456789"
@@ -30,7 +23,7 @@ def edge(path: Path) -> ConnectionQuery:
     return ConnectionQuery(first.client[0], (first.server,), first.client[1])
 
 
-def see(name: str, dropped: int = 0) -> Seen:
+def see(name: str, dropped: int = 0) -> WireSeen:
     path = CAPTURES / f"{name}.pcap"
     file = CaptureFile(path, dropped)
     return read(edge(path), file, file, MARKER)
@@ -266,7 +259,7 @@ def test_a_capture_of_another_link_type_is_refused(tmp_path: Path) -> None:
         pcap.read(path)
 
 
-def older(name: str, without: int, tmp_path: Path, marker: bytes = MARKER) -> Seen:
+def older(name: str, without: int, tmp_path: Path, marker: bytes = MARKER) -> WireSeen:
     """A capture that began after this many of a connection's packets."""
     data = (CAPTURES / f"{name}.pcap").read_bytes()
     at = 24

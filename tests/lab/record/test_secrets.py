@@ -179,6 +179,7 @@ def test_what_is_recorded_of_a_pod_and_its_proxys_configuration_holds_no_secret(
 STARTED = "import os, sys\nprint(os.environ['PLANTED'], file=sys.stderr)\n"
 
 
+@pytest.mark.slow
 def test_what_python_itself_writes_beside_a_notebook_is_redacted_when_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
