@@ -57,7 +57,7 @@ def case(told: Evidence, asked: AskedCall, folder: Path) -> Case:
     pods = tuple(told.worlds[NAME].pods) if NAME in told.worlds else ()
     world = World(NAME, "during", "one call", pods, (service,))
     title = f"{asked.source} to {asked.service}:{asked.port}"
-    failure = Failure(NAME, title, "", (), (world,), (asked.call,), (), (), ())
+    failure = Failure(NAME, title, "", (), (world,), (asked.call,), (), ())
     return Case(failure, told, folder, older=True)
 
 

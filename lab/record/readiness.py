@@ -11,7 +11,7 @@ from lab.common.wait import until
 from lab.model.scenario import Call, Port, Service
 from lab.planes import config
 from lab.record import envoy_admin, kube_proxy
-from lab.record.world import LiveWorld, ready, reference, services
+from lab.record.world import LiveWorld, apply_objects, ready, reference, services
 from lab.workloads.manifests import GATEWAYS
 
 ACCEPTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
@@ -38,6 +38,7 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> Non
         last_seen=lambda: _describe_pods(cluster, live.namespace),
         hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
     )
+    apply_objects(cluster, live, with_addresses=True)
     live.services = services(cluster, live.namespace)
     ended_containers(cluster, live)
 
