@@ -113,17 +113,30 @@ $(STAMP): requirements.lock pyproject.toml
 	@rm -f $(VENV)/ready-*
 	@touch $@
 
-.PHONY: test check
+# One worker a core. The tests that use a cluster or look at the whole machine share one worker
+# (tests/support/selection.py); the other workers run the others meanwhile.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+NOT_FAST := cluster kind machine browser slow
+
+.PHONY: test test-fast test-long check
 test: env ## lint, types, and all tests, those on a real cluster too
 	@$(PYTHON) -m lab doctor --tests --fix --quiet
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-check: env ## lint, imports between packages, and types
+test-fast: env ## the tests that need neither a cluster nor a browser, without the slow ones
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not ($(subst $(space), or ,$(NOT_FAST)))"
+
+test-long: env ## the tests that need not run at every change; writes benchmarks/long.json
+	@$(PYTHON) -m lab doctor --tests --fix --quiet
+	$(BIN)/python benchmarks/long.py
+
+check: env ## lint, imports between packages, types, and which stack the long tests ran on
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	@$(BIN)/python benchmarks/long.py --check
 
 .PHONY: lock
 lock: env ## write requirements.lock anew (needs uv)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lab.notebook.run import Story
+    from lab.notebook.run import NotebookRun
 
 __all__ = ["open_run"]
 
 
-def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
+def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun:
     """Start a run of a failure; see `lab.notebook.open_run`."""
     from lab.notebook import open_run as opened
 

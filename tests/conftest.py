@@ -3,11 +3,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import kept
 import pytest
+import selection
 from kubectl import Kubectl
 from listing import listing, outside
 from person import Person
@@ -20,6 +23,16 @@ from clusters.stacks import assembly
 from lab.common.errors import LabError
 
 _NUMBERS = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the hooks that lie in files of their own."""
+    config.pluginmanager.register(selection)
+    config.pluginmanager.register(kept)
+    if hasattr(config, "workerinput"):
+        # In the process that starts the workers, pytest imports readline, which sets them.
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
 
 
 def _kind_runs() -> bool:
@@ -39,7 +52,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(line, file=sys.stderr, flush=True)  # a worker of pytest-xdist has no other stream
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -57,6 +70,16 @@ def cluster() -> Iterator[Embedded]:
         yield made
     finally:
         made.down()
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are empty: for tests that look at what a page says beside its figures.
+
+    Drawing them takes nine tenths of the time that a page takes.
+    """
+    empty = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
+    monkeypatch.setattr("lab.render.svg.data", lambda *_what, **_how: empty)
 
 
 @pytest.fixture

@@ -88,8 +88,9 @@ def test_what_a_failure_names_is_there(tmp_path: Path) -> None:
             assert remedy.claim in [claim.id for claim in failure.claims]
 
 
-def test_readmes_job_for_ci_is_the_one_that_the_workflow_has() -> None:
-    block = re.search(r"```yaml\n(jobs:.*?)```", (store.ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_documented_job_for_ci_is_the_one_that_the_workflow_has() -> None:
+    text = (store.ROOT / "docs" / "ci.md").read_text()
+    block = re.search(r"```yaml\n(jobs:.*?)```", text, re.DOTALL)
     assert block
     told = yaml.safe_load(block[1])["jobs"]["embedded"]
     path = store.ROOT / ".github" / "workflows" / "embedded.yml"
@@ -99,8 +100,8 @@ def test_readmes_job_for_ci_is_the_one_that_the_workflow_has() -> None:
     assert {**runs, "steps": [s for s in runs["steps"] if s not in summary]} == told
 
 
-def test_readme_tells_every_code_as_a_run_does() -> None:
-    text = (store.ROOT / "README.md").read_text()
+def test_the_documentation_tells_every_code_as_a_run_does() -> None:
+    text = (store.ROOT / "docs" / "ci.md").read_text()
     assert all(f"| {code} | {said} |" in text for code, said in wording.EXPLAINED.items())
 
 

@@ -11,6 +11,8 @@ from pytest_notebook.nb_regression import NBRegressionError, NBRegressionFixture
 from lab import failures
 from lab.notebook import execute
 
+pytestmark = pytest.mark.slow  # each notebook is executed
+
 NOTEBOOKS = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
 
 

@@ -16,7 +16,7 @@ from lab.common.errors import BadEvidence
 from lab.judge import results, stored
 from lab.judge.results import Result
 from lab.judge.verdict import Verdict
-from lab.model import evidence, store
+from lab.model import store
 from lab.model.evidence import CallRecord, Evidence
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -51,7 +51,7 @@ class About:
 
     @cached_property
     def results(self) -> list[Result]:
-        return results.of(self.verdicts, self.missing)
+        return results.list_results(self.verdicts, self.missing)
 
     @property
     def exit_code(self) -> int:
@@ -83,12 +83,12 @@ class About:
 def of(folder: Path, left_out: dict[str, str]) -> About:
     """Judge a packed run, and gather what its files say of it."""
     there = [failures.load(name) for name in failures.names() if (folder / name).is_dir()]
-    verdicts, missing = stored.judge_all(there, folder)
-    recorded = {one.failure: evidence.load(folder / one.failure) for one in verdicts}
+    judged, missing = stored.judge_cases(there, folder)
+    recorded = {one.verdict.failure: one.case.evidence for one in judged}
     summary = _summary(folder)
     return About(
         folder.name,
-        verdicts,
+        [one.verdict for one in judged],
         missing,
         recorded,
         _command(summary, recorded),

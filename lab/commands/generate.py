@@ -11,7 +11,6 @@ from pathlib import Path
 
 from lab import failures
 from lab.common import files
-from lab.judge.case import Case
 from lab.model import store
 from lab.notebook import execute
 
@@ -44,8 +43,7 @@ def picture() -> str:
     from lab.commands.show import recorded_run
     from lab.render.edges_figure import picture as draw
 
-    run = recorded_run("tcp_mtls")
-    return draw(Case(run.failure, run.evidence, run.folder)).svg
+    return draw(recorded_run("tcp_mtls").case).svg
 
 
 def executed(path: Path) -> str:

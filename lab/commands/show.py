@@ -55,7 +55,7 @@ def story(name: str, width: int) -> str:
     """Return a failure in one screen: symptom, claims, verdicts, what crossed the wire, sources."""
     run = recorded_run(name)
     verdict = run.judge()
-    case = Case(run.failure, run.evidence, run.folder)
+    case = run.case
     lines = [run.failure.title, "=" * len(run.failure.title), wording.said(run.evidence), ""]
     lines += [f"Symptom: {run.failure.symptom}", ""]
     for claim, judged in zip(run.failure.claims, verdict.claims, strict=True):
@@ -82,7 +82,7 @@ def _wire(case: Case, name: str) -> list[str]:
     seen = case.see(name)
     if seen is None:
         return []
-    first = bytes.fromhex(str(seen.wire.facts.get("first_bytes", "")))
+    first = seen.wire.packets.first_bytes
     text = "".join(chr(b) if 32 <= b < 127 else "." for b in first)
     return [
         f"  $ {seen.record.typed}",

@@ -46,7 +46,11 @@ def record(cluster: OwnCluster, folder: Path) -> None:
     not come up.
     """
     run = folder.name.lower()
-    until(lambda: not world.left(cluster, run), "the run's namespaces to be gone", timeout=90)
+    until(
+        lambda: not world.namespaces_of_run(cluster, run),
+        "the run's namespaces to be gone",
+        timeout=90,
+    )
     live = world.deploy(cluster, WORLD, run, FOLDER, mesh.read(cluster.kube))
     try:
         readiness.wait_ready(cluster, live)

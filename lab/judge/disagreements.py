@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lab.judge import telemetry
-from lab.judge.case import Case, sends
-from lab.judge.observation import Observation
-from lab.planes import Seen, against
+from lab.judge.edge import Edge, Graph
+from lab.model import call_types
+from lab.planes import against
 from lab.planes.graph import PASSTHROUGH
 
 MUTUAL_RULE = "ISTIO_MUTUAL"
@@ -20,57 +19,7 @@ MEANS_TLS = ("tls", "mutual_tls")
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Who is at one end, by certificate."""
-
-    shown: str
-    """The SPIFFE name in the other end's log; empty where none was shown or told."""
-    held: str
-    """The one that the pod's own proxy held when the run began; empty where it has none."""
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What one generation of Kiali would have drawn of an edge, by a model of its rules."""
-
-    generation: str
-    when: str
-    """That version's date, ISO."""
-    drawn: str
-    """lock, no lock, no edge, or unknown."""
-    because: str
-
-    @classmethod
-    def of(cls, said: Seen) -> Graph:
-        generation, when, drawn, because = (
-            str(said.facts[name]) for name in ("generation", "when", "drawn", "because")
-        )
-        return cls(generation, when, drawn, because)
-
-
-@dataclass(frozen=True)
-class Edge:
-    """One hop of a call, and everything that is known of how it was secured."""
-
-    seen: Observation
-    answers: tuple[Seen, ...]
-    """Of each plane, the wire's first; derived ones last."""
-    graphs: tuple[Graph, ...]
-    """Of each generation of Kiali, oldest first."""
-    handed_on: Seen
-    """What the server's sidecar sent to its application."""
-    client: Identity
-    server: Identity
-    rule: str
-    """The DestinationRule's mode in this world."""
-    past: tuple[str, ...]
-    """Where a sidecar was passed by, in words."""
-    strangeness: str
-    """Why its log lines are not those of the captured connection, or nothing."""
-
-
-@dataclass(frozen=True)
-class Kind:
+class DisagreementKind:
     """One sort of disagreement."""
 
     name: str
@@ -89,54 +38,12 @@ class Disagreement:
     likely: str
 
 
-def edge(case: Case, seen: Observation) -> Edge:
-    """Everything that the stored files say of an observed hop."""
-    world = case.evidence.worlds[seen.record.world]
-    graphs = telemetry.graphs(case, seen)
-    client, server = (world.pods.get(name) for name in (seen.call.source, seen.call.to))
-    between = client is not None and server is not None
-    return Edge(
-        seen,
-        (*seen.planes, *graphs),
-        tuple(Graph.of(said) for said in graphs),
-        case.handed_on(seen) if between else seen.wire,
-        Identity(
-            _name(seen.server, "peer"), client.certificate.get("spiffe", "") if client else ""
-        ),
-        Identity(
-            _name(seen.client, "peer"), server.certificate.get("spiffe", "") if server else ""
-        ),
-        world.rule if client is not None and client.sidecar else "",
-        tuple(_past(case, seen, server.ip)) if server is not None else (),
-        seen.strangeness,
-    )
-
-
-def _name(said: Seen, fact: str) -> str:
-    """A name that a handshake proved: one that was refused proves nothing."""
-    return str(said.facts.get(fact) or "") if said.security == "mutual_tls" else ""
-
-
-def _past(case: Case, seen: Observation, server_ip: str) -> list[str]:
-    told = []
-    line = seen.client_line or {}
-    if line.get("upstream_cluster") == PASSTHROUGH:
-        to = str(line.get("upstream_host") or "nowhere")
-        whose = ", the pod's own address" if to.rpartition(":")[0] == server_ip else ""
-        told.append(f"the client's sidecar passed it on as it came, to {to}{whose}")
-    if case.past_client(seen):
-        told.append("it left the client's pod by the application's own port, past its sidecar")
-    if case.past_server(seen):
-        told.append("the application answered, and nothing came to it from its sidecar")
-    return told
-
-
-def disagreements(edge: Edge) -> tuple[Disagreement, ...]:
-    """What is at odds on an edge, by name; `unexplained` where no name fits."""
+def find_disagreements(edge: Edge) -> tuple[Disagreement, ...]:
+    """Return what is at odds on an edge, by name; `unexplained` where no name fits."""
     found = [
         Disagreement(kind.name, told, kind.likely) for kind in KINDS if (told := kind.check(edge))
     ]
-    odd = against(edge.seen.planes)
+    odd = against(edge.answers)
     if odd and not found:
         told = f"the wire says {edge.seen.wire.security}; {', '.join(odd)}"
         found.append(Disagreement(UNEXPLAINED, told, "none that has a name here"))
@@ -147,7 +54,7 @@ UNEXPLAINED = "unexplained"
 
 
 def beside_the_wire(word: str, graphs: Sequence[Graph]) -> str:
-    """A claim that was read off a missing lock: what is so on the wire, and what in the graphs.
+    """Return what is so on the wire and what in the graphs, of a claim about a missing lock.
 
     word: what was found on the wire. The oldest generation is the one that the claim is of.
     """
@@ -196,7 +103,7 @@ def _own_tls(edge: Edge) -> str:
         return ""
     if seen.client.security == "tls":
         return "the client's sidecar spoke TLS, and showed no certificate of the mesh"
-    if sends(seen.call) != "tls":
+    if call_types.first_bytes(seen.call.command) != "tls":
         return ""
     if seen.server.security == "plaintext":
         return "the wire is TLS from the application on; the server's sidecar saw none of its own"
@@ -226,8 +133,8 @@ def _double(edge: Edge) -> str:
 
 def _read_though_refused(edge: Edge) -> str:
     seen = edge.seen
-    count = seen.wire.facts.get("marker_in_client")
-    if seen.record.outcome == "answered" or not isinstance(count, int) or not count:
+    count = seen.wire.packets.marker_in_client
+    if seen.record.outcome == "answered" or not count:
         return ""
     return f"the call was {seen.record.outcome}, and its marker was read {count}x on the wire"
 
@@ -273,69 +180,69 @@ def _other_identity(edge: Edge) -> str:
 
 
 KINDS = (
-    Kind(
+    DisagreementKind(
         "log of another connection",
         "a line of another call or of another time: nothing is drawn from it",
         _another_connection,
     ),
-    Kind(
+    DisagreementKind(
         "telemetry blind to TCP",
         "that graph asks for the policy of HTTP requests only (kiali/kiali#1709)",
         _blind_to_tcp,
     ),
-    Kind(
+    DisagreementKind(
         "telemetry without the destination's word",
         "only the destination's report has a policy: a gateway makes none, and one of TCP is asked "
         "for what the server sent",
         _not_reported,
     ),
-    Kind(
+    DisagreementKind(
         "TLS of the application, not of the mesh",
         "the caller speaks TLS by itself, or its sidecar was told to without the mesh's identity",
         _own_tls,
     ),
-    Kind(
+    DisagreementKind(
         "bypassed the sidecar",
         "no listener for that port or address, a port that is excluded from capture, or a process "
         "that runs as the sidecar's user",
         _bypassed,
     ),
-    Kind(
+    DisagreementKind(
         "answered before the wire",
         "the client's sidecar refuses the request, or has nowhere to send it",
         _answered_before,
     ),
-    Kind(
+    DisagreementKind(
         "double TLS",
         "the application speaks TLS by itself over a port that Istio carries as TCP",
         _double,
     ),
-    Kind(
+    DisagreementKind(
         "refused but readable",
         "a server can refuse what it gets, and cannot unsend what a client has sent",
         _read_though_refused,
     ),
-    Kind(
+    DisagreementKind(
         "configuration says mutual TLS, the wire says plaintext",
         "the call did not take the way that was configured, or the configuration is another one",
         _meant_otherwise,
     ),
-    Kind(
+    DisagreementKind(
         "the rule does not reach the call",
         "a more specific rule replaces it, or the call goes to no cluster that it is made for",
         _rule_missed,
     ),
-    Kind(
+    DisagreementKind(
         "a log at odds with the packets",
         "the line or the capture is of another connection, or one of them was altered",
         _log_at_odds,
     ),
-    Kind(
+    DisagreementKind(
         "counters of another call",
         "something else called it meanwhile, or the counts were altered",
         _counters_at_odds,
     ),
-    Kind(
+    DisagreementKind(
         "identity of somebody else",
         "the certificate was renewed under another name, or it is not that pod's",
         _other_identity,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lab.judge import pod_path
 from lab.judge.case import Case
 from lab.judge.observation import FINAL_HOP, Observation, Tap
 from lab.packets.comments import client_hello
@@ -53,19 +54,19 @@ class Hop:
         return next((tap for tap in self.taps if tap.connection), self.taps[0])
 
     def way(self, side: Side) -> tuple[End, End]:
-        """From whom to whom goes what one side of the connection sends."""
+        """Return from whom to whom goes what one side of the connection sends."""
         ends = (self.sender, self.receiver)
         return ends if side == "client" else ends[::-1]
 
     @property
     def marker_count(self) -> int:
-        facts = self.tap.seen.facts
-        return sum(int(str(facts.get(f"marker_in_{side}") or 0)) for side in ("client", "server"))
+        """How often the call's marker is readable on this hop."""
+        return self.tap.seen.packets.marker_count
 
 
-def of(case: Case, name: str) -> tuple[Hop, ...]:
-    """The hops of a call in its direction; none where nothing can be seen of it."""
-    taps = case.way(name)
+def hops_of_call(case: Case, name: str) -> tuple[Hop, ...]:
+    """Return the hops of a call in its direction; none where nothing can be seen of it."""
+    taps = pod_path.taps(case, name)
     if not taps:
         return ()
     before = [tap for tap in taps[:1] if tap.interface == "lo"]
@@ -88,7 +89,7 @@ def of(case: Case, name: str) -> tuple[Hop, ...]:
 
 
 def _own(tap: Tap, sender: Part, receiver: Part) -> Hop:
-    """Between an application and its own sidecar."""
+    """Return the hop between an application and its own sidecar."""
     ends = End(tap.pod, sender), End(tap.pod, receiver)
     return Hop(*ends, (tap,), tap.seen.security, tap.seen.why)
 
@@ -101,23 +102,23 @@ def _handed_on(tap: Tap, reached: End) -> Hop:
 
 
 def _sender(seen: Observation, before: Sequence[Tap]) -> End:
-    """The application, where the pod has no sidecar or the call did not pass it.
+    """Return the application, where the pod has no sidecar or the call did not pass it.
 
     It did not where its own port is the one that is seen between the pods.
     """
-    client, port = str(seen.wire.facts.get("client", "")), seen.record.local_port
+    client, port = seen.wire.packets.client, seen.record.local_port
     past_it = bool(before) and before[0].connection is None and port and client.endswith(f":{port}")
     return End(seen.call.source, "sidecar" if before and not past_it else "application")
 
 
 def _receiver(seen: Observation, after: Sequence[Tap]) -> End:
-    """The application, where the pod has no sidecar, or only the application's log has the call."""
+    """Return the application, where the pod has no sidecar or only the application logged it."""
     past_it = seen.server_line is None and seen.app_line is not None
     return End(seen.call.to, "sidecar" if after and not past_it else "application")
 
 
 def _note(hops: Sequence[Hop], hop: Hop) -> str:
-    """Whose TLS it is: an application's own hello is the same wherever it comes through."""
+    """Return whose TLS a hop carries: an application's own hello is the same on every hop."""
     mine = client_hello(hop.tap.connection)
     between = [client_hello(one.tap.connection) for one in hops if one.between_pods]
     inside = [client_hello(one.tap.connection) for one in hops if not one.between_pods]

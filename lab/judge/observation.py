@@ -9,8 +9,9 @@ from typing import Any
 from lab.model.evidence import CallRecord
 from lab.model.scenario import Call
 from lab.packets.pcap import Connection
-from lab.planes import Security, Seen, log, stats, wire
-from lab.planes.wire import Edge
+from lab.planes import Security, Seen, log, stats
+from lab.planes.capture_file import CaptureFile
+from lab.planes.wire import ConnectionQuery, WireSeen
 
 NOT_COUNTED = stats.server_says(None)
 
@@ -19,55 +20,46 @@ FINAL_HOP = "/2"
 """`see("x/2")` is the hop from the gateway to the workload, of a call `x` through a gateway."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """One call, or one hop of it: its record, and what each plane says."""
 
     call: Call
     record: CallRecord
-    wire: Seen
+    wire: WireSeen
     server: Seen
     client: Seen
     config: Seen
     client_line: log.Line | None
     server_line: log.Line | None
     left_client: bool | None
-    """Its bytes were seen on the client's own side; None: cannot be said."""
+    """Whether its bytes were seen on the client's own side; None: cannot be said."""
     counted: Seen = NOT_COUNTED
     """What the proxies' own counters say."""
     app_line: Mapping[str, Any] | None = None
     """What the application that was asked wrote into its own log."""
-    edge: Edge | None = None
+    query: ConnectionQuery | None = None
     """Which connection between the pods is meant; None: none can be."""
     strangeness: str = ""
     """Why the proxies' lines are not those of the captured connection, or nothing: packets,
-    lines and counters gainsay each other."""
+    lines and counters contradict each other."""
 
     @property
     def security(self) -> Security:
-        """Together: `mutual_tls` only where packets say TLS, and the server's proxy of whom.
+        """What wire and server's proxy say together.
 
-        Its line must be of the captured connection.
+        It is `mutual_tls` only where the packets are TLS, and the server's proxy names the peer in
+        a line of the captured connection.
         """
-        told = self.server.security == "mutual_tls" and not self.strangeness
-        if self.wire.security == "tls" and told:
+        named = self.server.security == "mutual_tls" and not self.strangeness
+        if self.wire.security == "tls" and named:
             return "mutual_tls"
         return self.wire.security
 
     @property
     def marker_count(self) -> int:
         """How often the call's marker could be read in the packets between the pods."""
-        facts = self.wire.facts
-        return _count(facts.get("marker_in_client")) + _count(facts.get("marker_in_server"))
-
-    @property
-    def planes(self) -> tuple[Seen, ...]:
-        """All answers, the wire's first."""
-        return (self.wire, self.server, self.counted, self.client, self.config)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+        return self.wire.packets.marker_count
 
 
 @dataclass(frozen=True)
@@ -76,8 +68,8 @@ class Tap:
 
     pod: str
     interface: str
-    capture: wire.CaptureFile | None
+    capture: CaptureFile | None
     connection: Connection | None
     """None: it did not pass here, or that cannot be said."""
-    seen: Seen
+    seen: WireSeen
     """How it passed here; where there is no connection, why."""

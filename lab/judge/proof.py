@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.judge import disagreements
 from lab.judge.case import Case
+from lab.judge.disagreements import Disagreement, find_disagreements
+from lab.judge.edge import Edge, Graph, observe_edge
 from lab.judge.observation import FINAL_HOP, Observation
-from lab.planes import agreement, config, log
+from lab.judge.planes import read_witnesses, witnesses
+from lab.planes import agreement
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,14 @@ class Proof:
     """How many sources agree with the wire, and which do not."""
     nodes: tuple[str, ...]
     """Of the caller and of whom it called; empty where that was not recorded."""
-    graphs: tuple[disagreements.Graph, ...] = ()
+    graphs: tuple[Graph, ...] = ()
     """Oldest generation first; derived from the proxies' logs, and no source of its own."""
-    disagreements: tuple[disagreements.Disagreement, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
     """Between the planes, and between them and what was meant, by name."""
 
 
 def proof(case: Case, name: str) -> Proof | None:
-    """What a call shows; of one through a gateway, the hop that is not secured if one is not."""
+    """Return what a call shows; through a gateway, the hop that is not secured if one is not."""
     try:
         seen = case.see(name)
         if seen and seen.security == "mutual_tls" and case.calls[name].through:
@@ -58,34 +60,33 @@ def proof(case: Case, name: str) -> Proof | None:
         return None
     if seen is None:
         return None
-    edge, facts = _edge(case, seen), seen.wire.facts
-    first = bytes.fromhex(str(facts.get("first_bytes", "")))
+    edge, packets = _edge(case, seen), seen.wire.packets
     record = seen.record
     return Proof(
-        name,
-        record.typed,
-        f"{record.outcome} {record.status or ''}".strip(),
-        seen.security,
-        first.hex(" "),
-        "".join(chr(b) if 32 <= b < 127 else "." for b in first),
-        str(facts.get("sni", "")),
-        record.marker,
-        seen.marker_count,
-        int(str(facts.get("client_bytes", 0))),
-        str(seen.server.facts.get("peer") or ""),
-        seen.wire.why,
-        tuple(places(seen)),
-        agreement(seen.planes),
-        _nodes(case, seen),
-        edge.graphs if edge else (),
-        disagreements.disagreements(edge) if edge else (),
+        call=name,
+        typed=record.typed,
+        outcome=f"{record.outcome} {record.status or ''}".strip(),
+        security=seen.security,
+        first_bytes=packets.first_bytes.hex(" "),
+        first_text="".join(chr(b) if 32 <= b < 127 else "." for b in packets.first_bytes),
+        sni=packets.sni,
+        marker=record.marker,
+        marker_count=seen.marker_count,
+        client_bytes=packets.client_bytes,
+        peer=str(seen.server.facts.get("peer") or ""),
+        why=seen.wire.why,
+        planes=tuple(places(case, seen)),
+        agreement=agreement(read_witnesses(case, seen)),
+        nodes=_nodes(case, seen),
+        graphs=edge.graphs if edge else (),
+        disagreements=find_disagreements(edge) if edge else (),
     )
 
 
-def _edge(case: Case, seen: Observation) -> disagreements.Edge | None:
-    """What is told beside a proof: where it cannot be worked out, the proof is still one."""
+def _edge(case: Case, seen: Observation) -> Edge | None:
+    """Return what is shown beside a proof; None where it cannot be worked out."""
     try:
-        return disagreements.edge(case, seen)
+        return observe_edge(case, seen)
     except Exception:
         return None
 
@@ -97,25 +98,11 @@ def _nodes(case: Case, seen: Observation) -> tuple[str, ...]:
     return found if len(found) == 2 and all(found) else ()
 
 
-def places(seen: Observation) -> list[PlaneSaid]:
-    """Each plane's answer with the file and place that it was read from."""
-    call, world = seen.call, seen.record.world
-    counted_at = call.source if seen.counted.source == log.CLIENT else call.to
-    found = {
-        "stats": f"evidence.json call {seen.record.name}, counters of {counted_at}",
-        "packets": f"captures/{seen.wire.facts.get('file')} frame {seen.wire.facts.get('frame')}",
-        log.SERVER: f"logs/{world}-{call.to}.jsonl line {seen.server.facts.get('line')}",
-        log.CLIENT: f"logs/{world}-{call.source}.jsonl line {seen.client.facts.get('line')}",
-        config.SOURCE: f"config/{seen.config.facts.get('file')}"
-        f" listener {seen.config.facts.get('listener') or 'none'}",
-    }
-    return [
-        PlaneSaid(
-            said.plane,
-            said.source,
-            said.security,
-            said.why,
-            found[said.plane if said.plane == "stats" else said.source] if said.facts else "",
-        )
-        for said in seen.planes
-    ]
+def places(case: Case, seen: Observation) -> list[PlaneSaid]:
+    """Return each witness's answer with the file and place that it was read from."""
+    found = []
+    for plane in witnesses():
+        said = plane.read(case, seen)
+        where = plane.place(seen, said)
+        found.append(PlaneSaid(said.plane, said.source, said.security, said.why, where))
+    return found

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from lab.common import files, untrusted
 from lab.common.errors import BadArguments
+from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge, to_json
-from lab.model import evidence, store
+from lab.model import store
 from lab.model.evidence import CallRecord, Evidence
 from lab.model.failure import Failure
-from lab.model.parameters import with_parameters
 from lab.model.scenario import Phase
 
 
@@ -30,21 +30,25 @@ class RecordedRun:
                 hint=f"make reproduce FAILURE={failure.name}",
             )
         untrusted.require_inside(self.folder, store.RECORDED)
-        self.evidence: Evidence = evidence.load(self.folder)
+        self.case = Case.open(failure, self.folder)
         if values != self.evidence.parameters:
             there = " ".join(f"{k}={v}" for k, v in self.evidence.parameters.items())
             raise BadArguments(
                 f"{failure.name} is recorded with {there} only; other parameters need a cluster",
                 hint="CLUSTER=embedded",
             )
-        self.failure, self.parameters = with_parameters(failure, values), values
+        self.failure, self.parameters = self.case.failure, values
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.case.evidence
 
     @property
     def run_id(self) -> str:
         return self.evidence.run
 
     def open(self) -> None:
-        """Nothing to make: it is all recorded."""
+        """Make nothing: it is all recorded."""
 
     def before(self) -> Sequence[CallRecord]:
         return self._phase("before")
@@ -64,7 +68,7 @@ class RecordedRun:
 
     def judge(self) -> Verdict:
         """Judge the recorded files now, with today's judge. A runner's run gets a copy of them."""
-        verdict = judge(self.failure, self.evidence, self.folder)
+        verdict = judge(self.case)
         if os.environ.get("LAB_RUN"):
             folder = Path(os.environ["LAB_RUN"]) / self.failure.name
             shutil.copytree(self.folder, folder, dirs_exist_ok=True, ignore=untrusted.not_plain)
@@ -72,4 +76,4 @@ class RecordedRun:
         return verdict
 
     def close(self) -> None:
-        """Nothing to remove."""
+        """Remove nothing."""

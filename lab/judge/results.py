@@ -46,13 +46,13 @@ class Result:
         return f"{self.word}, expected {expected}" if self.word else self.why
 
 
-def of(verdicts: Iterable[Verdict], missing: Mapping[str, str]) -> list[Result]:
-    """Every result, in the order of the failures' files; those without a verdict at the end."""
-    found = [result for verdict in verdicts for result in _of(verdict)]
+def list_results(verdicts: Iterable[Verdict], missing: Mapping[str, str]) -> list[Result]:
+    """Return every result in the order of the failures' files; those without a verdict last."""
+    found = [result for verdict in verdicts for result in _results(verdict)]
     return found + [Result(name, "verdict", "", "", "", why, "") for name, why in missing.items()]
 
 
-def _of(verdict: Verdict) -> Iterator[Result]:
+def _results(verdict: Verdict) -> Iterator[Result]:
     for claim in verdict.claims:
         for (name, said), expected in zip(claim.answers, claim.pinned or ("", ""), strict=True):
             yield _result(verdict, f"{claim.id} {name}", claim, said, expected)

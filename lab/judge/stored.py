@@ -4,45 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.common import untrusted
 from lab.common.errors import BadEvidence, LabError
 from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge
-from lab.model import evidence, store
+from lab.model import store
 from lab.model.failure import Failure
-from lab.model.parameters import parameters_of, with_parameters
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One failure's evidence as it was opened, and what is concluded of it."""
+
+    case: Case
+    verdict: Verdict
 
 
 def judge_all(wanted: Sequence[Failure], folder: Path) -> tuple[list[Verdict], dict[str, str]]:
-    """Verdicts from a run's files; and, of failures without a verdict file, why."""
-    verdicts, missing = [], dict[str, str]()
+    """Return verdicts from a run's files; and, of failures without a verdict, why."""
+    judged, missing = judge_cases(wanted, folder)
+    return [one.verdict for one in judged], missing
+
+
+def judge_cases(wanted: Sequence[Failure], folder: Path) -> tuple[list[Judged], dict[str, str]]:
+    """Return the same with the cases that were judged, for whoever reads on in them."""
+    judged, missing = list[Judged](), dict[str, str]()
     for failure in wanted:
         place = folder / failure.name
         try:
             if not (place / "verdict.json").exists():
                 raise LabError(f"its notebook ended before its verdict: {_last_words(place)}")
             case = open_case(failure, folder)
-            verdicts.append(judge(case.failure, case.evidence, place))
+            judged.append(Judged(case, judge(case)))
         except LabError as problem:
             missing[failure.name] = str(problem)
-    return verdicts, missing
+    return judged, missing
 
 
 def open_case(failure: Failure, folder: Path) -> Case:
-    """A failure as a run recorded it, with the run's parameters. Raises BadEvidence."""
+    """Open a failure as a run recorded it, with the run's parameters. Raises BadEvidence."""
     place = folder / failure.name
     untrusted.require_inside(place, folder)
-    recorded = evidence.load(place)
-    if recorded.failure != failure.name:
-        raise BadEvidence(f"{place} holds evidence of {recorded.failure!r}")
-    values = parameters_of(failure, recorded.parameters)
-    return Case(with_parameters(failure, values), recorded, place)
+    return Case.open(failure, place)
 
 
 def _last_words(place: Path) -> str:
-    """The error that its log ends with, without what is above and below it."""
+    """Return the error that its log ends with, without what is above and below it."""
     if place.exists() and store.is_full(place):
         return f"no room is left in {place}"
     log = place / "notebook.log"
@@ -57,10 +67,10 @@ def _last_words(place: Path) -> str:
 
 
 def exit_code(verdicts: Sequence[Verdict], missing: dict[str, str]) -> int:
-    """The worst of all: a verdict that differs, else one that is missing or unsure."""
+    """Return the worst code: a verdict that differs, else one that is missing or unsure."""
     return worst([verdict.exit_code for verdict in verdicts] + [3 for _ in missing])
 
 
 def worst(codes: Sequence[int]) -> int:
-    """1 before all others: that something differs is certain, what is unsure may be so too."""
+    """Return 1 before all others: a difference is certain, what is unsure may be one too."""
     return 1 if 1 in codes else max(codes, default=3)

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from lab.judge.case import Case
 from lab.judge.observation import Observation
+from lab.judge.pod_path import past_client, past_server
 from lab.planes import Seen, graph, stats
-from lab.planes.kiali import GENERATIONS
+from lab.planes.kiali import GENERATIONS, Generation
 from lab.planes.log import SERVER
 
 
 def graphs(case: Case, seen: Observation) -> tuple[Seen, ...]:
-    """Of each generation of Kiali, oldest first."""
-    told = graph.derive(hop(case, seen))
-    return tuple(graph.says(generation, told) for generation in GENERATIONS)
+    """Return what each generation of Kiali would draw of a hop, oldest first."""
+    return tuple(graph_of_generation(generation, case, seen) for generation in GENERATIONS)
 
 
-def hop(case: Case, seen: Observation) -> graph.Hop:
-    """An observed hop as telemetry is derived from it."""
-    pods = case.evidence.worlds[seen.record.world].pods
-    client, server = (pods.get(name) for name in (seen.call.source, seen.call.to))
+def graph_of_generation(generation: Generation, case: Case, seen: Observation) -> Seen:
+    """Return what one generation of Kiali would draw of a hop."""
+    return graph.says(generation, graph.derive(reported_hop(case, seen)))
+
+
+def reported_hop(case: Case, seen: Observation) -> graph.ReportedHop:
+    """Return an observed hop as telemetry is derived from it."""
+    client, server = case.pods(seen)
     between = client is not None and server is not None
-    return graph.Hop(
+    return graph.ReportedHop(
         seen.call.source,
         seen.call.service or seen.call.to,
-        client is not None and client.sidecar and not case.past_client(seen),
-        server is not None and server.sidecar and not case.past_server(seen),
+        client is not None and client.sidecar and not past_client(case, seen),
+        server is not None and server.sidecar and not past_server(case, seen),
         seen.client_line,
         seen.server_line,
         case.flavour(seen),
@@ -34,7 +38,7 @@ def hop(case: Case, seen: Observation) -> graph.Hop:
 
 
 def _unheard(seen: Observation) -> str:
-    """Why no request can have come to the server's proxy, or nothing."""
+    """Return why no request can have come to the server's proxy, or nothing."""
     if seen.wire.security == "none":
         return seen.wire.why
     if seen.counted.source == SERVER and stats.FAILED & set(seen.counted.facts):

@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.common import untrusted
-from lab.common.errors import BadEvidence, LabError
-from lab.judge import disagreements
+from lab.common.errors import LabError
+from lab.judge import disagreements, obstacles
 from lab.judge.case import Case
 from lab.judge.proof import Proof, proof
-from lab.model import preconditions
-from lab.model.evidence import Evidence, digest
 from lab.model.failure import (
     Answer,
     Check,
     CheckResult,
     Claim,
-    Failure,
     Pin,
     Remedy,
     RemedyWord,
@@ -126,76 +122,36 @@ class Verdict:
         return 1 if "differs" in agreements else 3 if agreements - {"as pinned"} else 0
 
 
-def judge(failure: Failure, evidence: Evidence, folder: Path) -> Verdict:
-    """Judge one failure's evidence; `folder` holds its captures and logs."""
-    case = Case(failure, evidence, folder)
-    controls = [(c.says, *_finding(case, c.check)) for c in failure.controls]
+def judge(case: Case) -> Verdict:
+    """Judge one failure's evidence; nothing is read but the case and its files."""
+    failure, evidence = case.failure, case.evidence
+    controls = [(c.says, *_result(case, c.check)) for c in failure.controls]
     needed = [
         told
         for control, told in zip(failure.controls, controls, strict=True)
         if not (control.plane == "wire" and told[1] is None and case.wire_refused)
     ]
-    unmet, unusual = _settings(failure, evidence.mesh)
-    obstacle = unmet or _altered(evidence, folder) or _obstacle(evidence, needed)
+    unmet, unusual = obstacles.settings(failure, evidence.mesh)
+    obstacle = (
+        unmet or obstacles.altered(evidence, case.folder) or obstacles.obstacle(evidence, needed)
+    )
     return Verdict(
-        failure.name,
-        failure.title,
-        evidence.run,
-        evidence.recorded_at,
-        evidence.cluster,
-        dict(evidence.stack),
-        dict(evidence.parameters),
-        tuple(controls),
-        unusual,
-        tuple(_claim(case, claim, obstacle) for claim in failure.claims),
-        tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
+        failure=failure.name,
+        title=failure.title,
+        run=evidence.run,
+        recorded_at=evidence.recorded_at,
+        cluster=evidence.cluster,
+        stack=dict(evidence.stack),
+        parameters=dict(evidence.parameters),
+        controls=tuple(controls),
+        unusual=unusual,
+        claims=tuple(_claim(case, claim, obstacle) for claim in failure.claims),
+        remedies=tuple(_remedy(case, remedy, obstacle) for remedy in failure.remedies),
     )
 
 
-def _settings(failure: Failure, mesh: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """What the mesh's settings do not meet, and what of them is unusual."""
-    try:
-        unmet = "; ".join(preconditions.unmet(failure, mesh))
-        return unmet, tuple(preconditions.unusual(mesh))
-    except (AttributeError, KeyError, TypeError) as wrong:
-        return f"the mesh's recorded settings are not such as Istio has: {wrong}", ()
-
-
-def _altered(evidence: Evidence, folder: Path) -> str:
-    """The first capture that is not the one that was recorded, or nothing."""
-    for world in evidence.worlds.values():
-        for capture in world.captures:
-            path = folder / capture.file
-            if not untrusted.is_there(path):
-                return f"{capture.file} is missing"
-            try:
-                found = digest(path, folder)
-            except BadEvidence as wrong:
-                return str(wrong)
-            if found != capture.sha256:
-                return f"{capture.file} is not what was recorded: its sha256 differs"
-    return ""
-
-
-def _obstacle(evidence: Evidence, controls: list[tuple[str, bool | None, str]]) -> str:
-    """Why nothing may be concluded from this evidence, or nothing."""
-    if evidence.trouble:
-        return evidence.trouble
-    if evidence.problems:
-        return "; ".join(evidence.problems)
-    for world in evidence.worlds.values():
-        for name, pod in world.pods.items():
-            if pod.sidecar and (pod.rejected, pod.unknown_fields) != (0, 0):
-                return (
-                    f"the proxy of {name} in {world.namespace} did not take its configuration "
-                    f"(rejected {pod.rejected}, unknown fields {pod.unknown_fields})"
-                )
-    broken = [f"control failed: {says}: {text}" for says, holds, text in controls if not holds]
-    return "; ".join(broken)
-
-
-def _finding(case: Case, check: Any) -> tuple[bool | None, str]:
-    """A check's finding; a crash of our own code says nothing about the mesh."""
+def _result(case: Case, check: Any) -> tuple[bool | None, str]:
+    """Return what a check says; a crash of our own code says nothing about the mesh."""
     try:
         found: CheckResult = check(case)
         return found.holds, found.text
@@ -264,23 +220,23 @@ def _not_here(case: Case, remedy: Remedy) -> tuple[RemedyWord, str] | None:
 
 
 def _heals(case: Case, remedy: Remedy, obstacle: str) -> tuple[RemedyWord, str]:
-    """Broken, then healed, then broken again: or else the remedy is not what made it so."""
+    """Return whether the call is broken, healed, and broken again when it is taken back."""
     obstacle = obstacle or case.evidence.untried.get(remedy.name, "")
     if obstacle:
         return "inconclusive", obstacle
     first, changed, last = (f"{remedy.name}:{step}" for step in STEPS)
-    fails, told = _finding(case, remedy.broken(first))
-    healed, seen = _finding(case, remedy.healed(changed))
+    fails, told = _result(case, remedy.broken(first))
+    healed, seen = _result(case, remedy.healed(changed))
     if not fails:
-        well, also = _finding(case, remedy.healed(first)) if fails is False else (None, "")
+        well, also = _result(case, remedy.healed(first)) if fails is False else (None, "")
         why = "; ".join(filter(None, (told, also)))
         return "not needed" if well and healed else "inconclusive", f"as it is: {why}"
-    again, back = _finding(case, remedy.broken(last))
+    again, back = _result(case, remedy.broken(last))
     if not again:
         return "inconclusive", f"taken back, it is not as it was: {back}"
     if healed:
         return "heals", f"with it: {seen}; taken back: {back}"
-    still, failing = _finding(case, remedy.broken(changed))
+    still, failing = _result(case, remedy.broken(changed))
     if healed is False and still:
         return "does not heal", f"with it, still: {failing}"
     return "inconclusive", f"with it neither healed ({seen}) nor as before ({failing})"
@@ -300,13 +256,13 @@ def _say(case: Case, answer: Answer, obstacle: str) -> Said:
 
 
 def _skipped(case: Case, answer: Answer) -> tuple[Word, str] | None:
-    """An answer that is read from the trial of a remedy that is not for this kind of cluster."""
+    """Return `skipped` where the remedy that the answer needs is not for this kind of cluster."""
     why = case.evidence.skipped.get(answer.shows.partition(":")[0])
     return ("skipped", why) if why else None
 
 
 def _answer(case: Case, answer: Answer) -> tuple[Word, str]:
-    holds, text = _finding(case, answer.reproduced)
+    holds, text = _result(case, answer.reproduced)
     if holds is None:
         return "inconclusive", text
     if holds:
@@ -317,12 +273,12 @@ def _answer(case: Case, answer: Answer) -> tuple[Word, str]:
     )
     for word, check in others:
         if check:
-            found, told = _finding(case, check)
+            found, told = _result(case, check)
             if found:
                 return word, told
     return "inconclusive", f"not as the post says ({text}), and nothing else is proven"
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:
-    """As verdict.json holds it."""
+    """Return a verdict as verdict.json holds it."""
     return {**dataclasses.asdict(verdict), "exit_code": verdict.exit_code}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from lab.notebook.run import Story
+from lab.notebook.run import NotebookRun
 
 
-def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
+def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun:
     """Start a run of a failure on a cluster, or open its recorded one.
 
     cluster: `embedded`, `kind`, `context:NAME`, `recorded`, or `auto`: LAB_CLUSTER, else
@@ -24,10 +24,11 @@ def open_run(name: str, cluster: str = "auto", **parameters: str) -> Story:
     if kind_of(word).replayed:
         from lab.judge.replay import RecordedRun
 
-        return Story(RecordedRun(failure, values), why)
+        return NotebookRun(RecordedRun(failure, values), why)
+    from lab.notebook.live import JudgedLiveRun
     from lab.record.begin import begin
 
-    return Story(begin(failure, word, values), why)
+    return NotebookRun(JudgedLiveRun(begin(failure, word, values)), why)
 
 
 def choose(cluster: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from clusters.base import Cluster, PodRef
 from lab.common import files
 from lab.common.errors import BadArguments
 from lab.judge.case import Case
-from lab.model import evidence
+from lab.model import call_types, evidence
 from lab.model.evidence import (
     CLOCK_SLACK,
     CallRecord,
@@ -51,15 +51,16 @@ TLS, GRPC = ("https", "tls"), ("grpc", "http2", "h2c")
 def command(target: Target, typed: str) -> str:
     """What is typed in the caller's pod; without a wish, a GET that any TCP port takes.
 
-    A curl carries the marker that is looked for in packets. Raises BadArguments for half a quote.
+    The marker that is looked for in packets is added where the program can carry one. Raises
+    BadArguments for half a quote.
     """
     try:
         words = shlex.split(typed)
     except ValueError as wrong:
         raise BadArguments(f"--call {typed!r} cannot be read as a command: {wrong}") from None
     words = words or _get(target)
-    if words[0] == "curl" and "{marker}" not in typed:
-        words[1:1] = ["-H", "x-lab-marker: {marker}"]
+    if "{marker}" not in typed:
+        words[1:1] = call_types.for_program(words[0]).marker
     return shlex.join(words)
 
 
@@ -116,7 +117,7 @@ class Recording:
         captures = Captures(self._cluster, self._live, self.folder / "captures", "")
         record = self._call(captures, packets)
         _side_by_side(lambda name: self._keep_log(name, record), self._sidecars)
-        problems = [] if access_log.ours(settings["config"]) else [ANOTHER_LOG]
+        problems = [] if access_log.has_our_fields(settings["config"]) else [ANOTHER_LOG]
         told = self._evidence(pods, captures, record, [*problems, *captures.problems])
         told = dataclasses.replace(told, mesh=settings)
         evidence.save(told, self.folder)

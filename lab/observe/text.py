@@ -6,21 +6,16 @@ import contextlib
 from pathlib import Path
 
 from lab.common.errors import BadEvidence
-from lab.judge import disagreements
+from lab.judge import planes
 from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import Edge, observe_edge
 from lab.judge.observation import Observation
-from lab.judge.proof import places
 from lab.model import store
 from lab.observe import stored
 from lab.render import call_pcapng, planes_figure
 from lab.render.display import Table
 from lab.render.wording import SHOWS, came_back
-
-WORDS = {
-    "wire": "packets",
-    "stats": "counters",
-    "config": "control plane",
-}
 
 
 def text(case: Case, width: int) -> str:
@@ -30,27 +25,26 @@ def text(case: Case, width: int) -> str:
     told = [f"$ {record.typed}", f"{case.failure.title}: {came_back(record)}", ""]
     if seen is None:
         return "\n".join([*told, f"nothing can be said: {case.unseen(stored.NAME)}"])
-    edge = disagreements.edge(case, seen)
+    edge = observe_edge(case, seen)
     told += [f"Together: {SHOWS[seen.security].upper()}", ""]
-    told += [_planes(seen, edge).text(width), ""]
+    told += [_planes(case, seen).text(width), ""]
     told += [_identities(edge).text(width), ""]
     told += [_odd(edge).text(width)]
     told += ["", *(f"note: {problem}" for problem in case.evidence.problems)]
     return "\n".join(told).rstrip()
 
 
-def _planes(seen: Observation, edge: disagreements.Edge) -> Table:
-    rows = [
-        (WORDS.get(said.plane, said.source), SHOWS[said.security], said.why, said.where or "-")
-        for said in places(seen)
-    ]
-    rows += [
-        (one.generation, one.drawn, one.because, "a model of its rules") for one in edge.graphs
-    ]
+def _planes(case: Case, seen: Observation) -> Table:
+    rows = []
+    for plane in planes.PLANES:
+        said = plane.read(case, seen)
+        shown = plane.shows(said)
+        why = str(said.facts.get("because", said.why))
+        rows.append((plane.name, SHOWS.get(shown, shown), why, plane.place(seen, said) or "-"))
     return Table("", ("plane", "says", "because", "source"), tuple(rows))
 
 
-def _identities(edge: disagreements.Edge) -> Table:
+def _identities(edge: Edge) -> Table:
     rows = tuple(
         (whose, one.shown or "none was seen", one.held or "none: it has no sidecar")
         for whose, one in (("client", edge.client), ("server", edge.server))
@@ -58,8 +52,8 @@ def _identities(edge: disagreements.Edge) -> Table:
     return Table("", ("end", "certificate the other end took", "certificate it holds"), rows)
 
 
-def _odd(edge: disagreements.Edge) -> Table:
-    found = disagreements.disagreements(edge)
+def _odd(edge: Edge) -> Table:
+    found = find_disagreements(edge)
     rows = tuple((odd.name, odd.told, odd.likely) for odd in found) or (("none", "-", "-"),)
     return Table("", ("disagreement", "what was seen", "likely cause"), rows)
 

@@ -14,7 +14,7 @@ from lab.packets import tls
 from lab.packets.pcap import FIN, RST, SYN, Connection, Segment, Side
 from lab.packets.tls import HELLO_INSIDE
 
-Kind = Literal["open", "hello", "encrypted", "plaintext", "marker", "alert", "reset", "close"]
+RemarkKind = Literal["open", "hello", "encrypted", "plaintext", "marker", "alert", "reset", "close"]
 FIRST_LINE = 60
 """Most characters of a plaintext's first line that are shown."""
 
@@ -25,12 +25,12 @@ class Remark(NamedTuple):
     segment: Segment
     side: Side
     """Who sent it."""
-    kind: Kind
+    kind: RemarkKind
     words: str
 
 
-def of(connection: Connection, marker: bytes) -> list[Remark]:
-    """All remarks on a connection in the order of its packets.
+def find_remarks(connection: Connection, marker: bytes) -> list[Remark]:
+    """Return all remarks on a connection in the order of its packets.
 
     marker: the call's own random bytes.
     """
@@ -41,7 +41,7 @@ def of(connection: Connection, marker: bytes) -> list[Remark]:
 
 
 def client_hello(connection: Connection | None) -> bytes:
-    """The ClientHello that a connection begins with; empty where it begins otherwise."""
+    """Return the ClientHello that a connection begins with; empty where it begins otherwise."""
     if connection is None:
         return b""
     first = next(tls.messages(tls.records(connection.sent("client"))), None)
@@ -49,7 +49,7 @@ def client_hello(connection: Connection | None) -> bytes:
 
 
 def encrypted(data: bytes) -> tuple[int, int]:
-    """Where in what one side sent TLS records begin and end; what is outside can be read."""
+    """Return where TLS records begin and end in what one side sent; the rest can be read."""
     begins = 0
     if not tls.records(data).records:
         hello = HELLO_INSIDE.search(data)
@@ -59,7 +59,7 @@ def encrypted(data: bytes) -> tuple[int, int]:
 
 
 def _flags(connection: Connection) -> Iterator[Remark]:
-    """The first SYN, each side's first FIN, and every RST."""
+    """Yield the first SYN, each side's first FIN, and every RST."""
     seen: set[tuple[Side, int]] = set()
     for segment in connection.segments:
         side = connection.side_of(segment)
@@ -113,7 +113,7 @@ class _Half:
             yield self._at(begins, "plaintext", words)
 
     def _markers(self) -> Iterator[Remark]:
-        """One for each packet with which a marker is complete."""
+        """Yield one remark for each packet with which a marker is complete."""
         counts: dict[Segment, int] = {}
         position = self._data.find(self._marker) if self._marker else -1
         while position >= 0:
@@ -124,17 +124,17 @@ class _Half:
             words = "the call's marker can be read in it" + (f", {count}x" if count > 1 else "")
             yield Remark(segment, self._side, "marker", words)
 
-    def _at(self, offset: int, kind: Kind, words: str) -> Remark:
+    def _at(self, offset: int, kind: RemarkKind, words: str) -> Remark:
         return Remark(self._with(offset), self._side, kind, words)
 
     def _with(self, offset: int) -> Segment:
-        """The packet that brought a byte."""
+        """Return the packet that brought a byte."""
         number = bisect.bisect_right(self._segments, offset, key=lambda part: part[0])
         return self._segments[min(number, len(self._segments) - 1)][1]
 
 
 def _in_order(connection: Connection, side: Side) -> list[tuple[int, Segment]]:
-    """Where each packet's bytes end in what a side sent; of what was sent again, the first."""
+    """Return where each packet's bytes end in what a side sent; of a repetition, the first."""
     first: dict[int, Segment] = {}
     for segment in connection.segments:
         if segment.payload and connection.side_of(segment) == side:
@@ -150,7 +150,7 @@ def _in_order(connection: Connection, side: Side) -> list[tuple[int, Segment]]:
 
 
 def _said(message: tls.Message, side: Side) -> str:
-    """A handshake message in words; empty where it says nothing to a reader."""
+    """Return a handshake message in words; empty where it says nothing to a reader."""
     if message.kind == tls.CLIENT_HELLO and (hello := tls.client_hello(message.body)):
         alpn = ", ".join(hello.alpn) or "none"
         words = f"ClientHello: SNI {hello.sni or 'none'}; ALPN offered: {alpn}; "
@@ -169,7 +169,7 @@ def _said(message: tls.Message, side: Side) -> str:
 
 
 def first_line(data: bytes) -> str:
-    """The beginning of a plaintext as one line; `(binary)` where little of it is text."""
+    """Return the beginning of a plaintext as one line; `(binary)` where little of it is text."""
     line = data.split(b"\n", 1)[0].rstrip(b"\r")
     shown = line[:FIRST_LINE]
     text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in shown)

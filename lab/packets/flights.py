@@ -11,7 +11,7 @@ from lab.packets import comments
 from lab.packets.comments import Remark
 from lab.packets.pcap import Connection, Segment, Side
 
-Kind = Literal["open", "hello", "encrypted", "plaintext", "alert", "reset", "close"]
+FlightKind = Literal["open", "hello", "encrypted", "plaintext", "alert", "reset", "close"]
 
 
 class Flight(NamedTuple):
@@ -19,7 +19,7 @@ class Flight(NamedTuple):
 
     time: float
     side: Side
-    kind: Kind
+    kind: FlightKind
     words: tuple[str, ...]
 
     @property
@@ -29,9 +29,9 @@ class Flight(NamedTuple):
         return told.get(self.kind, "in the clear")
 
 
-def of(connection: Connection, marker: bytes) -> list[Flight]:
-    """All flights of a connection by time; of its end only the first RST, or else the first FIN."""
-    found = comments.of(connection, marker)
+def read_flights(connection: Connection, marker: bytes) -> list[Flight]:
+    """Return a connection's flights by time; of its end the first RST, or else the first FIN."""
+    found = comments.find_remarks(connection, marker)
     shown: dict[int, list[Remark]] = defaultdict(list)
     for remark in found:
         shown[remark.segment.frame].append(remark)
@@ -52,8 +52,8 @@ def _when(segment: Segment) -> tuple[float, int]:
 
 
 def _signs(found: list[Remark]) -> Iterator[Flight]:
-    """SYN, RST, and who closed first, where nobody broke it off."""
-    kinds: tuple[Kind, ...] = ("open", "reset", "close")
+    """Return SYN, RST, and who closed first, where nobody broke it off."""
+    kinds: tuple[FlightKind, ...] = ("open", "reset", "close")
     signs = {kind: [remark for remark in found if remark.kind == kind] for kind in kinds}
     if signs["reset"]:
         signs["close"] = []
@@ -65,10 +65,10 @@ def _signs(found: list[Remark]) -> Iterator[Flight]:
 def _flight(
     side: Side, run: list[Segment], shown: Mapping[int, list[Remark]], encrypted: bool
 ) -> Flight:
-    """What one side sent in a run; encrypted: its first byte is part of a TLS record."""
+    """Return what one side sent in a run; encrypted: its first byte is part of a TLS record."""
     found = [remark for segment in run for remark in shown.get(segment.frame, [])]
     words = [remark.words for remark in found if remark.kind in ("hello", "alert")]
-    kind: Kind = "hello" if any(remark.kind == "hello" for remark in found) else "alert"
+    kind: FlightKind = "hello" if any(remark.kind == "hello" for remark in found) else "alert"
     count, first = sum(len(segment.payload) for segment in run), run[0]
     if not words:
         kind = "encrypted" if encrypted else "plaintext"

@@ -68,14 +68,14 @@ class Segment(NamedTuple):
 
 
 def read(path: Path) -> list[Segment]:
-    """Every TCP segment of a capture; raises BadEvidence as `capture` does."""
+    """Return every TCP segment of a capture; raises BadEvidence as `capture` does."""
     whole = capture(path)
     found = (_segment(frame, whole) for frame in whole.frames)
     return [segment for segment in found if segment]
 
 
 def capture(path: Path) -> Capture:
-    """Every packet of a capture.
+    """Return every packet of a capture.
 
     Raises BadEvidence for a file that is missing, empty, cut off or no classic pcap.
     """
@@ -155,7 +155,7 @@ class Half:
     cut: bool = False
 
     def join(self) -> tuple[bytes, bool]:
-        """The bytes from the first on, and whether all of them are there."""
+        """Return the bytes from the first on, and whether all of them are there."""
         joined = bytearray()
         whole = not self.cut
         for offset, piece in sorted(self.pieces.items()):
@@ -187,15 +187,15 @@ class Connection:
         return self.halves["client"].start is not None
 
     def side_of(self, segment: Segment) -> Side:
-        """Who sent a segment of it."""
+        """Return who sent a segment of it."""
         return "client" if segment.source == self.client else "server"
 
     def sent(self, side: Side) -> bytes:
-        """The bytes that one side sent, in order."""
+        """Return the bytes that one side sent, in order."""
         return self._joined(side)[0]
 
     def offset(self, segment: Segment) -> int:
-        """Where a segment's payload stands in what its side sent."""
+        """Return where a segment's payload stands in what its side sent, in bytes."""
         start = self.halves[self.side_of(segment)].start or 0
         return (segment.sequence + bool(segment.flags & SYN) - start - 1) & 0xFFFFFFFF
 
@@ -220,7 +220,7 @@ class Connection:
 
 
 def connections(segments: Iterable[Segment]) -> list[Connection]:
-    """The connections of a capture by their beginning; a SYN of its own makes a new one."""
+    """Return a capture's connections by their beginning; a SYN of its own makes a new one."""
     open_: dict[frozenset[Address], Connection] = {}
     found: list[Connection] = []
     for segment in segments:
@@ -235,7 +235,7 @@ def connections(segments: Iterable[Segment]) -> list[Connection]:
 
 
 def from_the_middle(connection: Connection, client: Address) -> Connection:
-    """A connection whose SYN was not captured, by what was: its bytes from the first one seen on.
+    """Return a connection whose SYN was not captured: its bytes from the first one seen on.
 
     client: whose side is the client's, which only a SYN would tell.
     """

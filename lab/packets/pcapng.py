@@ -48,7 +48,7 @@ class Packet:
 def file(
     interfaces: Sequence[Interface], packets: Iterable[Packet], comment: str, application: str
 ) -> bytes:
-    """A whole file: one section with its comment, the interfaces, and the packets as given."""
+    """Return a whole file: one section with its comment, the interfaces, and the packets."""
     blocks = [_section_header(comment, application)]
     blocks += [_interface(one) for one in interfaces]
     blocks += [_packet(one) for one in packets]
@@ -80,14 +80,14 @@ def _packet(one: Packet) -> bytes:
 
 
 def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> bytes:
-    """A block says its length before and after its content, so that it can be read backwards."""
+    """Return a block with its length before and after it, so that it can be read backwards."""
     body += b"".join(_options(options))
     length = struct.pack("<I", len(body) + 12)
     return struct.pack("<I", kind) + length + body + length
 
 
 def _options(options: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
-    """Options that say something, and their end; nothing where none does."""
+    """Return the options that say something, and their end; nothing where none does."""
     said = [(code, _cut(value)) for code, value in options if value]
     for code, value in said:
         yield struct.pack("<HH", code, len(value)) + _padded(value)
@@ -96,7 +96,7 @@ def _options(options: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
 
 
 def _cut(value: bytes) -> bytes:
-    """No longer than an option may be, and not in the middle of a letter."""
+    """Return a text no longer than an option may be, and not cut in the middle of a letter."""
     if len(value) <= LONGEST_OPTION:
         return value
     return value[:LONGEST_OPTION].decode(errors="ignore").encode()

@@ -80,12 +80,12 @@ class Message(NamedTuple):
 
 
 def handshakes(direction: Records) -> Iterator[tuple[int, bytes]]:
-    """(type, body) of each handshake message in the clear, joined over records."""
+    """Return (type, body) of each handshake message in the clear, joined over records."""
     return ((message.kind, message.body) for message in messages(direction))
 
 
 def messages(direction: Records) -> Iterator[Message]:
-    """Each handshake message in the clear, joined over records."""
+    """Return each handshake message in the clear, joined over records."""
     clear = bytearray()
     position = 0
     for number, record in _in_the_clear(direction):
@@ -100,12 +100,12 @@ def messages(direction: Records) -> Iterator[Message]:
 
 
 def alerts(direction: Records) -> list[int]:
-    """Descriptions of alerts sent in the clear (RFC 8446 6): 40, 42, 48, 116, ..."""
+    """Return descriptions of alerts sent in the clear (RFC 8446 6): 40, 42, 48, 116, ..."""
     return [message.kind for message in alert_messages(direction)]
 
 
 def alert_messages(direction: Records) -> Iterator[Message]:
-    """Each alert sent in the clear."""
+    """Return each alert sent in the clear."""
     for number, record in _in_the_clear(direction):
         if record.kind == ALERT and len(record.body) == 2:
             yield Message(record.body[1], record.body, number)
@@ -159,7 +159,7 @@ class _Cursor:
         return int.from_bytes(self.take(size), "big")
 
     def vector(self, size: int) -> bytes:
-        """A piece that is preceded by its length in `size` bytes."""
+        """Return a piece that is preceded by its length in `size` bytes."""
         return self.take(self.number(size))
 
     @property
@@ -168,7 +168,7 @@ class _Cursor:
 
 
 def client_hello(body: bytes) -> ClientHello | None:
-    """A ClientHello's body read; None when it is none."""
+    """Return a ClientHello's body read; None when it is none."""
     try:
         cursor = _Cursor(body)
         legacy = cursor.number(2)
@@ -187,7 +187,7 @@ def client_hello(body: bytes) -> ClientHello | None:
 
 
 def server_hello(body: bytes) -> ServerHello | None:
-    """A ServerHello's body read; None when it is none."""
+    """Return a ServerHello's body read; None when it is none."""
     try:
         cursor = _Cursor(body)
         version = cursor.number(2)

@@ -32,7 +32,7 @@ _COMPATIBLE: Mapping[Security, set[Security]] = {"tls": {"tls", "mutual_tls"}}
 
 
 def agreement(planes: Sequence[Seen]) -> str:
-    """How many sources agree with the first one, and which disagree, by name.
+    """Return how many sources agree with the first one, and which disagree, by name.
 
     Sources are counted, not planes: another word of the first source is no second voice, what is
     derived is none at all, and a source that cannot say is neither for nor against.
@@ -46,7 +46,7 @@ def agreement(planes: Sequence[Seen]) -> str:
 
 
 def against(planes: Sequence[Seen]) -> list[str]:
-    """Which sources say otherwise than the first one, and what; nobody where that cannot say."""
+    """Return which sources contradict the first one; nobody where that one cannot say."""
     first = planes[0]
     allowed = _COMPATIBLE.get(first.security, {first.security})
     return [
@@ -57,7 +57,7 @@ def against(planes: Sequence[Seen]) -> list[str]:
 
 
 def _speaking(planes: Sequence[Seen]) -> list[Seen]:
-    """The other sources that can say something, each once, by its first word."""
+    """Return the other sources that can say something, each once, by its first word."""
     first, *others = planes
     voices: dict[str, Seen] = {}
     for seen in others:

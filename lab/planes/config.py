@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.common.errors import BadEvidence
+from lab.model.call_types import Sends
 from lab.planes import Security, Seen
 
 View = dict[str, Any]
-Sends = Literal["http", "tls", "bytes"]
-"""What the caller's application writes, which decides the filter chain."""
 SOURCE = "control plane"
 INBOUND = "virtualInbound"
 PASSTHROUGH = "PassthroughCluster"
@@ -27,7 +26,7 @@ _MANAGER, _PROXY = "http_connection_manager", "tcp_proxy"
 def reduce(
     dump: Mapping[str, Any], namespace: str, ports: Iterable[int], addresses: Iterable[str]
 ) -> View:
-    """The part of `config_dump?include_eds` that concerns a namespace's Services.
+    """Return the part of `config_dump?include_eds` that concerns a namespace's Services.
 
     ports: Service ports and target ports. addresses: their ClusterIPs; a listener of another
     namespace's Service is none of ours. Only what is active counts: a listener that was
@@ -100,7 +99,7 @@ def _chain(chain: Mapping[str, Any]) -> View:
 
 
 def _socket(socket: Mapping[str, Any]) -> View:
-    """What a TLS context demands and shows."""
+    """Return what a TLS context demands and shows."""
     config = socket.get("typed_config", {})
     common = config.get("common_tls_context", {})
     shown = [one.get("name") for one in common.get("tls_certificate_sds_secret_configs", [])]
@@ -166,6 +165,7 @@ class Route:
     cluster_ip: str
     target: int
     sends: Sends
+    """What the caller's application writes, which decides the filter chain."""
 
     @property
     def cluster(self) -> str:
@@ -176,14 +176,14 @@ Accepts = Literal["tls", "plaintext", "tls+plaintext", ""]
 
 
 def accepts(view: View, target: int) -> Accepts:
-    """What the chains of an inbound port accept; empty: there is no chain for it."""
+    """Return what the chains of an inbound port accept; empty: there is no chain for it."""
     chains = _serving(view, target)
     kinds: set[Accepts] = {"tls" if "transport_socket" in one else "plaintext" for one in chains}
     return "tls+plaintext" if len(kinds) > 1 else next(iter(kinds), "")
 
 
 def speaks(view: View, cluster: str) -> Literal["tls", "plaintext", "auto", ""]:
-    """How a cluster speaks to its endpoints; empty: there is no such cluster."""
+    """Return how a cluster speaks to its endpoints; empty: there is no such cluster."""
     found = view["clusters"].get(cluster)
     if found is None:
         return ""
@@ -193,7 +193,7 @@ def speaks(view: View, cluster: str) -> Literal["tls", "plaintext", "auto", ""]:
 
 
 def says(client: View | None, server: View | None, route: Route) -> Seen:
-    """How istiod meant a call to be carried. None: that pod has no sidecar.
+    """Return how istiod meant a call to be carried. None: that pod has no sidecar.
 
     What crosses the wire is the client's choice; the server decides what it accepts.
     Raises BadEvidence for a view that is none of `reduce`'s.
@@ -216,13 +216,13 @@ def _says(client: View | None, server: View | None, route: Route) -> Seen:
 
 
 def _serving(view: View, target: int) -> list[View]:
-    """The chains that take in a port: a sidecar's inbound ones, or a gateway's listener."""
+    """Return the chains that take in a port: a sidecar's inbound ones, or a gateway's listener."""
     found: list[View] = view["inbound"].get(str(target), [])
     return found or view["listeners"].get(f"0.0.0.0_{target}", [])
 
 
 def _demands(server: View | None, target: int) -> bool:
-    """Whether every TLS chain of the port wants a client certificate."""
+    """Return whether every TLS chain of the port demands a client certificate."""
     chains = _serving(server, target) if server else []
     sockets = [chain["transport_socket"] for chain in chains if "transport_socket" in chain]
     return bool(sockets) and all(
@@ -253,7 +253,7 @@ def _listener_name(client: View | None, route: Route) -> str:
 
 
 def _chosen(chains: list[View], sends: Sends) -> View | None:
-    """The chain for what is sent: HTTP goes to the manager, where there is one."""
+    """Return the chain for what is sent: HTTP goes to the manager, where there is one."""
     managed = [chain for chain in chains if chain.get("filter") == _MANAGER]
     others = [chain for chain in chains if chain.get("filter") == _PROXY]
     first = managed if sends == "http" else others

@@ -8,7 +8,6 @@ Where proxies have Istio's filters nothing is derived: what they counted is to b
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -25,7 +24,7 @@ from lab.planes.kiali import (
     Query,
     Reporter,
 )
-from lab.planes.log import Line, untraced
+from lab.planes.log import Line, both_named, field_text
 
 SOURCE = "a model of Kiali's rules"
 Drawn = Literal["lock", "no lock", "no edge", "unknown"]
@@ -44,7 +43,7 @@ _MEANS: dict[Drawn, Security] = {
 
 
 @dataclass(frozen=True)
-class Hop:
+class ReportedHop:
     """What the telemetry of one hop is derived from."""
 
     client: str
@@ -86,8 +85,8 @@ class Telemetry:
     """Why the series are not known; empty: they are all that there are."""
 
 
-def derive(hop: Hop) -> Telemetry:
-    """The series that Istio's telemetry would have of a hop, from its access-log lines.
+def derive(hop: ReportedHop) -> Telemetry:
+    """Return the series that Istio's telemetry would have of a hop, from its access-log lines.
 
     - A request (a line with a method) adds one to istio_requests_total; a TCP connection adds its
       bytes to istio_tcp_*. What was refused before that, in a handshake or because no filter chain
@@ -105,7 +104,7 @@ def derive(hop: Hop) -> Telemetry:
     return Telemetry(tuple(one for one in series if one.amount > 0), tuple(silent))
 
 
-def _missing(hop: Hop) -> str:
+def _missing(hop: ReportedHop) -> str:
     if hop.flavour == "istio":
         return "these proxies keep Istio's own metrics, which were not recorded; none is derived"
     if hop.flavour != "stock":
@@ -119,20 +118,20 @@ def _missing(hop: Hop) -> str:
     return ""
 
 
-def _ended_at_client(hop: Hop) -> str:
-    """Why the server's proxy has nothing to tell, or nothing."""
+def _ended_at_client(hop: ReportedHop) -> str:
+    """Return why the server's proxy has nothing to say, or nothing."""
     if hop.unheard:
         return hop.unheard
-    answered = hop.client_line is not None and not _told(hop.client_line, "upstream_host")
+    answered = hop.client_line is not None and not field_text(hop.client_line, "upstream_host")
     return "the client's proxy answered by itself" if answered else ""
 
 
-def _from_source(hop: Hop, silent: list[str]) -> list[Series]:
+def _from_source(hop: ReportedHop, silent: list[str]) -> list[Series]:
     line = hop.client_line
     if not hop.client_reports or line is None:
         silent.append("no proxy of the client's carried it")
         return []
-    cluster = _told(line, "upstream_cluster")
+    cluster = field_text(line, "upstream_cluster")
     parts = cluster.split("|")
     to = parts[3].partition(".")[0] if len(parts) == 4 else cluster or hop.service
     if to == PASSTHROUGH:
@@ -140,54 +139,42 @@ def _from_source(hop: Hop, silent: list[str]) -> list[Series]:
     return _counted(line, "source", "unknown", hop.client, to)
 
 
-def _from_destination(hop: Hop, silent: list[str]) -> list[Series]:
+def _from_destination(hop: ReportedHop, silent: list[str]) -> list[Series]:
     line = hop.server_line
     if not hop.server_reports or line is None:
         silent.append(_ended_at_client(hop) or "no sidecar of the server's carried it")
         return []
-    cluster = _told(line, "upstream_cluster")
+    cluster = field_text(line, "upstream_cluster")
     if cluster.startswith("outbound|"):
         silent.append("a gateway reports as source only")
         return []
-    if not cluster and not _told(line, "method"):
-        refused = _told(line, "response_code_details") or _told(line, "response_flags")
+    if not cluster and not field_text(line, "method"):
+        refused = field_text(line, "response_code_details") or field_text(line, "response_flags")
         silent.append(f"the server's proxy refused it before it was counted: {refused}")
         return []
-    policy: Policy = "mutual_tls" if _mutual(line) else "none"
+    policy: Policy = "mutual_tls" if both_named(line) else "none"
     found = _counted(line, "destination", policy, _caller(hop, policy, line), hop.service)
     if not any(one.amount for one in found):
         silent.append("nothing came through to the server")
     return found
 
 
-def _mutual(line: Line) -> bool:
-    """Both had a SPIFFE name, and their handshake was not refused."""
-    named = all(_told(line, f"downstream_{who}_uri_san") for who in ("peer", "local"))
-    return named and not _told(line, "downstream_transport_failure_reason")
-
-
-def _caller(hop: Hop, policy: Policy, line: Line) -> str:
-    """Whom the server's proxy knows for the caller: its sidecar says so within mTLS or HTTP."""
-    introduced = _told(hop.client_line or {}, "upstream_cluster").startswith("outbound|")
-    known = introduced and (policy == "mutual_tls" or _told(line, "method"))
+def _caller(hop: ReportedHop, policy: Policy, line: Line) -> str:
+    """Return the caller as the server's proxy knows it: by its sidecar, within mTLS or HTTP."""
+    introduced = field_text(hop.client_line or {}, "upstream_cluster").startswith("outbound|")
+    known = introduced and (policy == "mutual_tls" or field_text(line, "method"))
     return hop.client if known else UNKNOWN
 
 
 def _counted(
     line: Line, reporter: Reporter, policy: Policy, source: str, destination: str
 ) -> list[Series]:
-    if _told(line, "method"):
+    if field_text(line, "method"):
         return [Series(REQUESTS, reporter, policy, source, destination, 1)]
     return [
         Series(metric, reporter, policy, source, destination, _bytes(line, field))
         for metric, field in ((SENT, "bytes_sent"), (RECEIVED, "bytes_received"))
     ]
-
-
-def _told(line: Line, field: str) -> str:
-    """A field's text; nothing where there is none, for which Envoy may write a dash."""
-    value = line.get(field)
-    return value if isinstance(value, str) and value != "-" else ""
 
 
 def _bytes(line: Line, field: str) -> int:
@@ -196,7 +183,7 @@ def _bytes(line: Line, field: str) -> int:
 
 
 def says(generation: Generation, telemetry: Telemetry) -> Seen:
-    """What one generation of Kiali would draw of a hop.
+    """Return what one generation of Kiali would draw of a hop.
 
     The security is `mutual_tls` for a lock, `none` where no edge is drawn, and else `unknown`.
     """
@@ -240,7 +227,7 @@ def _percent(series: Sequence[Series]) -> float:
 
 
 def _unlocked(generation: Generation, telemetry: Telemetry, found: Sequence[Series]) -> str:
-    """Why an edge has no lock: nobody asked, nobody said, or somebody said otherwise."""
+    """Return why an edge has no lock: nobody asked, nobody said, or somebody said otherwise."""
     if found:
         return f"the destination reports connection_security_policy {found[0].policy}"
     metrics = dict.fromkeys(query.metric for query in generation.locks)
@@ -256,79 +243,3 @@ def _seen(drawn: Drawn, because: str, facts: dict[str, Fact]) -> Seen:
     why = f"{'cannot be said' if drawn == 'unknown' else drawn}: {because}"
     facts |= {"drawn": drawn, "because": because}
     return Seen("graph", SOURCE, _MEANS[drawn], why, facts, derived=True)
-
-
-def mismatch(
-    wire: Seen,
-    client: Line | None,
-    server: Line | None,
-    request_id: str,
-    during: tuple[float, float],
-    counted: Security = "unknown",
-) -> str:
-    """Why two lines and a captured connection are not of one call, or nothing.
-
-    request_id: the one that the call was sent with, if any. during: Unix seconds between which it
-    was made. counted: what the answering proxy's counters say of it.
-    """
-    return (
-        _of_other_ports(wire, client or {}, server or {})
-        or _of_other_security(wire, client or {}, server or {}, counted)
-        or _of_another_request(client or {}, server or {}, request_id)
-        or _of_another_time(client, server, during)
-    )
-
-
-def _of_other_ports(wire: Seen, client: Line, server: Line) -> str:
-    left, came = _told(client, "upstream_local_address"), _told(server, "downstream_remote_address")
-    crossed = str(wire.facts.get("client") or "")
-    arrived = str(wire.facts.get("client_at_server") or crossed)
-    if left and came and left != came and (left, came) != (crossed, arrived):
-        return f"the two proxies' lines are of two connections: {left} and {came}"
-    for whose, address, seen in (("server's", came, arrived), ("client's", left, crossed)):
-        if seen and address and seen != address:
-            return f"the {whose} line is of {address}, and the captured connection of {seen}"
-    if came and wire.security == "none":
-        return f"the server's line tells of {came}, and no such connection was captured"
-    return ""
-
-
-def _of_other_security(wire: Seen, client: Line, server: Line, counted: Security) -> str:
-    if not _mutual(server):
-        return ""
-    if wire.security in ("plaintext", "mixed"):
-        return f"the server's line tells of mutual TLS, and the packets of {wire.security}"
-    if counted in ("plaintext", "tls"):
-        return f"the server's line tells of mutual TLS, and its counters of {counted}"
-    by_cluster = _told(client, "upstream_cluster").startswith("outbound|")
-    if by_cluster and not _told(client, "upstream_tls_version"):
-        return "the server's line tells of mutual TLS, and the client's of none"
-    return ""
-
-
-def _of_another_request(client: Line, server: Line, request_id: str) -> str:
-    """Requests that share a connection have a line each."""
-    for whose, line in (("client's", client), ("server's", server)):
-        logged = _told(line, "request_id")
-        if logged and request_id and untraced(logged) != untraced(request_id):
-            return f"the {whose} line is of request {logged}, and the call was {request_id}"
-    return ""
-
-
-def _of_another_time(client: Line | None, server: Line | None, during: tuple[float, float]) -> str:
-    for whose, line in (("client's", client), ("server's", server)):
-        if line is not None and not _within(line, during):
-            return f"the {whose} line began at {line.get('start_time')}, and the call did not"
-    return ""
-
-
-SLACK = 1.0
-"""Seconds by which two nodes' clocks may differ. Ports decide first: this is for one used again."""
-
-
-def _within(line: Line, during: tuple[float, float]) -> bool:
-    try:
-        at = datetime.datetime.fromisoformat(str(line.get("start_time"))).timestamp()
-    except (ValueError, OverflowError):
-        return False
-    return during[0] - SLACK <= at <= during[1] + SLACK

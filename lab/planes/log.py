@@ -25,12 +25,12 @@ NUMBER = "lab_line"
 
 
 def parse(text: str) -> list[Line]:
-    """The access-log lines of a proxy's output; its other lines are passed over."""
+    """Return the access-log lines of a proxy's output; its other lines are passed over."""
     return [entry for entry in entries(text) if entry.keys() >= OURS]
 
 
 def entries(text: str) -> Iterator[Line]:
-    """Every line that is one JSON object, with its number; others are passed over."""
+    """Yield every line that is one JSON object, with its number; others are passed over."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("{"):
             try:
@@ -43,7 +43,7 @@ def entries(text: str) -> Iterator[Line]:
 def find(
     lines: Sequence[Line], *, request_id: str, address: str, until: float = math.inf
 ) -> Line | None:
-    """A proxy's line of a call: by request id, else by the address that called it.
+    """Return a proxy's line of a call: by request id, else by the address that called it.
 
     until: Unix seconds at which the call had ended; what began later may have an address again.
     """
@@ -57,7 +57,7 @@ def find(
 
 
 def passed_again(lines: Sequence[Line], line: Line, until: float) -> Line:
-    """A sidecar's line with the address from which it left the pod, where it came by twice.
+    """Return a sidecar's line with the address by which it left the pod, if it came by twice.
 
     A pod's conntrack remembers for some seconds that a connection of the application's that ended
     was redirected. If the sidecar's own connection to the same address has the same port by then,
@@ -79,19 +79,19 @@ def passed_again(lines: Sequence[Line], line: Line, until: float) -> Line:
 
 
 def sent_from(lines: Sequence[Line], address: str, until: float = math.inf) -> Line | None:
-    """A proxy's line of what it sent on from an address of its own; `until` as `find` has it."""
+    """Return a proxy's line of what it sent from its own address; `until` as `find` has it."""
     found = [one for one in lines if address and one.get("upstream_local_address") == address]
     return _last(found, until)
 
 
 def _last(found: Sequence[Line], until: float) -> Line | None:
-    """The last that had begun by then; of lines that are all later, clocks differ."""
+    """Return the last that had begun by then; of lines that are all later, clocks differ."""
     begun = [line for line in found if (began(line) or 0.0) <= until] or found
     return begun[-1] if begun else None
 
 
 def began(line: Line) -> float | None:
-    """When a line's request or connection began, Unix seconds; None where it does not say."""
+    """Return when a line's request or connection began, Unix seconds; None: it does not say."""
     try:
         return datetime.datetime.fromisoformat(str(line.get("start_time"))).timestamp()
     except (ValueError, OverflowError):
@@ -99,7 +99,7 @@ def began(line: Line) -> float | None:
 
 
 def untraced(request_id: Any) -> str:
-    """A request id without the digit in which Envoy notes why a request is traced.
+    """Return a request id without the digit in which Envoy notes why a request is traced.
 
     https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers
     """
@@ -108,7 +108,7 @@ def untraced(request_id: Any) -> str:
 
 
 def client_says(line: Line | None) -> Seen:
-    """What the client's proxy says of whom it spoke to, and how."""
+    """Return what the client's proxy says of whom it spoke to, and how."""
     if line is None:
         return Seen("log", CLIENT, "unknown", "the client's proxy has no line of this call")
     peer, version = _text(line, "upstream_peer_uri_san"), _text(line, "upstream_tls_version")
@@ -138,7 +138,7 @@ def client_says(line: Line | None) -> Seen:
 
 
 def server_says(line: Line | None) -> Seen:
-    """What the server's proxy says of who called it."""
+    """Return what the server's proxy says of who called it."""
     if line is None:
         return Seen("log", SERVER, "unknown", "the server's proxy has no line of this connection")
     facts: dict[str, Fact] = {
@@ -155,13 +155,13 @@ def server_says(line: Line | None) -> Seen:
 
 
 def _text(line: Line, field: str) -> str | None:
-    """A field's text; None where there is none, for which Envoy's text formats have a dash."""
+    """Return a field's text; None where there is none, for which Envoy's formats have a dash."""
     value = line.get(field)
     return value if isinstance(value, str) and value not in ("", "-") else None
 
 
 def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
-    """What the server's proxy took a connection for, and why it says so."""
+    """Return what the server's proxy took a connection for, and why it says so."""
     peer, version = facts["peer"], facts["tls_version"]
     failure = str(facts["failure"] or "-")
     if any(word in failure for word in _NO_TLS):
@@ -180,6 +180,18 @@ def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
 
 
 def port_of(address: Any) -> int | None:
-    """The port of `10.0.0.1:4711`; None when it is none."""
+    """Return the port of `10.0.0.1:4711`; None when it is none."""
     found = re.search(r":(\d{1,5})$", str(address or ""), re.ASCII)
     return int(found[1]) if found else None
+
+
+def field_text(line: Line, field: str) -> str:
+    """Return a field's text; nothing where there is none, for which Envoy may write a dash."""
+    value = line.get(field)
+    return value if isinstance(value, str) and value != "-" else ""
+
+
+def both_named(line: Line) -> bool:
+    """Return whether both had a SPIFFE name, and their handshake was not refused."""
+    named = all(field_text(line, f"downstream_{who}_uri_san") for who in ("peer", "local"))
+    return named and not field_text(line, "downstream_transport_failure_reason")

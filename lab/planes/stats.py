@@ -25,14 +25,14 @@ FAILED = frozenset(
 
 
 def of_listener(rose: Counters, port: int) -> dict[str, int]:
-    """What rose at one listener of all addresses, by the counters' own names."""
+    """Return what rose at one listener of all addresses, by the counters' own names."""
     prefix = f"listener.0.0.0.0_{port}."
     found = {name.removeprefix(prefix): by for name, by in rose.items() if name.startswith(prefix)}
     return {name: by for name, by in found.items() if not name.startswith("worker_")}
 
 
 def server_says(rose: Counters | None, listener: int = INBOUND) -> Seen:
-    """What the answering proxy counted while one call was made.
+    """Return what the answering proxy counted while one call was made.
 
     rose: by how much its counters rose; None where they were not recorded.
     """
@@ -43,7 +43,7 @@ def server_says(rose: Counters | None, listener: int = INBOUND) -> Seen:
 
 
 def client_says(rose: Counters | None) -> Seen:
-    """What the calling proxy counted: the word of an edge whose other end has no proxy."""
+    """Return what the calling proxy counted, for an edge whose other end has no proxy."""
     if rose is None:
         return Seen("stats", CLIENT, "unknown", "its counters were not recorded")
     outbound = ((_OUTBOUND.fullmatch(name), by) for name, by in rose.items())
@@ -78,7 +78,7 @@ def _took(counted: Counters) -> tuple[Security, str]:
 
 
 def _shaken(shaken: int, nameless: int) -> tuple[Security, str]:
-    """One connection: how many handshakes ended well meanwhile, and without a certificate."""
+    """Return what one connection was, by how many handshakes ended well, and how many nameless."""
     if shaken > 1:
         return "unknown", f"one connection, and {shaken} handshakes: which was the call's?"
     if not shaken:

@@ -6,35 +6,21 @@ Istio's mTLS is TLS 1.3, which hides certificates from a passive reader: so this
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lab.common.errors import BadEvidence
 from lab.packets import pcap, tls
-from lab.packets.pcap import SYN, Address, Connection
+from lab.packets.pcap import Address, Connection
 from lab.packets.tls import HELLO_INSIDE
-from lab.planes import Fact, Security, Seen
+from lab.planes import Security, Seen
+from lab.planes.capture_file import REDIRECTED, CaptureFile, read_connections
 
 SOURCE = "packets"
-REDIRECTED: Address = ("127.0.0.1", 15001)
-"""Where a pod's own rules send what its application sends: the sidecar's outbound listener."""
 
 
 @dataclass(frozen=True)
-class CaptureFile:
-    """Packets of one interface of one pod, and how many tcpdump says it lost."""
-
-    path: Path
-    dropped: int
-    captured: int | None = None
-    """How many packets tcpdump says it wrote; a file that holds fewer was cut off."""
-
-
-@dataclass(frozen=True)
-class Edge:
+class ConnectionQuery:
     """Which connection is meant: by its ports where known, else by when it began."""
 
     client_ip: str
@@ -50,15 +36,68 @@ class Edge:
     then only what crossed since is spoken of, and under which policy it began is not known."""
 
     def joins(self, connection: Connection) -> bool:
-        """Whether a connection lies between these ends."""
+        """Return whether a connection lies between these ends."""
         return connection.client[0] == self.client_ip and connection.server in self.targets
 
     def had(self, connection: Connection) -> bool:
-        """Whether a connection began in the window; of an older one, whether it was used in it."""
+        """Return whether a connection began in the window; an older one, whether it was used."""
         first, last = self.window or (0.0, 0.0)
         used = [one.time for one in connection.segments if one.payload]
         times = used if connection.older else [connection.began]
         return any(first <= at <= last for at in times)
+
+
+@dataclass(frozen=True)
+class WireFacts:
+    """What the packets of one connection show; every field is empty where none was found."""
+
+    file: str = ""
+    """The capture's name."""
+    frame: int = 0
+    """The first of its frames in that file, counted from 1."""
+    client: str = ""
+    """`IP:port` of who began it, where it was captured first."""
+    client_at_server: str = ""
+    """The same as the other pod has it; empty where it is no other."""
+    server: str = ""
+    syn_time: float | None = None
+    """Unix seconds at which it began."""
+    segments: int = 0
+    client_bytes: int = 0
+    """Payload that the client sent, in bytes."""
+    server_bytes: int = 0
+    ended_by: str = ""
+    first_bytes: bytes = b""
+    """Of what the client sent, 16 at most."""
+    marker_in_client: int = 0
+    """How often the call's marker is readable in what the client sent."""
+    marker_in_server: int = 0
+    sni: str = ""
+    alpn_offered: tuple[str, ...] = ()
+    tls_version: str = ""
+    """As the server chose it."""
+
+    @property
+    def found(self) -> bool:
+        """Whether a connection was found."""
+        return bool(self.file)
+
+    @property
+    def marker_count(self) -> int:
+        """How often the marker is readable in both directions."""
+        return self.marker_in_client + self.marker_in_server
+
+    @property
+    def bytes_both_ways(self) -> int:
+        """Payload of both directions, in bytes."""
+        return self.client_bytes + self.server_bytes
+
+
+@dataclass(frozen=True)
+class WireSeen(Seen):
+    """The wire's answer, and the connection that it was read from."""
+
+    packets: WireFacts = WireFacts()
 
 
 class Unsure(Exception):
@@ -66,21 +105,21 @@ class Unsure(Exception):
 
 
 def read(
-    edge: Edge, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
-) -> Seen:
-    """What crossed between two pods, from the captures at both their eth0; or on one interface.
+    query: ConnectionQuery, client_eth0: CaptureFile, server_eth0: CaptureFile | None, marker: bytes
+) -> WireSeen:
+    """Return what crossed between two pods, from both their eth0; or on one interface.
 
     marker: the call's own random bytes; how often they are found is told beside the answer.
     """
     try:
         where = "client's eth0" if server_eth0 else client_eth0.path.name
-        at_client = find(edge, client_eth0, where)
+        at_client = find(query, client_eth0, where)
         at_server = at_client
         if server_eth0:
-            at_server = find(edge, server_eth0, "server's eth0", at_client)
+            at_server = find(query, server_eth0, "server's eth0", at_client)
         anywhere = "on either pod's eth0" if server_eth0 else f"in {where}"
-        if at_client is None and at_server is None and edge.client_port:
-            raise Unsure(f"no connection from port {edge.client_port} {anywhere}")
+        if at_client is None and at_server is None and query.client_port:
+            raise Unsure(f"no connection from port {query.client_port} {anywhere}")
         if at_client is None and at_server is None:
             return _seen("none", f"no connection of this call {anywhere}")
         if at_client is None or at_server is None:
@@ -90,124 +129,53 @@ def read(
         security, why = _classify(at_client)
         if at_client.older or at_server.older:
             security, why = _since_the_capture(security, at_client, marker)
-        facts = _facts(at_client, marker)
+        facts = _facts(at_client, client_eth0.path.name, marker)
         if at_server.client != at_client.client:
-            facts["client_at_server"] = _text(at_server.client)
-        return _seen(security, why, file=client_eth0.path.name, **facts)
+            facts = replace(facts, client_at_server=_text(at_server.client))
+        return _seen(security, why, facts)
     except (Unsure, BadEvidence) as reason:
         return _seen("unknown", str(reason))
 
 
-def on_loopback(
-    lo: CaptureFile, marker: bytes, *, source: Address | None = None
-) -> Literal[True, False] | None:
-    """Whether the marker crossed a pod's own `lo` in the clear: the application's side.
-
-    source: only segments from this address (the client's podIP:port). None: cannot be said.
-    """
-    if lo.dropped:
-        return None
-    try:
-        segments = _segments(lo)
-    except BadEvidence:
-        return None
-    sent: dict[Address, bytearray] = {}
-    for segment in segments:
-        if source is None or segment.source == source:
-            sent.setdefault(segment.source, bytearray()).extend(segment.payload)
-    return any(marker in data for data in sent.values())
-
-
-def senders(capture: CaptureFile) -> frozenset[str] | None:
-    """`IP:port` of whoever sent anything; None where the capture may lack some."""
-    try:
-        return (
-            None
-            if capture.dropped
-            else frozenset(f"{one.source[0]}:{one.source[1]}" for one in _segments(capture))
-        )
-    except BadEvidence:
-        return None
-
-
-@functools.lru_cache(maxsize=64)
-def _read_once(path: Path, _size: int, _changed: int) -> tuple[pcap.Segment, ...]:
-    return tuple(pcap.read(path))
-
-
-@functools.lru_cache(maxsize=64)
-def _connected_once(
-    path: Path, size: int, changed: int, redirected: bool
-) -> tuple[Connection, ...]:
-    segments = _read_once(path, size, changed)
-    return tuple(pcap.connections(_stitched(segments) if redirected else segments))
-
-
-def _version(capture: CaptureFile) -> tuple[Path, int, int]:
-    """A file as it is now. Raises BadEvidence where there is none."""
-    try:
-        info = capture.path.stat()
-    except OSError:
-        raise BadEvidence(f"capture {capture.path.name} is missing") from None
-    return capture.path, info.st_size, info.st_mtime_ns
-
-
-def _segments(capture: CaptureFile) -> Sequence[pcap.Segment]:
-    """Raises BadEvidence for a capture that is missing, damaged or not complete."""
-    path = capture.path
-    found = _read_once(*_version(capture))
-    if capture.captured is not None and len(found) != capture.captured:
-        raise BadEvidence(
-            f"capture {path.name} holds {len(found)} packets of {capture.captured} recorded"
-        )
-    return found
-
-
-def _connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]:
-    """The same, joined; redirected: as a client's `lo` has them."""
-    _segments(capture)
-    return _connected_once(*_version(capture), redirected)
-
-
 def find(
-    edge: Edge, capture: CaptureFile, where: str, at_client: Connection | None = None
+    query: ConnectionQuery, capture: CaptureFile, where: str, at_client: Connection | None = None
 ) -> Connection | None:
-    """The one connection meant, or None when a sound capture holds none.
+    """Return the one connection meant, or None when a sound capture holds none.
 
     at_client: what it is at the other pod, where that is known.
     Raises Unsure where packets of it are missing, or where it cannot be told from others.
     """
     if capture.dropped:
         raise Unsure(f"tcpdump lost {capture.dropped} packets at the {where}")
-    there = _connections(capture, REDIRECTED in edge.targets)
-    if edge.older:
-        there = [_turned(edge, one) for one in there]
-    joining = [connection for connection in there if edge.joins(connection)]
-    found = _sent_on(at_client, joining) or _meant(edge, joining)
+    there = read_connections(capture, REDIRECTED in query.targets)
+    if query.older:
+        there = [_turned(query, one) for one in there]
+    joining = [connection for connection in there if query.joins(connection)]
+    found = _sent_on(at_client, joining) or _meant(query, joining)
     if len(found) > 1:
         raise Unsure(f"{len(found)} connections at the {where} could be the call's")
     if not found:
         return None
     if not found[0].syn_seen:
         raise Unsure(f"the connection's SYN is not in the capture at the {where}")
-    if found[0].began < edge.since:
+    if found[0].began < query.since:
         raise Unsure("the connection is older than the configuration in question")
     if not found[0].whole:
         raise Unsure(f"packets of the connection are missing at the {where}")
     return found[0]
 
 
-def _meant(edge: Edge, joining: list[Connection]) -> list[Connection]:
-    if edge.client_port is not None:
+def _meant(query: ConnectionQuery, joining: list[Connection]) -> list[Connection]:
+    if query.client_port is not None:
         # Of a port used twice: the last that had begun when the call ended.
-        found = [one for one in joining if one.client[1] == edge.client_port]
-        begun = [one for one in found if edge.window is None or one.began <= edge.window[1]]
+        found = [one for one in joining if one.client[1] == query.client_port]
+        begun = [one for one in found if query.window is None or one.began <= query.window[1]]
         return (begun or found)[-1:]
-    return [one for one in joining if edge.window is None or edge.had(one)]
+    return [one for one in joining if query.window is None or query.had(one)]
 
 
 def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Connection]:
-    """The same connection, as a node sent it on.
+    """Return the same connection, as a node sent it on.
 
     What is for a ClusterIP comes to the pod from another source port where the node's conntrack
     remembers a connection of just these addresses and ports. Sequence numbers stay as they are.
@@ -219,70 +187,17 @@ def _sent_on(at_client: Connection | None, joining: list[Connection]) -> list[Co
     return [one for one in joining if one.halves["client"].start == start]
 
 
-def _turned(edge: Edge, connection: Connection) -> Connection:
-    """A connection of unknown beginning, as it lies between these ends; others as they are."""
+def _turned(query: ConnectionQuery, connection: Connection) -> Connection:
+    """Return a connection of unknown beginning as it lies between these ends; others as is."""
     if connection.syn_seen:
         return connection
     first, other = connection.client, connection.server
-    turned = other[0] == edge.client_ip and first in edge.targets
+    turned = other[0] == query.client_ip and first in query.targets
     return pcap.from_the_middle(connection, other if turned else first)
 
 
-def _stitched(segments: Sequence[pcap.Segment]) -> Iterable[pcap.Segment]:
-    """What is redirected to a sidecar is answered in the name of whom the application asked.
-
-    On a client's `lo` one connection has two address pairs: its answers get the listener's. They
-    go to the application's own address, even where conntrack gave the connection another.
-    """
-    callers = {segment.source for segment in segments if segment.target == REDIRECTED}
-    begun, given = _begun(segments), dict[Address, Address]()
-    for segment in segments:
-        if segment.flags & SYN and segment.acknowledged in begun:
-            given[segment.target] = begun[segment.acknowledged]
-        caller = given.get(segment.target, segment.target)
-        yield segment._replace(source=REDIRECTED, target=caller) if caller in callers else segment
-
-
-def _begun(segments: Iterable[pcap.Segment]) -> dict[int, Address]:
-    """Who began a redirected connection, by the number that its answer acknowledges."""
-    return {
-        (segment.sequence + 1) & 0xFFFFFFFF: segment.source
-        for segment in segments
-        if segment.target == REDIRECTED and segment.flags & SYN
-    }
-
-
-def redirected_from(lo: CaptureFile, own: Address, window: tuple[float, float]) -> Address:
-    """The address from which a connection of a pod's application came to its sidecar.
-
-    All that goes out is redirected to one port. Where the pod's conntrack remembers an earlier
-    connection from the application's address, to whomever, the kernel gives the new one another
-    source port. Its answer still goes to the application's own, and acknowledges its SYN.
-    https://docs.kernel.org/networking/nf_conntrack-sysctl.html
-
-    own: the application's address. window: Unix seconds in which it connected. It is `own`
-    where nothing else can be read.
-    """
-    try:
-        segments = _segments(lo)
-    except BadEvidence:
-        return own
-    begun, (first, last) = _begun(segments), window
-    answered = [
-        s for s in segments if s.target == own and s.flags & SYN and first <= s.time <= last
-    ]
-    found = [begun[s.acknowledged] for s in answered if s.acknowledged in begun]
-    return found[-1] if found else own
-
-
-def asked(capture: CaptureFile, connection: Connection) -> Address | None:
-    """Whom a redirected connection was meant for: its answers come in that name."""
-    answers = {s.frame for s in connection.segments if s.source == REDIRECTED}
-    return next((s.source for s in _segments(capture) if s.frame in answers), None)
-
-
 def _check_same(one: Connection, other: Connection) -> None:
-    """The same connection on both pods: same first number, same bytes."""
+    """Raise Unsure unless both pods have one connection: same first number, same bytes."""
     if one.halves["client"].start != other.halves["client"].start:
         raise Unsure("the two pods' captures show different connections")
     if any(one.sent(side) != other.sent(side) for side in one.halves):
@@ -314,7 +229,7 @@ def _classify(connection: Connection) -> tuple[Security, str]:
 def _since_the_capture(
     security: Security, connection: Connection, marker: bytes
 ) -> tuple[Security, str]:
-    """What may be said of a connection whose beginning was not seen.
+    """Return what may be said of a connection whose beginning was not seen.
 
     Whole records to the last byte are no accident; what is none may be the rest of one.
     """
@@ -337,33 +252,31 @@ def _speaks(data: bytes) -> Literal["tls", "plain", "mixed", "cut"]:
     return "plain"
 
 
-def _facts(connection: Connection, marker: bytes) -> dict[str, Fact]:
+def _facts(connection: Connection, file: str, marker: bytes) -> WireFacts:
     client, server = connection.sent("client"), connection.sent("server")
     seen = tls.shown(tls.records(client), tls.records(server))
-    facts: dict[str, Fact] = {
-        "client": _text(connection.client),
-        "server": _text(connection.server),
-        "syn_time": connection.began,
-        "segments": len(connection.segments),
-        "frame": connection.first_frame,
-        "client_bytes": len(client),
-        "server_bytes": len(server),
-        "ended_by": connection.ended_by,
-        "first_bytes": client[:16].hex(),
-        "marker_in_client": client.count(marker),
-        "marker_in_server": server.count(marker),
-    }
-    if seen.client_hello:
-        facts["sni"] = seen.client_hello.sni
-        facts["alpn_offered"] = list(seen.client_hello.alpn)
-    if seen.server_hello:
-        facts["tls_version"] = seen.server_hello.version
-    return facts
+    return WireFacts(
+        file=file,
+        frame=connection.first_frame,
+        client=_text(connection.client),
+        server=_text(connection.server),
+        syn_time=connection.began,
+        segments=len(connection.segments),
+        client_bytes=len(client),
+        server_bytes=len(server),
+        ended_by=connection.ended_by,
+        first_bytes=client[:16],
+        marker_in_client=client.count(marker),
+        marker_in_server=server.count(marker),
+        sni=seen.client_hello.sni if seen.client_hello else "",
+        alpn_offered=tuple(seen.client_hello.alpn) if seen.client_hello else (),
+        tls_version=seen.server_hello.version if seen.server_hello else "",
+    )
 
 
 def _text(address: Address) -> str:
     return f"{address[0]}:{address[1]}"
 
 
-def _seen(security: Security, why: str, **facts: Fact) -> Seen:
-    return Seen("wire", SOURCE, security, why, facts)
+def _seen(security: Security, why: str, packets: WireFacts = WireFacts()) -> WireSeen:
+    return WireSeen("wire", SOURCE, security, why, packets=packets)

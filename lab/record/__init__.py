@@ -1,1 +1,1 @@
-"""A live run is recorded here; nothing is concluded."""
+"""Records a live run: worlds, calls, packets, logs, counters. Nothing is concluded here."""

@@ -1,4 +1,4 @@
-"""The access log that the log plane reads, where the mesh's own is off or another.
+"""Adds the access log that the log plane reads, where the mesh's own is off or different.
 
 Mesh settings are not the lab's to change: an EnvoyFilter in a run's own namespace adds one more
 log to the proxies there, in the format that the lab's own clusters have for the whole mesh.
@@ -21,11 +21,11 @@ FILTERS = {
     ),
     "envoy.filters.network.tcp_proxy": f"{TYPES}.filters.network.tcp_proxy.v3.TcpProxy",
 }
-"""Whatever ends a connection or a request writes a line."""
+"""Filters that end a connection or a request: each of them writes a line."""
 
 
-def ours(config: Mapping[str, Any]) -> bool:
-    """Whether a mesh's own log (its meshConfig) has every field that the lab reads."""
+def has_our_fields(config: Mapping[str, Any]) -> bool:
+    """Return whether a mesh's own log (in its meshConfig) has every field that the lab reads."""
     try:
         format_ = json.loads(str(config.get("accessLogFormat") or "{}"))
     except (ValueError, RecursionError):
@@ -37,7 +37,7 @@ def ours(config: Mapping[str, Any]) -> bool:
 
 
 def envoy_filter() -> Obj:
-    """Adds our log to every proxy of the namespace that it is applied in."""
+    """Return the EnvoyFilter that adds our log to every proxy of the namespace it is applied in."""
     patches = [
         {
             "applyTo": "NETWORK_FILTER",

@@ -22,7 +22,9 @@ UP = "up"
 
 
 def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
-    """Worlds deployed and ready. Under the runner (LAB_RUN) folder and end are the runner's.
+    """Start a live run, and return it with its worlds deployed and ready.
+
+    Under the runner (LAB_RUN) the runner chooses the folder, and ends the cluster and the run.
 
     Raises NeedsUnmet when the cluster lacks what the failure needs, and ClusterGone when it
     ended before this began.
@@ -49,7 +51,7 @@ def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
 
 
 def _await(cluster: OwnCluster) -> None:
-    """Until the cluster that the runner brings up is there."""
+    """Wait for the cluster that the runner brings up. Raises ClusterGone with what is wrong."""
 
     def look() -> str:
         return UP if cluster.running() else cluster.trouble()
@@ -60,6 +62,7 @@ def _await(cluster: OwnCluster) -> None:
 
 
 def _teller(path: Path, *, to_terminal: bool) -> Callable[[str], None]:
+    """Return a function that writes a line of progress to a file, without secrets."""
     began = time.monotonic()
 
     def tell(line: str) -> None:

@@ -1,4 +1,4 @@
-"""All interfaces of a world's pods recorded while its calls are made."""
+"""Captures packets at all interfaces of a world's pods while its calls are made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from clusters.base import Capture, Cluster
 from lab.common.errors import CaptureRefused, LabError
 from lab.common.wait import until
 from lab.model.evidence import CaptureRecord, digest
-from lab.planes import wire
+from lab.planes.capture_file import REDIRECTED
 from lab.record.world import LiveWorld
 
 INTERFACES = ("eth0", "lo")
@@ -24,10 +24,10 @@ class Captures:
         self.records: list[CaptureRecord] = []
         self.problems: list[str] = []
         self.refused: dict[str, str] = {}
-        """Pod -> in whose words its packets may not be recorded."""
+        """Pod -> why its packets may not be recorded, in the words of who refused it."""
 
     def start(self) -> None:
-        """Start all of them; each is listening when this returns."""
+        """Start every capture; each is listening when this returns."""
         self._folder.mkdir(parents=True, exist_ok=True)
         wanted = [(pod, interface) for pod in self._live.pods for interface in INTERFACES]
         with ThreadPoolExecutor(len(wanted)) as pool:
@@ -46,8 +46,8 @@ class Captures:
             self.problems.append(f"capture of {pod} {interface}: {problem}")
 
     def _filter(self) -> str:
-        """Target ports, Service ports, and the listener that outbound traffic is sent to."""
-        ports = {wire.REDIRECTED[1]} | self._live.all_ports
+        """Match target ports, Service ports, and the sidecar's listener for outbound traffic."""
+        ports = {REDIRECTED[1]} | self._live.all_ports
         return " or ".join(f"tcp port {port}" for port in sorted(ports))
 
     def _path(self, key: tuple[str, str]) -> Path:
@@ -55,7 +55,7 @@ class Captures:
         return self._folder / f"{self._live.world.name}{act}-{key[0]}-{key[1]}.pcap"
 
     def stop(self) -> None:
-        """End all of them once the last packets are in, and record what they hold."""
+        """End every capture once the last packets are in, and record what each holds."""
         self._settle()
         with ThreadPoolExecutor(len(self._running) or 1) as pool:
             list(pool.map(self._stop, list(self._running)))

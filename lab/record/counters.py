@@ -1,4 +1,4 @@
-"""What the proxies of a world count while a call is made."""
+"""Reads what the proxies of a world count while a call is made."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ KEPT = (
     "(ssl\\.(handshake|no_certificate|connection_error|fail_verify_[a-z_]*)"
     "|no_filter_chain_match|_cx_total)$"
 )
-"""Connections, handshakes and refusals, of listeners and clusters alike."""
+"""Names of counters: connections, handshakes, refusals, of listeners and of clusters."""
 OWN = re.compile(r"listener\.(admin|[\d.]+_15021)\.|\.(worker_\d+|main_thread)\.")
-"""What asking and probes count, and what is counted for each thread once more."""
+"""Names left out: what our own requests and probes raise, and counts of single threads."""
 
-Rose = dict[str, dict[str, int]]
+Increases = dict[str, dict[str, int]]
 """Workload -> counter -> by how much it rose."""
 
 
 class Counters:
-    """The counters of a world's proxies: read before a call where they are not known, and after.
+    """The counters of a world's proxies, read before a call where they are not known, and after.
 
-    Asking takes longer than most calls, so only those are asked whose word is used.
+    Reading takes longer than most calls, so only the proxies whose counters are used are read.
     """
 
     def __init__(self, cluster: Cluster, live: LiveWorld) -> None:
@@ -35,48 +35,49 @@ class Counters:
         self._known = self._read(name for name, pod in live.pods.items() if pod.has_sidecar)
 
     @contextmanager
-    def of(self, asked: Collection[str], others: Collection[str]) -> Iterator[Rose]:
-        """By how much the counters of `asked` rise within; empty until it is left.
+    def increases(self, asked: Collection[str], others: Collection[str]) -> Iterator[Increases]:
+        """Count what rises in the proxies of `asked` while the `with` block runs.
 
-        others: whoever else takes part, whose counters are no longer known then. Where one cannot
-        be asked none is told of.
+        Yields a dictionary that is filled when the block is left; it stays empty where one of the
+        proxies cannot be read. others: workloads that take part too, whose counters are no longer
+        known afterwards.
         """
-        rose: Rose = {}
+        increases: Increases = {}
         ends = {name for name in asked if self._live.pods[name].has_sidecar}
         try:
             self._known |= self._read(ends - self._known.keys())
-            before = {name: self._known[name] for name in ends if _tells(self._known[name])}
+            before = {name: self._known[name] for name in ends if _keeps_them(self._known[name])}
         except LabError:
             before = {}
         for name in (*asked, *others):
             self._known.pop(name, None)
-        yield rose
+        yield increases
         with suppress(LabError):
             now = self._read(before)
             self._known |= now
-            rose |= {name: _risen(before[name], counted) for name, counted in now.items()}
+            increases |= {name: _increase(before[name], counted) for name, counted in now.items()}
 
     def forget(self) -> None:
-        """What is known is no longer: others than calls were served meanwhile."""
+        """Discard what was read before, since proxies served more than calls meanwhile."""
         self._known.clear()
 
     def _read(self, workloads: Iterable[str]) -> dict[str, dict[str, int]]:
         names = sorted(set(workloads))
         if len(names) < 2:
-            return {name: self._of(name) for name in names}
+            return {name: self._read_one(name) for name in names}
         with ThreadPoolExecutor(len(names)) as pool:
-            return dict(zip(names, pool.map(self._of, names), strict=True))
+            return dict(zip(names, pool.map(self._read_one, names), strict=True))
 
-    def _of(self, workload: str) -> dict[str, int]:
+    def _read_one(self, workload: str) -> dict[str, int]:
         counted = envoy_admin.stats(self._cluster, self._live.pods[workload], KEPT)
         return {name: count for name, count in counted.items() if not OWN.search(name)}
 
 
-def _tells(counted: dict[str, int]) -> bool:
-    """Whether a proxy keeps these counters at all: Istio's default leaves them out."""
+def _keeps_them(counted: dict[str, int]) -> bool:
+    """Return whether a proxy keeps these counters: Istio's default leaves them out."""
     return any(name.endswith("downstream_cx_total") for name in counted)
 
 
-def _risen(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
-    rose = {name: count - before.get(name, 0) for name, count in now.items()}
-    return {name: by for name, by in rose.items() if by}
+def _increase(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
+    by_counter = {name: count - before.get(name, 0) for name, count in now.items()}
+    return {name: by for name, by in by_counter.items() if by}

@@ -1,4 +1,4 @@
-"""What a running sidecar says of itself, by Envoy's admin interface inside its pod."""
+"""Reads what a running proxy says of itself, by Envoy's admin interface inside its pod."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.common.wait import until
 
 
 def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
-    """GET a path of the sidecar's admin interface. Raises CommandFailed with what it said."""
+    """GET a path of the proxy's admin interface. Raises CommandFailed with what it printed."""
     argv = ["pilot-agent", "request", "GET", path]
     done = cluster.exec(pod, argv, container="istio-proxy", timeout=15)
     if done.code:
@@ -24,10 +24,10 @@ def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
     return done.stdout.decode(errors="replace")
 
 
-def _told(cluster: Cluster, pod: PodRef, path: str) -> Any:
-    """The same as JSON, whole. Raises TimedOut where it never is.
+def _ask_json(cluster: Cluster, pod: PodRef, path: str) -> Any:
+    """GET a path whose answer is JSON, again until it is whole. Raises TimedOut where it never is.
 
-    On a busy node the end of a long answer was seen to be lost on its way, without a word.
+    On a busy node, the end of a long answer was seen to be lost without any error.
     """
 
     def look() -> list[Any]:
@@ -40,16 +40,16 @@ def _told(cluster: Cluster, pod: PodRef, path: str) -> Any:
 
 
 @contextlib.contextmanager
-def _explained(path: str, pod: PodRef) -> Iterator[None]:
-    """An answer that is not such as Envoy's, in a sentence."""
+def _refusing_other_shapes(path: str, pod: PodRef) -> Iterator[None]:
+    """Raise CommandFailed, in a sentence, for an answer that does not have Envoy's fields."""
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError) as wrong:
         raise CommandFailed(f"{path} of pod {pod.name} is not such as Envoy's: {wrong!r}") from None
 
 
-class Info(NamedTuple):
-    """What a proxy is."""
+class ProxyInfo(NamedTuple):
+    """Version, start and kind of a proxy."""
 
     version: str
     started: float
@@ -60,30 +60,31 @@ class Info(NamedTuple):
     """`sidecar` or `router`: what its node id begins with, as istiod reads it."""
 
 
-def info(cluster: Cluster, pod: PodRef) -> Info:
-    """Envoy's version, when it started, and what for."""
-    with _explained("server_info", pod):
-        told = _told(cluster, pod, "server_info")
+def info(cluster: Cluster, pod: PodRef) -> ProxyInfo:
+    """Return a proxy's version, when it started, and whether it is a sidecar or a gateway."""
+    with _refusing_other_shapes("server_info", pod):
+        told = _ask_json(cluster, pod, "server_info")
         uptime = float(str(told["uptime_current_epoch"]).rstrip("s"))
         node = told.get("node", {})
         extensions = [str(one.get("name")) for one in node.get("extensions", [])]
         own = any(name.startswith("istio.") for name in extensions)
         version = str(told["version"]).split("/")[1]
         node_type = str(node.get("id", "")).partition("~")[0]
-        return Info(version, time.time() - uptime, "istio" if own else "stock", node_type)
+        return ProxyInfo(version, time.time() - uptime, "istio" if own else "stock", node_type)
 
 
 def stats(cluster: Cluster, pod: PodRef, pattern: str) -> dict[str, int]:
-    """Counters and gauges whose names match a regular expression."""
+    """Return the counters and gauges whose names match a regular expression."""
     lines = ask(cluster, pod, f"stats?filter={pattern}").splitlines()
     pairs = (line.rsplit(": ", 1) for line in lines if ": " in line)
     return {name: int(value) for name, value in pairs if re.fullmatch("[0-9]{1,20}", value)}
 
 
 def not_connected(cluster: Cluster, pod: PodRef, address: str) -> int:
-    """How many connections that it passed on to an address (`IP:port`) came to nothing.
+    """Count the connections that a proxy passed on to an address (`IP:port`) and that failed.
 
-    Told of hosts whichever counters Istio keeps; of one that is not in use for some seconds, 0.
+    Envoy keeps this count for each host, whichever counters Istio keeps. It is 0 for a host that
+    was not in use for some seconds.
     https://www.envoyproxy.io/docs/envoy/latest/operations/admin#get--clusters
     """
     prefix = f"PassthroughCluster::{address}::cx_connect_fail::"
@@ -92,9 +93,9 @@ def not_connected(cluster: Cluster, pod: PodRef, address: str) -> int:
 
 
 def certificate(cluster: Cluster, pod: PodRef) -> dict[str, str]:
-    """The workload certificate in use: spiffe, issuer, serial, valid_from, expires."""
-    with _explained("certs", pod):
-        for entry in _told(cluster, pod, "certs")["certificates"]:
+    """Return the workload certificate in use: spiffe, issuer, serial, valid_from, expires."""
+    with _refusing_other_shapes("certs", pod):
+        for entry in _ask_json(cluster, pod, "certs")["certificates"]:
             for chain in entry.get("cert_chain", []):
                 names = [str(name.get("uri", "")) for name in chain.get("subject_alt_names", [])]
                 return {
@@ -108,13 +109,13 @@ def certificate(cluster: Cluster, pod: PodRef) -> dict[str, str]:
 
 
 def _issuer(entry: dict[str, Any]) -> str:
-    """The trust anchor the proxy holds, by its serial: Envoy does not tell the issuer's name."""
+    """Name the proxy's trust anchor by its serial: Envoy does not tell the issuer's name."""
     for anchor in entry.get("ca_cert", []):
         return f"root certificate {str(anchor.get('serial_number', ''))[:16]}"
     return ""
 
 
 def config_dump(cluster: Cluster, pod: PodRef) -> dict[str, Any]:
-    """Everything that istiod told this proxy, endpoints included."""
-    dump: dict[str, Any] = _told(cluster, pod, "config_dump?include_eds")
+    """Return the whole configuration that istiod sent to a proxy, endpoints included."""
+    dump: dict[str, Any] = _ask_json(cluster, pod, "config_dump?include_eds")
     return dump

@@ -1,9 +1,10 @@
-"""Whether nodes send on what is for a ClusterIP as the API has it by now.
+"""Waits until nodes forward connections to a ClusterIP as the API has it now.
 
-kube-proxy follows the API later, by its default once a second at most. When a Service's port gets
-another name, its ClusterIP is served by the rules as they were, then for a moment refused, since
-no endpoint has that name yet, and only then served again. Proxies that have the Service's endpoints
-do not go that way; those that pass a connection on do.
+kube-proxy follows the API late, by default once a second at most. When a Service's port gets
+another name, its ClusterIP is first served by the old rules, then refused for a moment, since no
+endpoint has the new name yet, and then served again. Only connections to the ClusterIP meet this:
+those of pods without a sidecar, and those that a sidecar passes through. A sidecar that has the
+Service's endpoints connects to them directly.
 https://kubernetes.io/docs/reference/networking/virtual-ips/#optimizing-iptables-mode-performance
 """
 
@@ -18,39 +19,39 @@ from lab.common.wait import until
 from lab.record import envoy_admin
 
 NAME = "lab-served"
-"""A Service by which a node is seen to have followed: no call is made to it."""
+"""The lab's own Service that shows whether a node has followed: no call is made to it."""
 FIRST_PORT = 7001
 SECONDS = 20.0
 NOT_CONNECTED = (7, 28)
-"""curl's codes: refused, and nothing came back in time."""
+"""curl's exit codes: connection refused, and no answer in time."""
 
 
-class Way(NamedTuple):
-    """From a pod to a Service of its namespace, over the ClusterIP."""
+class ServiceRoute(NamedTuple):
+    """From a pod to the ClusterIP of a Service in its namespace."""
 
     pod: PodRef
     service: str
 
 
-def wait(cluster: Cluster, ways: Iterable[Way]) -> None:
-    """Until the nodes of these pods serve these Services as they are now.
+def wait(cluster: Cluster, routes: Iterable[ServiceRoute]) -> None:
+    """Wait until the nodes of these pods serve these Services as they are now.
 
-    kube-proxy is told of Services and of their endpoints in the order of the changes, and writes
-    all that it was told at once. So once endpoints are listed, a port is given to one more Service;
-    where that is served, the others are. Raises TimedOut.
+    kube-proxy is told of Services and endpoints in the order of their changes, and writes all of
+    them at once. So once the endpoints are listed, one more Service is given a new port: where that
+    port is served, the others are too. Raises TimedOut.
     """
-    ways = list(ways)
-    if not ways:
+    routes = list(routes)
+    if not routes:
         return
-    kube, namespace = cluster.kube, ways[0].pod.namespace
-    names = {way.service for way in ways}
+    kube, namespace = cluster.kube, routes[0].pod.namespace
+    names = {route.service for route in routes}
     until(
         lambda: _listed(kube, namespace, names),
         f"endpoints of {', '.join(sorted(names))}",
         timeout=SECONDS,
     )
-    address, port = _follow(kube, namespace, ways[0].service)
-    waiting = list(dict.fromkeys(way.pod for way in ways))
+    address, port = _follow(kube, namespace, routes[0].service)
+    waiting = list(dict.fromkeys(route.pod for route in routes))
 
     def look() -> bool:
         waiting[:] = [pod for pod in waiting if not _connects(cluster, pod, address, port)]
@@ -60,7 +61,7 @@ def wait(cluster: Cluster, ways: Iterable[Way]) -> None:
 
 
 def _listed(kube: Kube, namespace: str, names: Collection[str]) -> bool:
-    """Whether each has a ready endpoint at each of its ports, by the port's present name."""
+    """Return whether each Service has a ready endpoint at each port, by the port's present name."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     ready = {
         (piece["metadata"]["labels"].get("kubernetes.io/service-name"), *_served(port))
@@ -87,9 +88,9 @@ def _services(kube: Kube, namespace: str) -> dict[str, Obj]:
 
 
 def _follow(kube: Kube, namespace: str, like: str) -> tuple[str, int]:
-    """Give the lab's own Service a port that it did not have; where that is to be served.
+    """Give the lab's own Service a port that it did not have; return its address and that port.
 
-    like: a Service of the same pods. No proxy is told of it.
+    like: a Service with the same pods. No proxy is told of the lab's own Service (exportTo).
     """
     there = _services(kube, namespace)
     number = there[NAME]["ports"][0]["port"] + 1 if NAME in there else FIRST_PORT
@@ -110,7 +111,10 @@ def _follow(kube: Kube, namespace: str, like: str) -> tuple[str, int]:
 
 
 def _connects(cluster: Cluster, pod: PodRef, address: str, port: int) -> bool:
-    """A sidecar takes any connection, and tells by its counters what came of passing it on."""
+    """Return whether a pod can connect to an address.
+
+    A sidecar accepts any connection: whether it could pass the connection on, its counters say.
+    """
     there = f"{address}:{port}"
     before = envoy_admin.not_connected(cluster, pod, there) if pod.has_sidecar else 0
     argv = ["curl", "-s", "--max-time", "1", f"http://{there}/"]

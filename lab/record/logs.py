@@ -1,4 +1,4 @@
-"""What the containers of a world wrote, once they have written all."""
+"""Keeps what the containers of a world logged, once their logs have stopped growing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lab.planes import log
 from lab.record.world import LiveWorld
 
 PATIENCE = 3.0
-"""Seconds for a line of a proxy whose lines are not written at once."""
+"""Seconds to wait for a line of a proxy that does not write its lines at once."""
 
 
 def keep(cluster: Cluster, live: LiveWorld, folder: Path) -> list[str]:
-    """The JSON lines of all containers of a world's pods; all calls have ended.
+    """Write the JSON lines of all containers of a world's pods; call it when all calls have ended.
 
     Returns what could not be kept, and why.
     """
@@ -36,10 +36,10 @@ def keep(cluster: Cluster, live: LiveWorld, folder: Path) -> list[str]:
 
 
 def keep_since(cluster: Cluster, live: LiveWorld, workload: str, folder: Path, since: str) -> None:
-    """Of somebody's pod only what its proxy wrote in the lab's format, since then (ISO, UTC).
+    """Write what a pod's proxy logged in the lab's format since a time (ISO 8601, UTC).
 
-    What else runs there, and what it wrote, is none of the lab's business. A proxy that nobody
-    told otherwise writes its lines once a second; where none comes, there is none.
+    For pods that are not the lab's: nothing else of their logs is kept. A proxy writes its lines
+    once a second by default; no file is written where no line comes within PATIENCE.
     """
     kept: list[str] = []
 
@@ -66,7 +66,7 @@ def _write(path: Path, lines: list[str]) -> None:
 
 
 def _settled(cluster: Cluster, pod: PodRef, container: str) -> str:
-    """A log once it has stopped growing: proxies flush their lines every 50 ms."""
+    """Return a log once it has stopped growing: proxies flush their lines every 50 ms."""
     seen: list[str] = []
 
     def look() -> str:

@@ -1,7 +1,7 @@
-"""Who may change a mesh: runs share it; a change of the whole mesh is made alone.
+"""Locks a mesh: runs share it, and a change of the whole mesh is made while no other run uses it.
 
-And which runs use a cluster, so that what a killed one left can be removed. All of it by
-files' advisory locks (flock): the kernel gives them back however a process ends.
+It also marks which runs use a cluster, so that what a killed run left can be removed. Both are
+advisory locks of files (flock), which the kernel releases however a process ends.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ PATIENCE = 300.0
 
 
 class MeshLock:
-    """One run's hold on its cluster's mesh."""
+    """One run's lock on its cluster's mesh."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, -1
 
     def share(self) -> None:
-        """Hold the mesh as it is; waits while somebody changes it. Raises TimedOut."""
+        """Share the mesh with other runs; waits while one changes it. Raises TimedOut."""
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._take(fcntl.LOCK_SH, "a change of the whole mesh to be withdrawn")
 
     def release(self) -> None:
-        """No longer mind what others do to the mesh."""
+        """Give the lock back: other runs may change the mesh from now on."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Change the mesh while nobody else holds it. Raises TimedOut."""
+        """Hold the mesh alone, so that it can be changed. Raises TimedOut."""
         self.release()
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -60,9 +60,10 @@ class MeshLock:
 
 @contextmanager
 def marked(mesh: Path, run: str, remove: Callable[[str], None]) -> Iterator[None]:
-    """Note that a run uses a cluster, as long as it lasts; first `remove` each that was killed.
+    """Mark a cluster as used by a run while the `with` block runs; first remove killed runs.
 
-    mesh: the cluster's lock file, beside which the marks lie.
+    remove: called with the name of each run whose process was killed. mesh: the cluster's lock
+    file, beside which the marks lie.
     """
     marks = mesh.with_suffix(".runs")
     for mark in marks.glob("*"):

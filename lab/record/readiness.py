@@ -1,4 +1,4 @@
-"""Waiting until a world's pods are ready and its policy is active in every proxy."""
+"""Waits until a world's pods are ready and its policy is active in every proxy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lab.record import envoy_admin, kube_proxy
 from lab.record.world import LiveWorld, ready, reference, services
 from lab.workloads.manifests import GATEWAYS
 
-EXPECTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
-EXPECTED[""] = EXPECTED["PERMISSIVE"]  # the mesh's default
+ACCEPTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
+ACCEPTED[""] = ACCEPTED["PERMISSIVE"]  # the mesh's default
 OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext"}
 
 
 def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> None:
-    """Until every workload has one ready pod. Raises TimedOut with what the pods say."""
+    """Wait until every workload has one ready pod. Raises TimedOut with the pods' states."""
     path = f"/api/v1/namespaces/{live.namespace}/pods"
     wanted = set(live.world.workloads)
 
@@ -35,17 +35,18 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> Non
         f"the pods of {live.namespace}",
         timeout=timeout,
         every=0.1,
-        last_seen=lambda: _say_pods(cluster, path) + _say_refused(cluster, live.namespace),
+        last_seen=lambda: _describe_pods(cluster, live.namespace),
         hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
     )
     live.services = services(cluster, live.namespace)
-    restarted(cluster, live)
+    ended_containers(cluster, live)
 
 
-def restarted(cluster: Cluster, live: LiveWorld) -> list[str]:
-    """What ended of a world's pods since this was last asked: nothing may be concluded meanwhile.
+def ended_containers(cluster: Cluster, live: LiveWorld) -> list[str]:
+    """Return what ended of a world's pods since this was last called, a sentence for each.
 
-    It is told in words; a container that was started again may have answered calls, or not.
+    Nothing may be concluded of calls made meanwhile: a container that was started again may have
+    answered them, or not.
     """
     found = {
         pod["metadata"]["name"]: _statuses(pod)
@@ -61,7 +62,8 @@ def restarted(cluster: Cluster, live: LiveWorld) -> list[str]:
             key = (workload, str(status["name"]))
             ended = int(status["restartCount"]) + ("running" not in status["state"])
             if ended > live.restarts.setdefault(key, ended):
-                told.append(f"{key[1]} of {workload} ended{_how(status)}, and what it did is lost")
+                how = _exit_words(status)
+                told.append(f"{key[1]} of {workload} ended{how}, and what it did is lost")
             live.restarts[key] = ended
     return told
 
@@ -71,15 +73,18 @@ def _statuses(pod: dict[str, dict[str, list[dict[str, Any]]]]) -> list[dict[str,
     return [status for key in keys for status in pod["status"].get(key, [])]
 
 
-def _how(status: dict[str, Any]) -> str:
+def _exit_words(status: dict[str, Any]) -> str:
     for state in (status["state"], status.get("lastState") or {}):
         if "terminated" in state:
             return f" with code {state['terminated']['exitCode']}"
     return ""
 
 
-def together(live: LiveWorld, calls: Iterable[Call]) -> list[str]:
-    """Callers that share a node with whom they call: a problem where there are several nodes."""
+def on_one_node(live: LiveWorld, calls: Iterable[Call]) -> list[str]:
+    """Return a problem for each caller on the same node as the workload it calls.
+
+    Only for clusters with several nodes, on which callers are meant to be apart.
+    """
     pairs = dict.fromkeys((call.source, call.to) for call in calls if call.source != "api")
     return [
         f"{source} and {to} of {live.namespace} are both on node {live.pods[source].node}"
@@ -88,9 +93,10 @@ def together(live: LiveWorld, calls: Iterable[Call]) -> list[str]:
     ]
 
 
-def _say_pods(cluster: Cluster, path: str) -> str:
+def _describe_pods(cluster: Cluster, namespace: str) -> str:
+    """Say in which phase each pod is, and what its containers wait for."""
     told = []
-    for pod in cluster.kube.items(path):
+    for pod in cluster.kube.items(f"/api/v1/namespaces/{namespace}/pods"):
         statuses = pod.get("status", {})
         waiting = [
             f"{s['name']}: {_reason(s['state']['waiting'])}"
@@ -99,11 +105,11 @@ def _say_pods(cluster: Cluster, path: str) -> str:
             if "waiting" in s.get("state", {})
         ]
         told.append(f"{pod['metadata']['name']} {statuses.get('phase')} ({'; '.join(waiting)})")
-    return ", ".join(told) or "no pods"
+    return (", ".join(told) or "no pods") + _describe_refused_pods(cluster, namespace)
 
 
-def _say_refused(cluster: Cluster, namespace: str) -> str:
-    """Pods that nobody could make, such as those that Pod Security refuses."""
+def _describe_refused_pods(cluster: Cluster, namespace: str) -> str:
+    """Say why pods could not be created, such as those that Pod Security refuses."""
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     conditions = (
         c for one in cluster.kube.items(path) for c in one["status"].get("conditions", [])
@@ -116,7 +122,7 @@ def _reason(waiting: dict[str, str]) -> str:
 
 
 def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str:
-    """Until the proxies' own dumps show this world's policy; returns a problem, or nothing.
+    """Wait until the proxies' own dumps show this world's policy; return a problem, or nothing.
 
     An acknowledged update is not an active one: only the dump's active state counts.
     """
@@ -124,8 +130,8 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
 
     def look() -> bool:
         for name in sorted(waiting):
-            live.views[name] = view(cluster, live, name)
-            if not _differs(live, name):
+            live.views[name] = read_view(cluster, live, name)
+            if not _difference(live, name):
                 waiting.discard(name)
         return not waiting
 
@@ -135,36 +141,36 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
             f"the policy of {live.namespace} to be active",
             timeout=timeout,
             every=0.1,
-            last_seen=lambda: "; ".join(_differs(live, name) for name in sorted(waiting)),
+            last_seen=lambda: "; ".join(_difference(live, name) for name in sorted(waiting)),
         )
     except (TimedOut, CommandFailed) as problem:
         return str(problem)
     return ""
 
 
-def view(cluster: Cluster, live: LiveWorld, name: str) -> config.View:
-    """What istiod told this workload's proxy about the world's Services."""
+def read_view(cluster: Cluster, live: LiveWorld, name: str) -> config.View:
+    """Return what istiod sent to a workload's proxy about the world's Services."""
     dump = envoy_admin.config_dump(cluster, live.pods[name])
     addresses = [service.cluster_ip for service in live.services.values()]
     return config.reduce(dump, live.namespace, live.all_ports, addresses)
 
 
-def _differs(live: LiveWorld, name: str) -> str:
-    """The first thing in a proxy's view that is not as this world's policy wants it."""
+def _difference(live: LiveWorld, name: str) -> str:
+    """Return the first thing in a proxy's view that is not as this world's policy wants it."""
     seen = live.views[name]
     for service in live.world.services:
         for port in service.ports:
             if name == service.workload and name not in GATEWAYS:
                 accepted = config.accepts(seen, int(port.target))
-                if accepted != EXPECTED[live.world.mtls]:
+                if accepted != ACCEPTED[live.world.mtls]:
                     return f"{name} accepts {accepted or 'nothing'} at {port.target}"
-            problem = _outbound(live, name, service, port)
+            problem = _outbound_difference(live, name, service, port)
             if problem:
                 return problem
     return ""
 
 
-def _outbound(live: LiveWorld, name: str, service: Service, port: Port) -> str:
+def _outbound_difference(live: LiveWorld, name: str, service: Service, port: Port) -> str:
     if _for_udp(port):
         return ""
     seen = live.views[name]
@@ -181,13 +187,13 @@ def _outbound(live: LiveWorld, name: str, service: Service, port: Port) -> str:
 
 
 def _for_udp(port: Port) -> bool:
-    """Istio knows no cluster for it: proxies pass on what is sent to its ClusterIP."""
+    """Return whether Istio takes a port for UDP: proxies have no cluster for it."""
     return (port.app_protocol or port.name).partition("-")[0] == "udp"
 
 
-def ways(live: LiveWorld, calls: Iterable[Call]) -> Iterator[kube_proxy.Way]:
-    """Those of the calls' ways that lead over a ClusterIP."""
-    passed_on = {
+def service_routes(live: LiveWorld, calls: Iterable[Call]) -> Iterator[kube_proxy.ServiceRoute]:
+    """Yield the routes of those calls that connect to a ClusterIP, and not to an endpoint."""
+    passed_through = {
         (service.name, port.number)
         for service in live.world.services
         for port in service.ports
@@ -197,11 +203,11 @@ def ways(live: LiveWorld, calls: Iterable[Call]) -> Iterator[kube_proxy.Way]:
         _, service, port = call.asked
         if call.source == "api" or service not in live.services:
             continue
-        if not live.pods[call.source].has_sidecar or (service, port) in passed_on:
-            yield way(live, call)
+        if not live.pods[call.source].has_sidecar or (service, port) in passed_through:
+            yield service_route(live, call)
 
 
-def way(live: LiveWorld, call: Call) -> kube_proxy.Way:
-    """From a call's pod to the Service that it asks."""
+def service_route(live: LiveWorld, call: Call) -> kube_proxy.ServiceRoute:
+    """Return the route from a call's pod to the Service that it asks."""
     _, service, _ = call.asked
-    return kube_proxy.Way(live.pods[call.source], service)
+    return kube_proxy.ServiceRoute(live.pods[call.source], service)

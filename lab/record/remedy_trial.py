@@ -1,4 +1,4 @@
-"""A remedy's change on a live world: applied, seen active in the proxies, and taken back."""
+"""Applies remedies to a live world, waits until proxies hold them, and takes them back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS = 20.0
 
 
 class Trial:
-    """The changes of several remedies of one world, made and withdrawn together."""
+    """The changes of several remedies of one world, applied and withdrawn together."""
 
     def __init__(self, cluster: Cluster, live: LiveWorld, remedies: Sequence[Remedy]) -> None:
         self._cluster, self._live = cluster, live
@@ -34,12 +34,12 @@ class Trial:
         concerned = {name for call in called for name in (call.source, call.to, call.asked[0])}
         self._concerned = sorted(name for name in concerned if live.pods[name].has_sidecar)
         self.views: dict[str, config.View] = {}
-        """What the proxies that carry the calls hold, as last looked at."""
+        """Workload -> the configuration of its proxy that concerns the calls, as last read."""
         self.since = 0.0
         """When the last change was seen active, Unix seconds."""
 
     def apply(self) -> dict[str, str]:
-        """Make every change; returns remedy -> why it cannot be relied on."""
+        """Apply every change; return remedy -> why it cannot be relied on."""
         for remedy in self._remedies:
             self._cluster.kube.apply(self.changes(remedy, self._live), self._live.namespace)
         late = self._wait("active", self._active)
@@ -47,14 +47,18 @@ class Trial:
 
     @staticmethod
     def changes(remedy: Remedy, live: LiveWorld) -> list[Obj]:
-        """What it applies. What is not in a namespace of the run's carries its label itself."""
+        """Return the objects that a remedy applies.
+
+        Those of a remedy of the whole mesh carry the run's label, since they lie outside of the
+        run's namespaces: a killed run's are found and removed by it.
+        """
         changes = list(documents(fill(remedy.change.after, {"namespace": live.namespace})))
         for obj in changes if remedy.scope == "mesh" else []:
             obj["metadata"]["labels"] = {RUN_LABEL: live.run}
         return changes
 
     def withdraw(self) -> dict[str, str]:
-        """Take every change back; returns remedy -> why it cannot be relied on."""
+        """Take every change back; return remedy -> why it cannot be relied on."""
         for remedy in self._remedies:
             before, after = self._objects(remedy.change)
             gone = [obj for key, obj in after.items() if key not in before]
@@ -68,7 +72,7 @@ class Trial:
 
         def look() -> bool:
             for name in {name for _, name in waiting}:
-                self.views[name] = readiness.view(self._cluster, self._live, name)
+                self.views[name] = readiness.read_view(self._cluster, self._live, name)
             for key in [key for key, remedy in waiting.items() if done(remedy, key[1])]:
                 del waiting[key]
             return not waiting
@@ -80,34 +84,35 @@ class Trial:
             return dict.fromkeys({remedy for remedy, _ in waiting}, told)
         finally:
             for name in self._concerned:  # all of one moment, those that do not change too
-                self.views[name] = readiness.view(self._cluster, self._live, name)
+                self.views[name] = readiness.read_view(self._cluster, self._live, name)
             self._live.services = world.services(self._cluster, self._live.namespace)
             self.since = time.time()
         return {}
 
     def _wait_served(self, asked: Mapping[str, Call]) -> dict[str, str]:
-        """Where a Service itself was changed, nodes follow later than the API and proxies do.
+        """Wait for nodes where a Service itself was changed: they follow later than proxies do.
 
-        asked: remedy -> what is called next; of interest where no proxy knows who serves it.
+        asked: remedy -> what is called next. It matters where the caller's proxy has no endpoints
+        for it, and the call goes to the ClusterIP. Returns remedy -> why it cannot be relied on.
         """
-        ways = {
-            remedy.name: readiness.way(self._live, asked[remedy.name])
+        routes = {
+            remedy.name: readiness.service_route(self._live, asked[remedy.name])
             for remedy in self._remedies
             if any(key.startswith("Service/") for key in self._objects(remedy.change)[0])
             and not self._known(remedy, asked[remedy.name].source)
         }
         try:
-            kube_proxy.wait(self._cluster, ways.values())
+            kube_proxy.wait(self._cluster, routes.values())
         except TimedOut as late:
-            return dict.fromkeys(ways, str(late))
+            return dict.fromkeys(routes, str(late))
         return {}
 
     def _known(self, remedy: Remedy, source: str) -> bool:
-        """Whether the caller's proxy has a cluster, and with it endpoints, for what is called."""
+        """Return whether the caller's proxy has a cluster, and so endpoints, for what is called."""
         return source in self.views and bool(self._part(remedy, self.views[source])["cluster"])
 
     def _active(self, remedy: Remedy, name: str) -> bool:
-        """It is not while a proxy knows of a Service, and of nobody who serves it."""
+        """Return whether a change is active: a cluster without endpoints is not yet."""
         seen = self._part(remedy, self.views[name])
         return self._changed(remedy, name) and bool(seen["endpoints"] or not seen["cluster"])
 
@@ -116,7 +121,7 @@ class Trial:
         return self._part(remedy, known) != self._part(remedy, seen)
 
     def _part(self, remedy: Remedy, view: config.View) -> config.View:
-        """What of a view concerns the Service that the remedy's call asks."""
+        """Return the part of a view that concerns the Service that the remedy's call asks."""
         _, service, port = (remedy.instead or remedy.call).asked
         target = self._targets[remedy.name]
         cluster = f"outbound|{port}||{service}.{self._live.namespace}.svc.cluster.local"
@@ -132,7 +137,7 @@ class Trial:
         }
 
     def _objects(self, change: Change) -> tuple[dict[str, Obj], dict[str, Obj]]:
-        """Objects of both sides, by kind and name."""
+        """Return the objects before and after a change, each by `Kind/name`."""
         before, after = (
             {f"{obj['kind']}/{obj['metadata']['name']}": obj for obj in documents(self._text(text))}
             for text in (change.before, change.after)

@@ -1,4 +1,4 @@
-"""A world on a live cluster: its namespace, its pods, and what its proxies say is active."""
+"""Deploys a world on a live cluster, records its pods, and removes it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusters.base import BY_LABEL, RUN_LABEL, Cluster, PodRef, me
-from clusters.kube import ApiError, Obj, documents
-from lab import failures
+from clusters.kube import ApiError, Obj
 from lab.model.evidence import PodRecord, ServiceRecord
 from lab.model.scenario import World, fill
 from lab.planes import config
@@ -17,11 +16,23 @@ from lab.record import access_log, envoy_admin, kube_proxy
 from lab.workloads.manifests import WORKLOADS, Setting
 
 NAMESPACES = "/api/v1/namespaces"
+MESH_WIDE = {
+    ("security.istio.io/v1", "PeerAuthentication"): "peerauthentications",
+    ("security.istio.io/v1", "RequestAuthentication"): "requestauthentications",
+    ("security.istio.io/v1", "AuthorizationPolicy"): "authorizationpolicies",
+    ("networking.istio.io/v1", "DestinationRule"): "destinationrules",
+    ("networking.istio.io/v1", "Sidecar"): "sidecars",
+    ("networking.istio.io/v1alpha3", "EnvoyFilter"): "envoyfilters",
+    ("telemetry.istio.io/v1", "Telemetry"): "telemetries",
+}
+"""(apiVersion, kind) -> plural, of what holds for a whole mesh where it lies in istiod's namespace.
+What a remedy of scope `mesh` applies must be of these, or a killed run's would not be found again.
+https://istio.io/latest/docs/reference/config/"""
 
 
 @dataclass
 class LiveWorld:
-    """Where a world lives now."""
+    """A world as it is deployed: its namespace, pods and Services."""
 
     world: World
     namespace: str
@@ -29,9 +40,9 @@ class LiveWorld:
     pods: dict[str, PodRef] = field(default_factory=dict)
     services: dict[str, ServiceRecord] = field(default_factory=dict)
     views: dict[str, config.View] = field(default_factory=dict)
-    """What each proxy holds, as last looked at."""
+    """Workload -> the configuration of its proxy, as last read."""
     restarts: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(workload, container) -> how often it had been started again, as last looked at."""
+    """(workload, container) -> how often it had ended, as last read."""
 
     @property
     def all_ports(self) -> set[int]:
@@ -43,16 +54,16 @@ class LiveWorld:
 def deploy(
     cluster: Cluster, world: World, run: str, failure: str, mesh: Mapping[str, Any]
 ) -> LiveWorld:
-    """Namespace, policy, workloads: all applied when this returns, nothing awaited.
+    """Apply a world's namespace, policy, Services and workloads; nothing is waited for.
 
-    The post's world takes the post's own namespace name where it is free. mesh: its settings
-    (clusters/mesh.py): the label that injects, and whether the access log has to be ours.
+    The post's world takes the post's own namespace name where it is free. mesh: the mesh's settings
+    (clusters/mesh.py), which say what label injects sidecars and which access log is written.
     """
     own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
     labels = {RUN_LABEL: run, BY_LABEL: me(), **mesh["injection"]}
     live = LiveWorld(world, _namespace(cluster, names, labels), run)
-    if not access_log.ours(mesh["config"]):
+    if not access_log.has_our_fields(mesh["config"]):
         cluster.kube.apply([access_log.envoy_filter()], live.namespace)
     cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))
     setting = Setting()
@@ -64,7 +75,7 @@ def deploy(
 
 
 def _namespace(cluster: Cluster, names: list[str], labels: dict[str, str]) -> str:
-    """Make the first of these namespaces that is not there yet."""
+    """Create the first of these namespaces that does not exist yet; return its name."""
     for name in names:
         meta = {"name": name, "labels": labels}
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
@@ -78,7 +89,7 @@ def _namespace(cluster: Cluster, names: list[str], labels: dict[str, str]) -> st
 
 
 def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
-    """The Services of a namespace as they are now, without the one that is only waited with."""
+    """Return the Services of a namespace as they are now, without the lab's own (kube_proxy)."""
     found = {}
     for service in cluster.kube.items(f"/api/v1/namespaces/{namespace}/services"):
         spec = service["spec"]
@@ -89,13 +100,13 @@ def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
 
 
 def ready(pod: Obj) -> bool:
-    """Whether a pod, as the API has it, says so of itself."""
+    """Return whether a pod, as the API has it, is ready."""
     conditions = pod.get("status", {}).get("conditions", [])
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def reference(pod: Obj) -> PodRef:
-    """A pod as the API has it, by what is needed of it."""
+    """Return what the lab needs of a pod, from the object that the API has."""
     spec, meta = pod["spec"], pod["metadata"]
     containers = [
         str(container["name"])
@@ -114,7 +125,7 @@ def reference(pod: Obj) -> PodRef:
 
 
 def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
-    """What is recorded of a pod; of its sidecar its version, start, identity and refusals."""
+    """Read what is recorded of a pod: its proxy's version, start, certificate, refused updates."""
     if not pod.has_sidecar:
         return PodRecord(pod.name, pod.ip, sidecar=False, node=pod.node)
     told = envoy_admin.info(cluster, pod)
@@ -135,30 +146,35 @@ def pod_record(cluster: Cluster, pod: PodRef) -> PodRecord:
 
 
 def secrets(cluster: Cluster, namespace: str) -> tuple[str, ...]:
-    """Names of the Secrets in a namespace."""
+    """Return the names of the Secrets in a namespace."""
     found = cluster.kube.items(f"/api/v1/namespaces/{namespace}/secrets")
     return tuple(sorted(str(secret["metadata"]["name"]) for secret in found))
 
 
-def left(cluster: Cluster, run: str) -> list[str]:
-    """The namespaces that carry the run's label."""
+def namespaces_of_run(cluster: Cluster, run: str) -> list[str]:
+    """Return the namespaces that carry a run's label."""
     found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{RUN_LABEL}={run}"})
     return [str(namespace["metadata"]["name"]) for namespace in found]
 
 
 def remove(cluster: Cluster, run: str) -> None:
-    """Delete every namespace that carries the run's label, and what it changed of the mesh."""
-    for path in [*_mesh_wide(cluster, run), *(f"{NAMESPACES}/{one}" for one in left(cluster, run))]:
+    """Delete every namespace that carries a run's label, and what the run changed of the mesh."""
+    namespaces = (f"{NAMESPACES}/{name}" for name in namespaces_of_run(cluster, run))
+    for path in [*_mesh_wide(cluster, run), *namespaces]:
         with contextlib.suppress(ApiError):
             cluster.kube.request("DELETE", path)
 
 
 def _mesh_wide(cluster: Cluster, run: str) -> list[str]:
-    """Paths of what a trial of a whole mesh applied and could not take back."""
+    """Return the paths of what a trial of the whole mesh applied and could not take back."""
     if "mesh-scope" not in cluster.offers():
         return []
-    loaded = (failures.load(name) for name in failures.names())
-    changes = (r.change.after for one in loaded for r in one.remedies if r.scope == "mesh")
-    paths = {cluster.kube.path(obj) for text in changes for obj in documents(text)}
-    found = ((path, cluster.kube.get(path) or {"metadata": {}}) for path in sorted(paths))
-    return [path for path, obj in found if obj["metadata"].get("labels", {}).get(RUN_LABEL) == run]
+    paths = []
+    for (version, _), plural in MESH_WIDE.items():
+        selector = {"labelSelector": f"{RUN_LABEL}={run}"}
+        with contextlib.suppress(ApiError):  # this Istio may not have that kind
+            for obj in cluster.kube.items(f"/apis/{version}/{plural}", selector):
+                meta = obj["metadata"]
+                place = f"namespaces/{meta['namespace']}/{plural}/{meta['name']}"
+                paths.append(f"/apis/{version}/{place}")
+    return paths

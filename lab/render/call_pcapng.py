@@ -17,7 +17,7 @@ from lab.judge.observation import Tap
 from lab.model.evidence import CLOCK_SLACK, CallRecord
 from lab.packets import comments, pcap, pcapng
 from lab.packets.pcap import Connection
-from lab.planes import wire
+from lab.planes.capture_file import REDIRECTED, CaptureFile, address_asked
 from lab.render.wording import SHOWS
 
 SUFFIX = ".pcapng"
@@ -75,7 +75,7 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
     record = case.evidence.call(name)
     if record is None:
         raise BadEvidence(f"no packet of {name} is to be had: {case.unseen(name)}")
-    for hop in hops.of(case, name):
+    for hop in hops.hops_of_call(case, name):
         for tap in hop.taps:
             if tap.capture is None or (whole := _whole(tap.capture)) is None:
                 continue
@@ -85,12 +85,12 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
             if tap.connection:
                 _comment(found[path], tap.connection, tap.capture, hop, record)
     if not any(one.comments for one in found.values()):
-        why = case.unseen(name) or "; ".join(hop.why for hop in hops.of(case, name))
+        why = case.unseen(name) or "; ".join(hop.why for hop in hops.hops_of_call(case, name))
         raise BadEvidence(f"no packet of {name} is to be had: {why or 'it asked the API server'}")
     return [*found.values()]
 
 
-def _whole(file: wire.CaptureFile) -> pcap.Capture | None:
+def _whole(file: CaptureFile) -> pcap.Capture | None:
     """None where the file is missing or damaged: what is told of its hop says so."""
     try:
         return pcap.capture(file.path)
@@ -98,7 +98,7 @@ def _whole(file: wire.CaptureFile) -> pcap.Capture | None:
         return None
 
 
-def _interface(whole: pcap.Capture, tap: Tap, file: wire.CaptureFile, hop: Hop) -> pcapng.Interface:
+def _interface(whole: pcap.Capture, tap: Tap, file: CaptureFile, hop: Hop) -> pcapng.Interface:
     place = "between the pods" if hop.between_pods else f"{hop.sender} to {hop.receiver}"
     about = f"captures/{file.path.name}; tcpdump lost {file.dropped} packets; {place}"
     name = f"{tap.pod} {tap.interface}"
@@ -106,7 +106,7 @@ def _interface(whole: pcap.Capture, tap: Tap, file: wire.CaptureFile, hop: Hop) 
 
 
 def _comment(
-    one: _Recorded, connection: Connection, file: wire.CaptureFile, hop: Hop, record: CallRecord
+    one: _Recorded, connection: Connection, file: CaptureFile, hop: Hop, record: CallRecord
 ) -> None:
     """Take a connection's packets, and say at each what it shows."""
     for segment in connection.segments:
@@ -116,7 +116,7 @@ def _comment(
         frames = (s.frame for s in connection.segments if s.time >= first)
         if frame := next(frames, None):
             one.comments[frame].append(SHARED)
-    for remark in comments.of(connection, record.marker.encode()):
+    for remark in comments.find_remarks(connection, record.marker.encode()):
         said = one.comments[remark.segment.frame]
         sender, receiver = hop.way(remark.side)
         said.append(_safe(f"{sender} to {receiver}: {remark.words}"))
@@ -126,11 +126,11 @@ def _comment(
             said.append(hop.note)
 
 
-def _beginning(connection: Connection, file: wire.CaptureFile, hop: Hop) -> Iterator[str]:
+def _beginning(connection: Connection, file: CaptureFile, hop: Hop) -> Iterator[str]:
     """Where a connection goes, where its addresses do not say it, and how it is secured."""
     host, port = connection.server
-    if connection.server == wire.REDIRECTED:
-        asked = wire.asked(file, connection)
+    if connection.server == REDIRECTED:
+        asked = address_asked(file, connection)
         meant = f"; it asked for {asked[0]}:{asked[1]}" if asked else ""
         yield f"redirected to the sidecar's {port}{meant}"
     elif not hop.between_pods:
@@ -163,7 +163,7 @@ def _told(case: Case, name: str) -> str:
         f"What came of it: {record.outcome} {record.status or ''}".rstrip() + ".",
         f"Its marker: {record.marker}",
     ]
-    for hop in hops.of(case, name):
+    for hop in hops.hops_of_call(case, name):
         beside = f"; {hop.note}" if hop.note else ""
         lines.append(f"{hop.sender} to {hop.receiver}: {SHOWS[hop.security]}: {hop.why}{beside}")
     lines.append("Packets are as they were recorded; these comments are the lab's.")

@@ -35,7 +35,7 @@ class Run:
         return next((one for one in self.verdicts if one.failure == failure), None)
 
     def holds(self, failure: str) -> Held:
-        """What there is of a failure in this run."""
+        """Return what there is of a failure in this run."""
         if self.verdict(failure):
             return "judged"
         return "unreadable" if failure in self.unreadable else "absent"
@@ -84,11 +84,11 @@ class Compared:
         return self.name if self.kind == "claim" else f"remedy {self.name}"
 
     def label(self, pair: Pair) -> str:
-        """The name of one answer: `C2 as posted`, `remedy strict`."""
+        """Return the name of one answer: `C2 as posted`, `remedy strict`."""
         return f"{self.title} {pair.what}" if self.kind == "claim" else self.title
 
     def answered(self, state: State) -> str:
-        """Its answers in that state, by name; nothing where there is none."""
+        """Return its answers in that state, by name; nothing where there is none."""
         answers = [pair.what for pair in self.answers if pair.state == state]
         if not answers or self.kind == "remedy":
             return self.title if answers else ""
@@ -100,8 +100,8 @@ class Compared:
         states = {pair.state for pair in (*self.answers, *self.planes)}
         return next((one for one in STATES if one in states), "same")
 
-    def of(self, state: State) -> tuple[Pair, ...]:
-        """Its answers and planes in that state."""
+    def pairs_in(self, state: State) -> tuple[Pair, ...]:
+        """Return its answers and planes in that state."""
         return tuple(pair for pair in (*self.answers, *self.planes) if pair.state == state)
 
 
@@ -136,9 +136,9 @@ class Comparison:
     @property
     def exit_code(self) -> int:
         """0: no difference; 1: something differs; 3: something could not be compared."""
-        if any(row.of("differs") for row in self.rows):
+        if any(row.pairs_in("differs") for row in self.rows):
             return 1
-        unsure = self.apart or any(row.of("cannot say") for row in self.rows)
+        unsure = self.apart or any(row.pairs_in("cannot say") for row in self.rows)
         return 3 if unsure or not self.rows else 0
 
     @property
@@ -159,13 +159,13 @@ class Comparison:
         return told + (f"; what cannot be compared: {', '.join(unsure)}." if unsure else ".")
 
     def _named(self, state: State) -> list[str]:
-        """Each failure with those of its claims and remedies of which something is so.
+        """Return each failure with those of its claims and remedies that are in a state.
 
         Planes are named only where they are all that is so: an answer is read from them.
         """
         found = []
         for failure in dict.fromkeys(row.failure for row in self.rows):
-            rows = [row for row in self.rows if row.failure == failure and row.of(state)]
+            rows = [row for row in self.rows if row.failure == failure and row.pairs_in(state)]
             answers = [row.answered(state) for row in rows if row.answered(state)]
             planes = [row.title for row in rows if not row.answered(state)]
             parts = [", ".join(answers)] if answers else []
@@ -198,7 +198,7 @@ def _apart(failure: str, left: Run, right: Run) -> Apart:
 
 
 def _rows(left: Verdict, right: Verdict) -> Iterable[Compared]:
-    """Every claim and remedy that either verdict speaks of, in the order of the failure's file."""
+    """Yield every claim and remedy of either verdict, in the order of the failure's file."""
     ours, theirs = ({_key(one): one for one in verdict.said} for verdict in (left, right))
     for key in dict.fromkeys((*ours, *theirs)):
         one, other = ours.get(key), theirs.get(key)
@@ -240,7 +240,7 @@ def _said(said: ClaimVerdict | RemedyVerdict | None) -> _Answers:
 
 
 def _planes(left: Proof | None, right: Proof | None) -> tuple[Pair, ...]:
-    """By source, as sources are counted; without any record the packets at least say so.
+    """Return a pair for each source; without any record, at least the one of the packets.
 
     The first word of a source is its: what it counted, after its log, may be of another call too.
     """

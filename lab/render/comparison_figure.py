@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.common import files
-from lab.planes import config, log, wire
+from lab.judge.planes import short_titles
 from lab.render import svg
 from lab.render.comparison import Compared, Comparison, Pair, State
 from lab.render.comparison_text import about, answers_table, other_parameters, shown
@@ -22,8 +22,6 @@ from lab.render.edges_figure import STYLES
 NAME, SAYS, SOURCES, SOURCE = 0.2, 1.42, 12.0, 0.46
 COLUMNS = {"as posted": 4.2, "today's form": 6.76, "wire": 9.32}
 CELL, BETWEEN = 1.04, 0.24
-SHORT = {wire.SOURCE: "packets", log.SERVER: "server", log.CLIENT: "client"}
-SHORT |= {config.SOURCE: "control"}
 LINE, PADDING = 0.155, 0.15
 MARKS: dict[State, str] = {"same": "=", "differs": "\N{NOT EQUAL TO}", "cannot say": "?"}
 BOXES: dict[State, dict[str, Any]] = {
@@ -41,7 +39,7 @@ def write(compared: Comparison, folder: Path) -> Path:
 
 
 def picture(compared: Comparison) -> Picture:
-    """The figure as SVG, with its words and its table. The same runs give the same bytes."""
+    """Return the figure as SVG, with its words and its table. The same runs give the same bytes."""
     alt = (
         f"{compared.left.name} (left) and {compared.right.name} (right) side by side, "
         f"{len(compared.rows)} claims and remedies. {compared.sentence}"
@@ -116,8 +114,9 @@ class _Page:
         for x in COLUMNS.values():
             for side, at in (("left", x), ("right", x + CELL + BETWEEN)):
                 self._text(at + CELL / 2, y, side, color=QUIET, ha="center", fontsize=8)
+        titles = short_titles()
         for source, x in self._sources.items():
-            self._text(x, y, SHORT.get(source, source), color=QUIET, ha="center", fontsize=8)
+            self._text(x, y, titles.get(source, source), color=QUIET, ha="center", fontsize=8)
         for kind in ("claim", "remedy"):
             if kind == "remedy" and any(row.kind == kind for row in rows):
                 self._subheading("remedies")
@@ -126,7 +125,7 @@ class _Page:
                     self._row(row)
 
     def _changed(self, failure: str) -> list[str]:
-        """The parameters with which the two runs were not made alike."""
+        """Return the parameters with which the two runs were not made alike."""
         return [
             f"{name}: {left} {MARKS['differs']} {right}"
             for of, name, left, right in other_parameters(self._compared)
@@ -180,7 +179,7 @@ class _Page:
         self._text(x, y, MARKS[state], ha="center", fontsize=size, weight=weight, color=colour)
 
     def _box(self, x: float, y: float, width: float, state: State) -> None:
-        """Drawn, and so seen, only where two answers are not the same."""
+        """Draw a box only where two answers are not the same."""
         from matplotlib.patches import FancyBboxPatch
 
         if state != "same":

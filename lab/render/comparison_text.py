@@ -15,7 +15,7 @@ _STACK = ("istio", "envoy", "flavour", "kubernetes")
 
 
 def text(compared: Comparison, width: int) -> str:
-    """Everything for the terminal, but the last sentence."""
+    """Return everything for the terminal, but the last sentence."""
     parts = [identity(compared).text(width), *_notes(compared, width), ""]
     if compared.rows:
         parts += [answers_table(compared).text(width), ""]
@@ -29,12 +29,12 @@ def text(compared: Comparison, width: int) -> str:
 
 
 def last_words(compared: Comparison, width: int) -> str:
-    """The sentence that a comparison ends with, for the terminal."""
+    """Return the sentence that a comparison ends with, for the terminal."""
     return _fold(compared.sentence, width)
 
 
 def identity(compared: Comparison) -> Table:
-    """Which two runs these are, and in what they were not made alike."""
+    """Return which two runs these are, and in what they were not made alike."""
     sides = (compared.left, compared.right)
     rows = [("run", *(run.name for run in sides))]
     if any(verdict.run != run.name for run in sides for verdict in run.verdicts):
@@ -53,7 +53,7 @@ def identity(compared: Comparison) -> Table:
 
 
 def about(run: Run) -> str:
-    """One line: when and on what its evidence was recorded."""
+    """Return one line: when and on what its evidence was recorded."""
     stacks = [(one.cluster, *(one.stack.get(key, "-") for key in _STACK)) for one in run.verdicts]
     told = [
         f"{cluster} cluster, Istio {istio}, Envoy {envoy} ({flavour}), Kubernetes {kubernetes}"
@@ -80,7 +80,7 @@ def _when(run: Run) -> str:
 
 
 def _stacks(compared: Comparison) -> list[tuple[str, str, str]]:
-    """Versions; and what else is known of the stacks, where it is not the same."""
+    """Return versions; and what else is known of the stacks, where it is not the same."""
     verdicts = (*compared.left.verdicts, *compared.right.verdicts)
     others = sorted({key for verdict in verdicts for key in verdict.stack} - set(_STACK))
     rows = [_of_both(key, compared, _part(key)) for key in (*_STACK, *others)]
@@ -92,7 +92,7 @@ def _part(key: str) -> Callable[[Verdict], str]:
 
 
 def other_parameters(compared: Comparison) -> list[tuple[str, str, str, str]]:
-    """(failure, parameter, left, right) of each parameter whose values differ."""
+    """Return (failure, parameter, left, right) of each parameter whose values differ."""
     found = []
     for one in compared.left.verdicts:
         other = compared.right.verdict(one.failure)
@@ -105,7 +105,7 @@ def other_parameters(compared: Comparison) -> list[tuple[str, str, str, str]]:
 
 
 def _notes(compared: Comparison, width: int) -> list[str]:
-    """Failures of which both runs hold one and the same recording."""
+    """Return the failures of which both runs hold one and the same recording."""
     same = [
         one.failure
         for one in compared.left.verdicts
@@ -117,7 +117,7 @@ def _notes(compared: Comparison, width: int) -> list[str]:
 
 
 def answers_table(compared: Comparison) -> Table:
-    """A row for each answer to a claim, and for each remedy."""
+    """Return a row for each answer to a claim, and for each remedy."""
     rows = tuple(
         (row.failure, row.label(pair), pair.left, pair.right, pair.state)
         for row in compared.rows
@@ -127,7 +127,7 @@ def answers_table(compared: Comparison) -> Table:
 
 
 def planes_table(compared: Comparison) -> Table:
-    """A row for each plane whose answers are not the same."""
+    """Return a row for each plane whose answers are not the same."""
     rows = tuple(
         (row.failure, row.title, pair.what, shown(pair.left), shown(pair.right), pair.state)
         for row in compared.rows
@@ -138,7 +138,7 @@ def planes_table(compared: Comparison) -> Table:
 
 
 def shown(word: str) -> str:
-    """A word as people read it: `mutual TLS` for mutual_tls."""
+    """Return a word as people read it: `mutual TLS` for mutual_tls."""
     return SHOWS.get(word, word)
 
 
@@ -150,9 +150,9 @@ def _planes_text(compared: Comparison, width: int) -> list[str]:
 
 
 def _explained(row: Compared, width: int) -> list[str]:
-    """Why each run's evidence says what it says, of all that is not the same."""
+    """Return why each run's evidence says what it says, of all that is not the same."""
     lines = []
-    for pair in (*row.of("differs"), *row.of("cannot say")):
+    for pair in (*row.pairs_in("differs"), *row.pairs_in("cannot say")):
         if NO_RECORD in (pair.left, pair.right):
             continue  # there is no reason to tell
         lines.append(f"  {pair.what}: {pair.state}")
@@ -163,13 +163,13 @@ def _explained(row: Compared, width: int) -> list[str]:
 
 
 def _own(why: str, other: str) -> str:
-    """What a reason says that the other does not; all of it where that is nothing."""
+    """Return what a reason says that the other does not; all of it where that is nothing."""
     common = set(other.split("; "))
     return "; ".join(part for part in why.split("; ") if part not in common) or why
 
 
 def _brief(line: str, width: int) -> str:
-    """Two lines at most; `istio-lab why` has the whole."""
+    """Return two lines at most; `istio-lab why` has the whole."""
     return _fold(line, width, indent=11, max_lines=2, placeholder=" ...")
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.judge import disagreements, telemetry
+from lab.judge import telemetry
 from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import observe_edge
 from lab.render.display import Table
 
 MODEL = "A model of Kiali's rules, fed from the proxies' logs: neither Kiali nor Mixer runs."
 
 
 def graphs_table(case: Case, names: Sequence[str]) -> Table:
-    """What each generation of Kiali would have drawn of these calls, and why."""
+    """Return what each generation of Kiali would have drawn of these calls, and why."""
     rows = []
     for name in names:
         seen = case.see(name)
@@ -25,11 +27,11 @@ def graphs_table(case: Case, names: Sequence[str]) -> Table:
 
 
 def disagreements_table(case: Case, names: Sequence[str]) -> Table:
-    """What is at odds about these calls, by name, and what is likely behind it."""
+    """Return what is at odds about these calls, by name, and what is likely behind it."""
     rows = []
     for name in names:
         seen = case.see(name)
-        found = disagreements.disagreements(disagreements.edge(case, seen)) if seen else ()
+        found = find_disagreements(observe_edge(case, seen)) if seen else ()
         rows += [(name, odd.name, odd.told, odd.likely) for odd in found] or [
             (name, "none" if seen else "no record", "-", "-")
         ]

@@ -22,7 +22,7 @@ STYLES = {
 }
 
 
-class Kind(NamedTuple):
+class EdgeGroup(NamedTuple):
     """What calls have in common that are drawn as one line."""
 
     world: str
@@ -37,10 +37,10 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Edge:
+class DrawnEdge:
     """One line of the figure: a kind of call in one world, or with one remedy in force."""
 
-    kind: Kind
+    kind: EdgeGroup
     target: str
     marker_count: int
     calls: str
@@ -51,14 +51,14 @@ class Edge:
         return self.kind.world, self.kind.remedy
 
 
-def edges(case: Case) -> list[Edge]:
+def edges(case: Case) -> list[DrawnEdge]:
     """Calls that went the same way with the same result are one edge."""
-    grouped: dict[Kind, list[Observation]] = {}
+    grouped: dict[EdgeGroup, list[Observation]] = {}
     for name in _names(case):
         if seen := case.see(name):
             grouped.setdefault(_kind(seen), []).append(seen)
     return [
-        Edge(
+        DrawnEdge(
             kind,
             f"{kind.workload}:" + ", ".join(dict.fromkeys(str(s.call.port) for s in seen)),
             sum(s.marker_count for s in seen),
@@ -68,11 +68,13 @@ def edges(case: Case) -> list[Edge]:
     ]
 
 
-def _kind(seen: Observation) -> Kind:
+def _kind(seen: Observation) -> EdgeGroup:
     call = seen.call
     remedy = call.name.partition(":")[0] if call.step else ""
     outcome = _outcome(seen)
-    return Kind(call.world, remedy, call.source, call.to, seen.security, crossed(seen), outcome)
+    return EdgeGroup(
+        call.world, remedy, call.source, call.to, seen.security, crossed(seen), outcome
+    )
 
 
 def _names(case: Case) -> list[str]:
@@ -91,7 +93,7 @@ def _outcome(seen: Observation) -> str:
     return record.outcome if record.outcome in ("reset", "closed") else "refused"
 
 
-def table(found: list[Edge]) -> Table:
+def table(found: list[DrawnEdge]) -> Table:
     """The figure's content as a table."""
     header = ("world", "from", "to", "on the wire", "result", "marker read", "calls")
     rows = tuple(
@@ -122,7 +124,7 @@ def picture(case: Case) -> Picture:
     return Picture(drawn, alt, table(found))
 
 
-def _draw(axes: Any, case: Case, found: list[Edge]) -> None:
+def _draw(axes: Any, case: Case, found: list[DrawnEdge]) -> None:
     axes.set_axis_off()
     axes.set_xlim(0, 10)
     level = 0.0
@@ -149,7 +151,7 @@ def _heading(case: Case, world: str, remedy: str) -> tuple[str, str]:
     return case.failure.world(world).about, policy
 
 
-def _edge(axes: Any, edge: Edge, level: float) -> None:
+def _edge(axes: Any, edge: DrawnEdge, level: float) -> None:
     colour, style, width = STYLES[edge.kind.security]
     arrived = edge.kind.outcome.startswith("answered") and edge.kind.security != "none"
     box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": "#444444"}

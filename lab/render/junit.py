@@ -16,7 +16,7 @@ _FORBIDDEN = re.compile(r"[^\t\n\x20-\uD7FF\uE000-\uFFFD]")
 def junit(verdicts: Sequence[Verdict], missing: dict[str, str], seconds: float) -> str:
     """JUnit XML: a test case for each result; what could not be said is an error."""
     suite = ElementTree.Element("testsuite", name="istio-failure-lab", time=f"{seconds:.1f}")
-    for result in results.of(verdicts, missing):
+    for result in results.list_results(verdicts, missing):
         _case(suite, result)
     for kind in ("failure", "error", "testcase"):
         count = len(list(suite.iter(kind)))

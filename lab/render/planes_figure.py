@@ -15,19 +15,21 @@ from lab.common import files
 from lab.common.errors import BadArguments
 from lab.common.redaction import redact
 from lab.common.text import printable
+from lab.judge import planes
 from lab.judge.case import Case
 from lab.model import store
+from lab.planes import graph
 from lab.render import svg
 from lab.render.display import Picture, wrap
 from lab.render.edges_figure import STYLES
-from lab.render.planes_table import COLUMNS, Row, rows, table
+from lab.render.planes_table import Row, rows, table
 from lab.render.svg import Format
 from lab.render.tables import markdown_table
 from lab.render.wording import SHOWS, said
 
 # Inches.
-MARGIN, EDGE, FIRST, COLUMN, WHY = 0.25, 4.3, 4.75, 0.86, 11.75
-WIDTH, HEAD, HEADING, ROW, LINE, FOOT = 16.4, 1.25, 0.42, 0.56, 0.135, 0.3
+MARGIN, EDGE, FIRST, COLUMN, REASONS = 0.25, 4.3, 4.75, 0.86, 4.65
+HEAD, HEADING, ROW, LINE, FOOT = 1.25, 0.42, 0.56, 0.135, 0.3
 LETTERS = 76
 """Characters of a line of reasons."""
 MOST = 7
@@ -38,16 +40,16 @@ DRAWN = {"lock": "mutual_tls", "no lock": "no lock", "no edge": "none"}
 
 
 def picture(case: Case) -> Picture:
-    """The figure as a part of a page."""
+    """Return the figure as a part of a page."""
     found = rows(case)
     alt = _alt(case, found)
     return Picture(data(case, found, "svg", alt).decode(), alt, table(found))
 
 
 def data(case: Case, found: Sequence[Row], form: Format, alt: str) -> bytes:
-    """The figure as a file of this format."""
+    """Return the figure as a file of this format."""
     page = _Page(case, found)
-    return svg.data((WIDTH, page.height), page.draw, title=alt, form=form)
+    return svg.data((page.width, page.height), page.draw, title=alt, form=form)
 
 
 class _Page:
@@ -57,11 +59,13 @@ class _Page:
         self._case, self._rows = case, found
         headings = len({(row.heading, row.policy) for row in found})
         self.height = HEAD + FOOT + headings * HEADING + sum(_height(row) for row in found)
+        self._why = FIRST + COLUMN * len(planes.PLANES) + 0.12
+        self.width = self._why + REASONS
         self._y = HEAD
 
     def draw(self, axes: Any) -> None:
         axes.set_axis_off()
-        axes.set_xlim(0, WIDTH)
+        axes.set_xlim(0, self.width)
         axes.set_ylim(self.height, 0)
         self._axes = axes
         self._head()
@@ -78,17 +82,18 @@ class _Page:
     def _head(self) -> None:
         self._text(MARGIN, 0.3, self._case.failure.title, weight="bold", fontsize=13)
         self._text(MARGIN, 0.58, _about(self._case), color=QUIET)
-        for number, name in enumerate(COLUMNS):
+        for number, name in enumerate(planes.column_titles()):
             x = FIRST + COLUMN * number
             self._text(x, HEAD - 0.16, "\n".join(wrap(name, 11)), ha="center", weight="bold")
-        self._text(WHY, HEAD - 0.16, "why no lock, and what is at odds", weight="bold")
-        derived = FIRST + COLUMN * (len(COLUMNS) - 2)
-        self._text(derived, HEAD - 0.56, "a model of Kiali's rules", ha="center", color=QUIET)
+        self._text(self._why, HEAD - 0.16, "why no lock, and what is at odds", weight="bold")
+        models = [n for n, plane in enumerate(planes.PLANES) if plane.source == graph.SOURCE]
+        middle = FIRST + COLUMN * sum(models) / len(models)
+        self._text(middle, HEAD - 0.56, graph.SOURCE, ha="center", color=QUIET)
 
     def _heading(self, heading: str, policy: str) -> None:
-        self._axes.plot([MARGIN, WIDTH - MARGIN], [self._y] * 2, color=FAINT, linewidth=1)
+        self._axes.plot([MARGIN, self.width - MARGIN], [self._y] * 2, color=FAINT, linewidth=1)
         self._text(MARGIN, self._y + HEADING / 2, heading, weight="bold", fontsize=10)
-        self._text(WIDTH - MARGIN, self._y + HEADING / 2, policy, ha="right", color=QUIET)
+        self._text(self.width - MARGIN, self._y + HEADING / 2, policy, ha="right", color=QUIET)
         self._y += HEADING
 
     def _row(self, row: Row) -> None:
@@ -97,7 +102,7 @@ class _Page:
         self._edge(row, middle)
         for number, answer in enumerate(row.answers):
             self._sign(FIRST + COLUMN * number, middle, answer)
-        self._text(WHY, middle, "\n".join(_reasons(row)), fontsize=7.5)
+        self._text(self._why, middle, "\n".join(_reasons(row)), fontsize=7.5)
         self._y += height
 
     def _edge(self, row: Row, y: float) -> None:
@@ -134,7 +139,7 @@ class _Page:
         self._text(x, y + 0.15, SHOWS.get(answer, answer), ha="center", fontsize=7, color=colour)
 
     def _lock(self, x: float, y: float, colour: str, *, filled: bool, shut: bool) -> None:
-        """A padlock of a fifth of an inch; an open one's shackle hangs at its right side only."""
+        """Draw a padlock of a fifth of an inch; an open one's shackle hangs at one side."""
         from matplotlib.patches import Rectangle
 
         inside = colour if filled else "white"
@@ -152,7 +157,7 @@ class _Page:
 
 
 def _about(case: Case) -> str:
-    """Which run this is, on what; `RECORDED` of what is committed."""
+    """Return which run this is, on what; `RECORDED` of what is committed."""
     if case.folder.parent == store.RECORDED:
         return said(case.evidence)
     evidence, stack = case.evidence, case.evidence.stack
@@ -174,7 +179,7 @@ def _short(text: str, length: int) -> str:
 
 
 def file_name(failure: str) -> str:
-    """Of a failure's figure in a folder of several."""
+    """Return the name of a failure's figure in a folder of several."""
     return f"planes-{files.plain(failure)}.svg"
 
 

@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from lab.judge import disagreements
 from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import Edge, observe_edge
 from lab.judge.observation import FINAL_HOP, Observation
+from lab.judge.planes import column_answers, column_titles
 from lab.model.failure import Failure
-from lab.planes.kiali import GENERATIONS
 from lab.render.display import Table
 from lab.render.wording import SHOWS, crossed
 
-COLUMNS = (
-    "packets",
-    "server's log",
-    "counters",
-    "client's log",
-    "control plane",
-    *(generation.name for generation in GENERATIONS),
-)
-"""The planes, in the order of `Row.answers`; what Kiali would draw is derived, and no witness."""
 STEPS = {"broken": "as it is", "changed": "with it"}
 """Of a remedy: what is shown of it. Taken back it is as before, or its verdict says otherwise."""
 
@@ -44,14 +36,14 @@ class Row:
     told: str
     """The same in words."""
     answers: tuple[str, ...]
-    """What each of COLUMNS says: a Security, or what Kiali would draw."""
+    """What stands in each plane's column: a Security, or what Kiali would draw."""
     why: str
     """Why there is no lock, and what is at odds; nothing where all is well."""
     calls: str
 
 
 def rows(case: Case) -> list[Row]:
-    """All edges between pods that were seen, alike ones together."""
+    """Return all edges between pods that were seen, alike ones together."""
     found: dict[Row, list[str]] = {}
     for name in _names(case.failure):
         if seen := case.see(name):
@@ -60,7 +52,7 @@ def rows(case: Case) -> list[Row]:
 
 
 def _names(failure: Failure) -> Iterator[str]:
-    """The failure's own calls, then those of its remedies, each hop of its own."""
+    """Yield the failure's own calls, then those of its remedies, each hop by itself."""
     tried = [remedy.call_of(step) for remedy in failure.remedies for step in ("broken", "changed")]
     for call in (*failure.calls, *tried):
         if call.source != "api":
@@ -70,10 +62,9 @@ def _names(failure: Failure) -> Iterator[str]:
 
 
 def _row(case: Case, name: str, seen: Observation) -> Row:
-    edge = disagreements.edge(case, seen)
+    edge = observe_edge(case, seen)
     remedy, _, step = name.removesuffix(FINAL_HOP).partition(":")
     heading, policy = _heading(case, seen, remedy if step else "")
-    graphs = [one.drawn for one in edge.graphs]
     record = seen.record
     return Row(
         heading,
@@ -84,7 +75,7 @@ def _row(case: Case, name: str, seen: Observation) -> Row:
         "lost" if record.lost else f"{record.outcome} {record.status or ''}".strip(),
         seen.security,
         crossed(seen),
-        (*(said.security for said in seen.planes), *graphs),
+        column_answers(case, seen),
         _why(edge),
         "",
     )
@@ -99,8 +90,8 @@ def _heading(case: Case, seen: Observation, remedy: str) -> tuple[str, str]:
     return case.failure.world(world.name).about, policy
 
 
-def _why(edge: disagreements.Edge) -> str:
-    odd = [f"{one.name}: {one.told}" for one in disagreements.disagreements(edge)]
+def _why(edge: Edge) -> str:
+    odd = [f"{one.name}: {one.told}" for one in find_disagreements(edge)]
     if not odd and edge.seen.security != "mutual_tls":
         odd = [edge.seen.wire.why]
     read = edge.seen.marker_count
@@ -108,8 +99,8 @@ def _why(edge: disagreements.Edge) -> str:
 
 
 def table(found: list[Row]) -> Table:
-    """The same in words."""
-    header = ("edge", "result", "together", *COLUMNS, "why no lock, and what is at odds")
+    """Return the same in words."""
+    header = ("edge", "result", "together", *column_titles(), "why no lock, and what is at odds")
     return Table(
         "",
         header,

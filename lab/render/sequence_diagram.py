@@ -50,7 +50,7 @@ def picture(case: Case, name: str) -> Picture:
 
     Raises BadEvidence where nothing can be seen of the call, and says why.
     """
-    record, found = case.evidence.call(name), hops.of(case, name)
+    record, found = case.evidence.call(name), hops.hops_of_call(case, name)
     if record is None or not found:
         raise BadEvidence(f"{name} cannot be drawn: {case.unseen(name) or 'no hop is seen of it'}")
     crossings = _crossings(found, record)
@@ -71,7 +71,7 @@ def _crossings(found: Sequence[Hop], record: CallRecord) -> list[Crossing]:
         Crossing(hop, flight)
         for hop in found
         if hop.tap.connection
-        for flight in flights.of(hop.tap.connection, record.marker.encode())
+        for flight in flights.read_flights(hop.tap.connection, record.marker.encode())
         if first <= flight.time <= last
     ]
     return sorted(told, key=lambda crossing: crossing.flight.time)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lab.common import files
 from lab.common.errors import LabError
 from lab.judge.observation import FINAL_HOP, Observation
+from lab.judge.planes import read_witnesses
 from lab.judge.proof import PlaneSaid, Proof, places
 from lab.judge.verdict import RemedyVerdict, Said
 from lab.model.evidence import CallRecord
@@ -60,7 +61,7 @@ class Witness:
 
 
 @dataclass(frozen=True)
-class Hop:
+class ShownHop:
     """A call as observed; of a call through a gateway, one of its two hops."""
 
     name: str
@@ -89,7 +90,7 @@ class Made:
     application: tuple[tuple[str, str], ...]
     """What the application wrote into its own log."""
     unseen: str
-    hops: tuple[Hop, ...]
+    hops: tuple[ShownHop, ...]
 
 
 def story(told: Told, _files: Files) -> Shown:
@@ -244,7 +245,7 @@ SECTIONS = (
     Section("planes", "Every edge, as every plane has it", planes),
     Section("claims", "Verdicts, and what decided them", claims),
     Section("graphs", "What a graph would have shown", graphs),
-    Section("hops", "Hop by hop", hops),
+    Section("hops", "ShownHop by hop", hops),
     Section("calls", "Every call, and every witness", calls),
     Section("remedies", "Remedies: broken, healed, broken again", remedies),
     Section("downloads", "Evidence to download", downloads),
@@ -294,15 +295,15 @@ def _application(seen: Observation | None) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _hop(told: Told, files: Files, name: str, seen: Observation) -> Hop:
-    return Hop(
+def _hop(told: Told, files: Files, name: str, seen: Observation) -> ShownHop:
+    return ShownHop(
         name,
         f"{seen.call.source} to {seen.call.to}",
         seen.security,
         crossed(seen),
         seen.marker_count,
-        agreement(seen.planes),
-        tuple(_witness(told, files, one) for one in places(seen)),
+        agreement(read_witnesses(told.case, seen)),
+        tuple(_witness(told, files, one) for one in places(told.case, seen)),
     )
 
 

@@ -12,11 +12,11 @@ from lab.common import untrusted
 from lab.common.errors import BadEvidence
 from lab.judge import stored
 from lab.judge.case import Case
+from lab.judge.stored import Judged
 from lab.judge.verdict import Verdict
-from lab.model import evidence, store
+from lab.model import store
 from lab.model.evidence import Evidence
 from lab.model.failure import Failure
-from lab.model.parameters import with_parameters
 from lab.render.comparison import Run as Compared
 from lab.render.wording import said
 
@@ -93,18 +93,16 @@ class Run:
 def read(place: Path) -> Run:
     """A run's folder, or `evidence/` of the checkout. Damage is told in `missing`."""
     there = [failures.load(name) for name in failures.names() if untrusted.is_there(place / name)]
-    verdicts, missing = stored.judge_all(there, place)
+    judged, missing = stored.judge_cases(there, place)
     ours = "recorded" if place == store.RECORDED else place.name
-    verdicts.sort(key=lambda verdict: verdict.claims[0].id)  # as the post tells them
-    told = tuple(_told(verdict, place / verdict.failure, ours) for verdict in verdicts)
+    judged.sort(key=lambda one: one.verdict.claims[0].id)  # as the post tells them
+    told = tuple(_told(one, ours) for one in judged)
     return Run(ours, place, told, missing, _summary(place))
 
 
-def _told(verdict: Verdict, folder: Path, run: str) -> Told:
-    recorded = evidence.load(folder)
-    failure = with_parameters(failures.load(verdict.failure), recorded.parameters)
-    replayed = said(recorded) if recorded.run != run else ""
-    return Told(Case(failure, recorded, folder), verdict, replayed)
+def _told(judged: Judged, run: str) -> Told:
+    recorded = judged.case.evidence
+    return Told(judged.case, judged.verdict, said(recorded) if recorded.run != run else "")
 
 
 def _summary(place: Path) -> Mapping[str, Any]:

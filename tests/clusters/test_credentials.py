@@ -15,6 +15,8 @@ import yaml
 from lab.common import scratch
 from lab.workloads.certificates import Authority
 
+pytestmark = pytest.mark.slow  # each test starts processes and ends them
+
 READS = """
 import sys
 from pathlib import Path

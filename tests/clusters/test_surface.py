@@ -137,6 +137,7 @@ def asked(url: str) -> tuple[int, str]:
             return refused.code, refused.url
 
 
+@pytest.mark.slow
 def test_jupyterlab_lets_nobody_in_without_its_token(jupyter: int, tmp_path: Path) -> None:
     here = f"http://127.0.0.1:{jupyter}"
     assert asked(f"{here}/api/contents")[0] == 403

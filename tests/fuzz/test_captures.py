@@ -18,7 +18,8 @@ from lab.model.store import ROOT
 from lab.packets import comments, flights, pcap, tls
 from lab.packets.pcap import ACK, FIN, SYN, Connection, Segment
 from lab.planes import Security, Seen
-from lab.planes.wire import CaptureFile, Edge, on_loopback, read
+from lab.planes.capture_file import CaptureFile, on_loopback
+from lab.planes.wire import ConnectionQuery, read
 
 CAPTURES = ROOT / "tests" / "captures"
 SOUND = {path.stem: path.read_bytes() for path in sorted(CAPTURES.glob("*.pcap"))}
@@ -27,7 +28,7 @@ CLIENT, SERVER = ("10.1.0.1", 40000), ("10.1.0.2", 80)
 HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
 
 
-def looked_at(data: bytes, edge: Edge | None = None) -> Seen | None:
+def looked_at(data: bytes, edge: ConnectionQuery | None = None) -> Seen | None:
     """What the wire plane says of a capture; None where it cannot even be opened."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "some.pcap"
@@ -39,11 +40,11 @@ def looked_at(data: bytes, edge: Edge | None = None) -> Seen | None:
         for connection in found:
             assert isinstance(connection.whole, bool)
             assert connection.ended_by
-            told = comments.of(connection, MARKER)
+            told = comments.find_remarks(connection, MARKER)
             assert all(remark.segment in connection.segments for remark in told)
-            assert len(flights.of(connection, MARKER)) <= len(connection.segments) * 2
+            assert len(flights.read_flights(connection, MARKER)) <= len(connection.segments) * 2
         if edge is None and found:
-            edge = Edge(found[0].client[0], (found[0].server,), found[0].client[1])
+            edge = ConnectionQuery(found[0].client[0], (found[0].server,), found[0].client[1])
         if edge is None:
             return None
         file = CaptureFile(path, 0)
@@ -54,9 +55,9 @@ def looked_at(data: bytes, edge: Edge | None = None) -> Seen | None:
         return seen
 
 
-def edge_of(name: str) -> Edge:
+def edge_of(name: str) -> ConnectionQuery:
     first = pcap.connections(pcap.read(CAPTURES / f"{name}.pcap"))[0]
-    return Edge(first.client[0], (first.server,), first.client[1])
+    return ConnectionQuery(first.client[0], (first.server,), first.client[1])
 
 
 @pytest.mark.parametrize("name", SOUND)

@@ -21,6 +21,8 @@ from lab.judge.verdict import Verdict
 from lab.model import evidence, store
 from lab.render import explain, junit, tables
 
+pytestmark = pytest.mark.slow  # each example judges a run
+
 NAMES = ("rest_mtls", "https_in_mtls")
 WORDS = {"reproduced", "fails otherwise", "not reproduced", "inconclusive", "skipped"}
 WORDS |= {"heals", "does not heal", "not needed"}

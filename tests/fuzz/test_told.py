@@ -203,5 +203,5 @@ OURS = {"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "accessLogF
 @given(replaced(OURS, most=1) | st.fixed_dictionaries({"accessLogFormat": GARBAGE}))
 @effort(60)
 def test_a_meshs_own_log_is_ours_only_where_every_field_is(settings: dict[str, Any]) -> None:
-    assert access_log.ours(OURS)
-    assert not access_log.ours(settings)
+    assert access_log.has_our_fields(OURS)
+    assert not access_log.has_our_fields(settings)

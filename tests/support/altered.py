@@ -10,8 +10,7 @@ from typing import Any
 
 from lab import failures
 from lab.judge.case import Case
-from lab.model import evidence, store
-from lab.model.parameters import with_parameters
+from lab.model import store
 
 Lines = list[dict[str, Any]]
 
@@ -19,8 +18,7 @@ Lines = list[dict[str, Any]]
 def case(name: str, folder: Path | None = None) -> Case:
     """A failure's evidence, as it was recorded or from another folder."""
     place = folder or store.RECORDED / name
-    found = evidence.load(place)
-    return Case(with_parameters(failures.load(name), found.parameters), found, place)
+    return Case.open(failures.load(name), place)
 
 
 def with_log(name: str, log: str, change: Callable[[Lines], Lines], folder: Path) -> Case:

@@ -18,6 +18,8 @@ from clusters.embedded import requirements
 from clusters.stacks import assembly
 from lab.model import store
 
+pytestmark = pytest.mark.slow  # each test copies the lab for another user
+
 SUPPORT = store.ROOT / "tests" / "support"
 NEEDS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user")
 

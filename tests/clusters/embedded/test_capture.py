@@ -49,11 +49,11 @@ def test_a_container_that_was_started_again_is_told_once_and_with_its_code(
 ) -> None:
     live = LiveWorld(World("idle", "during", "", ("idle",), ()), pod.namespace, "run")
     live.pods["idle"] = pod
-    assert readiness.restarted(cluster, live) == []
+    assert readiness.ended_containers(cluster, live) == []
     os.kill(process_of(cluster, "sleep", "1000"), signal.SIGKILL)
-    told = until(lambda: readiness.restarted(cluster, live), "it to be told", timeout=20)
+    told = until(lambda: readiness.ended_containers(cluster, live), "it to be told", timeout=20)
     assert told == ["idle of idle ended with code 137, and what it did is lost"]
-    assert readiness.restarted(cluster, live) == []
+    assert readiness.ended_containers(cluster, live) == []
 
 
 def test_a_cluster_that_never_answers_is_not_waited_for_for_ever(

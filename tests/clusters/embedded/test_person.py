@@ -19,7 +19,7 @@ def test_an_ordinary_user_reproduces_a_failure_or_is_told_why_that_cannot_be(
     if "MISSING  user namespace" in told:
         assert "AppArmor's kernel.apparmor_restrict_unprivileged_userns is 1" in told
         return
-    code, said = person.lab("run", "tcp_mtls")
+    code, said = person.lab("run", "rest_mtls")
     assert code == 0, said
     assert "every verdict is as pinned" in said
     made = (person.top / "runs" / "latest").resolve()

@@ -21,7 +21,7 @@ from lab.model import store
 pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]  # the first one makes the cluster
 HOLDING = """import sys
 from pathlib import Path
-from clusters import locks
+from lab.common import locks
 with locks.held(Path(sys.argv[1]), int(sys.argv[2])):
     print("held", flush=True)
     sys.stdin.read()

@@ -17,7 +17,7 @@ from clusters.kind.cluster import PREFIX, Kind
 from lab.common.wait import until
 from lab.model import store
 
-pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kind(ends_cluster=True), pytest.mark.timeout(600)]
 FAILURE = "grpc_h2c"
 Run = Callable[..., tuple[int, str, Path]]
 

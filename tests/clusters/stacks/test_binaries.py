@@ -24,6 +24,8 @@ from clusters.stacks import assembly, binaries, cache, toolchain
 from clusters.stacks.binaries import Source
 from lab.common.errors import BadArguments, CommandFailed, LabError, NeedsUnmet
 
+pytestmark = pytest.mark.slow  # Go compiles a program
+
 MAIN = """package main
 
 import "example.test/dep"

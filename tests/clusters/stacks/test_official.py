@@ -157,6 +157,7 @@ def push_images(served: Registry, work: Path) -> dict[str, str]:
     return digests
 
 
+@pytest.mark.long
 @pytest.mark.kind
 def test_a_failure_is_as_pinned_on_kind_with_a_registrys_images(
     served: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -184,6 +185,7 @@ def test_a_failure_is_as_pinned_on_kind_with_a_registrys_images(
         forget(on_kind.Official("1.31", said.append))
 
 
+@pytest.mark.long
 @pytest.mark.kind
 def test_a_failure_is_as_pinned_with_programs_out_of_a_registrys_images(
     served: Registry, tmp_path: Path

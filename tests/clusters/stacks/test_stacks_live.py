@@ -17,7 +17,8 @@ from clusters.embedded.cluster import Embedded
 from lab.common.errors import LabError
 from lab.model import evidence, store
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]  # another Istio may be built first
+# Another Istio may be built first.
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(1200)]
 
 OTHER = {"LAB_ISTIO": "1.30", "LAB_ENVOY": "1.40.0"}
 TOLD = "Istio 1.30, Envoy 1.40.0, Kubernetes v1.36.3"

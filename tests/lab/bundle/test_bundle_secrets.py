@@ -18,6 +18,8 @@ from lab.failures import load
 from lab.judge import stored
 from lab.model import evidence, store
 
+pytestmark = pytest.mark.slow  # everything that is recorded is packed and searched
+
 FAILURE = "rest_mtls"
 SECRETS = planted()
 ALL = "\n".join(secret.text for secret in SECRETS.values())

@@ -24,8 +24,12 @@ from clusters.stacks import assembly, binaries, cache
 from lab.common.wait import until
 from lab.model import store
 
+pytestmark = pytest.mark.machine  # each compares the host's mounts and links before and after
+
 SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 """A PATH without Go."""
+QUICK = "rest_mtls"
+"""The failure whose run is the shortest: it has no remedies that are tried."""
 
 
 class Place:
@@ -259,13 +263,13 @@ def test_runs_that_fill_up_on_the_way_end_with_what_was_recorded_and_the_next_on
 ) -> None:
     """The disk of the run's own is filled to its end as soon as the first calls are made."""
     assembly.wanted("1.31").ensure(lambda _line: None)
-    with place.start("run", "tcp_mtls", before=place.small(place.runs, "24m")) as process:
+    with place.start("run", QUICK, before=place.small(place.runs, "24m")) as process:
         said: list[str] = []
         assert process.stdout is not None
         inside = Path(f"/proc/{process.pid}/root{place.runs}")
         for line in process.stdout:
             said.append(line)
-            if "tcp_mtls  before" in line:
+            if f"{QUICK}  before" in line:
                 filled = fill(inside / "filler")
             if "ending the cluster" in line:
                 shutil.copytree(inside, place.top / "seen", symlinks=True)
@@ -275,10 +279,10 @@ def test_runs_that_fill_up_on_the_way_end_with_what_was_recorded_and_the_next_on
     text = "".join(said)
     assert "no room is left in" in text
     assert "summary could not be written: No space left on device" in sentence(text)
-    recorded = next((place.top / "seen").glob("2*/tcp_mtls/evidence.json"))
+    recorded = next((place.top / "seen").glob(f"2*/{QUICK}/evidence.json"))
     assert json.loads(recorded.read_text())["worlds"], "as it was before the disk was full"
-    assert not list((place.top / "seen").glob("2*/tcp_mtls/verdict.json"))
-    code, text = place.lab("run", "tcp_mtls")
+    assert not list((place.top / "seen").glob(f"2*/{QUICK}/verdict.json"))
+    code, text = place.lab("run", QUICK)
     assert code == 0, text
 
 
@@ -320,7 +324,7 @@ def test_two_checkouts_run_at_the_same_time_and_each_keeps_its_own(place: Place)
     for clone in clones:
         subprocess.run(["git", "clone", "-q", str(store.ROOT), str(clone)], check=True)
     env = {"LAB_CACHE": str(cache.root())}
-    both = [place.start("run", "tcp_mtls", checkout=clone, LAB_RUNS="", **env) for clone in clones]
+    both = [place.start("run", QUICK, checkout=clone, LAB_RUNS="", **env) for clone in clones]
     said = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     runs = [[path.name for path in (clone / "runs").glob("2*")] for clone in clones]

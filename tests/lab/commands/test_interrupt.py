@@ -17,6 +17,8 @@ from listing import started_in
 from lab.common.wait import until
 from lab.model import store
 
+pytestmark = pytest.mark.slow  # each test starts a run and its notebook
+
 RUN = [sys.executable, "-m", "lab", "run", "tcp_mtls", "--cluster", "recorded"]
 MAKE = ["make", "-o", "env", "reproduce", "FAILURE=tcp_mtls", "CLUSTER=recorded"]
 MAKE += [f"BIN={Path(sys.executable).parent}", f"PYTHON={sys.executable}"]
@@ -104,10 +106,10 @@ def test_a_run_that_is_told_to_end_ends_with_255_and_says_so_everywhere(
 def test_a_second_ctrl_c_does_not_cut_tidying_short(top: Path) -> None:
     script = """
 import os, signal
-from lab import interrupt
-interrupt.listen()
+from lab.common import signals
+signals.listen()
 try:
-    with interrupt.held():
+    with signals.held():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
         print("tidied", flush=True)

@@ -46,9 +46,9 @@ def test_namespaces_and_changes_of_the_mesh_of_a_killed_run_are_removed(
         mesh_lock.marked(tmp_path / "mesh.lock", "next", lambda run: world.remove(cluster, run)),
     ):
         assert sorted(mark.name for mark in marks.iterdir()) == ["living", "next"]
-        until(lambda: not world.left(cluster, "dead"), "it to be gone", timeout=60)
+        until(lambda: not world.namespaces_of_run(cluster, "dead"), "it to be gone", timeout=60)
         assert kube.get(MESH) is None
-        assert world.left(cluster, "living") == ["of-the-living"]
+        assert world.namespaces_of_run(cluster, "living") == ["of-the-living"]
     world.remove(cluster, "living")
 
 

@@ -105,6 +105,7 @@ def test_only_what_is_inconclusive_becomes_a_warning(
     assert capsys.readouterr().out.startswith(mark) is (code == 3)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_inconclusive_ends_with_0_only_where_that_was_asked_for(
     tmp_path: Path,
 ) -> None:
@@ -112,8 +113,8 @@ def test_a_run_that_is_inconclusive_ends_with_0_only_where_that_was_asked_for(
     copy = tmp_path / "lab"
     spared = shutil.ignore_patterns(".git", ".venv", "runs", "tests", "__pycache__", ".*_cache")
     shutil.copytree(store.ROOT, copy, ignore=spared)
-    next((copy / "evidence" / "tcp_mtls" / "captures").glob("posted-client-*")).unlink()
-    words = ["run", "tcp_mtls", "--cluster", "recorded"]
+    (copy / "evidence" / "rest_mtls" / "captures" / "posted-client-eth0.pcap").unlink()
+    words = ["run", "rest_mtls", "--cluster", "recorded"]
     told = {}
     for extra in ([], ["--on-inconclusive=warn"]):
         argv = [sys.executable, "-m", "lab", *words, *extra]

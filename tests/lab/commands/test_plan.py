@@ -17,6 +17,8 @@ from lab.common.errors import BadArguments
 from lab.model import store
 from lab.model.failure import Pin
 
+pytestmark = pytest.mark.usefixtures("undrawn")  # a run that is finished has its page written
+
 
 @pytest.fixture(autouse=True)
 def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -14,6 +14,7 @@ import pytest
 import lab
 from lab import failures
 from lab.common import clock
+from lab.judge.case import Case
 from lab.judge.replay import RecordedRun
 from lab.judge.verdict import Verdict, judge
 from lab.model import evidence, store
@@ -21,7 +22,7 @@ from lab.model.evidence import CLOCK_SLACK, CallRecord, Evidence
 from lab.model.failure import Failure
 from lab.model.parameters import with_parameters
 from lab.notebook import execute
-from lab.notebook.run import Story
+from lab.notebook.run import NotebookRun
 
 UPTIME = 1_700_000_000.0
 
@@ -76,7 +77,7 @@ def test_the_distance_of_the_clocks_stays_where_nobody_sets_one() -> None:
 def test_a_clock_that_runs_on_changes_no_verdict(name: str) -> None:
     failure, found, folder = recorded(name)
     on_a_clock = clocked(found, (0.0, 0.0), "posted")
-    assert why(judge(failure, on_a_clock, folder)) == why(judge(failure, found, folder))
+    assert why(judge(Case(failure, on_a_clock, folder))) == why(judge(Case(failure, found, folder)))
 
 
 @pytest.mark.parametrize("name", failures.names())
@@ -89,8 +90,8 @@ def test_a_clock_that_is_set_makes_that_worlds_calls_inconclusive_and_says_why(
     name: str, steps: tuple[float, float]
 ) -> None:
     failure, found, folder = recorded(name)
-    verdict = judge(failure, clocked(found, steps, "posted"), folder)
-    before = judge(failure, found, folder)
+    verdict = judge(Case(failure, clocked(found, steps, "posted"), folder))
+    before = judge(Case(failure, found, folder))
     reasons = []
     for said, known in zip(verdict.said, before.said, strict=True):
         for (_, now), (_, then) in zip(_answers(said), _answers(known), strict=True):
@@ -111,13 +112,13 @@ def _answers(said: object) -> list[tuple[str, tuple[str, str]]]:
 def test_what_is_below_the_slack_is_no_step() -> None:
     failure, found, folder = recorded("tcp_mtls")
     slewed = clocked(found, (0.0, CLOCK_SLACK / 2), "posted")
-    assert why(judge(failure, slewed, folder)) == why(judge(failure, found, folder))
+    assert why(judge(Case(failure, slewed, folder))) == why(judge(Case(failure, found, folder)))
 
 
 def test_another_world_and_another_act_are_judged_as_ever() -> None:
     failure, found, folder = recorded("tcp_mtls")
-    verdict = judge(failure, clocked(found, (0.0, 3600.0), "posted", "remedies"), folder)
-    assert why(verdict) == why(judge(failure, found, folder)), (
+    verdict = judge(Case(failure, clocked(found, (0.0, 3600.0), "posted", "remedies"), folder))
+    assert why(verdict) == why(judge(Case(failure, found, folder))), (
         "claims rest on calls without a remedy"
     )
     inconclusive = [one.why for one in verdict.remedies if one.word == "inconclusive"]
@@ -131,7 +132,7 @@ def test_evidence_without_clocks_whose_call_ends_before_it_begins_is_noticed() -
         dataclasses.replace(call, ended=call.started - 1) if call.name == "tcp-foo" else call
         for call in found.calls
     ]
-    verdict = judge(failure, dataclasses.replace(found, calls=tuple(calls)), folder)
+    verdict = judge(Case(failure, dataclasses.replace(found, calls=tuple(calls)), folder))
     word, reason = why(verdict)["C2"]
     assert word == "inconclusive"
     assert "a call of posted ended before it began: the clock was set meanwhile" in reason
@@ -143,8 +144,8 @@ def test_a_notebook_is_told_to_its_end_whatever_its_clock_did(
 ) -> None:
     failure, found, _ = recorded(name)
     run = RecordedRun(failure, found.parameters)
-    run.evidence = clocked(found, (60.0, 0.0), "posted")
-    monkeypatch.setattr(lab, "open_run", lambda *_, **__: Story(run, "as recorded"))
+    run.case = Case(run.failure, clocked(found, (60.0, 0.0), "posted"), run.folder)
+    monkeypatch.setattr(lab, "open_run", lambda *_, **__: NotebookRun(run, "as recorded"))
     said: list[str] = []
     around = {"display": lambda *shown: said.extend(map(repr, shown))}
     cells = json.loads((execute.NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]

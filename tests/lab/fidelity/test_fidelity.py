@@ -28,7 +28,9 @@ def twice(cluster: Embedded, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         fidelity.record(cluster, run)
         gone = run.name.lower()
         until(
-            lambda name=gone: not world.left(cluster, name), "its namespace to be gone", timeout=60
+            lambda name=gone: not world.namespaces_of_run(cluster, name),
+            "its namespace to be gone",
+            timeout=60,
         )
     return runs[0], runs[1]
 

@@ -12,9 +12,10 @@ from altered import Lines, case, with_evidence, with_log
 
 from lab.judge import disagreements
 from lab.judge.case import Case
-from lab.judge.disagreements import KINDS, UNEXPLAINED, Edge, Graph, Identity
+from lab.judge.disagreements import KINDS, UNEXPLAINED, find_disagreements
+from lab.judge.edge import Edge, Graph, Identity, observe_edge
 from lab.judge.proof import places
-from lab.planes import Seen
+from lab.planes.wire import WireSeen
 
 ANOTHER, BLIND, UNREPORTED = (
     "log of another connection",
@@ -40,12 +41,12 @@ NAMES = ("tcp_mtls", "rest_mtls", "grpc_h2c", "https_in_mtls")
 def edge(of: Case, call: str) -> Edge:
     seen = of.see(call)
     assert seen
-    return disagreements.edge(of, seen)
+    return observe_edge(of, seen)
 
 
 def names(of: Case | Edge, call: str = "") -> list[str]:
     found = of if isinstance(of, Edge) else edge(of, call)
-    return [one.name for one in disagreements.disagreements(found)]
+    return [one.name for one in find_disagreements(found)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_every_disagreement_tells_what_was_seen_and_what_is_likely() -> None:
         one
         for name in NAMES
         for record in case(name).evidence.calls
-        for one in disagreements.disagreements(edge(case(name), record.name))
+        for one in find_disagreements(edge(case(name), record.name))
     ]
     assert len(found) > 50
     assert all(one.told and one.likely for one in found)
@@ -98,7 +99,7 @@ def test_every_disagreement_tells_what_was_seen_and_what_is_likely() -> None:
 def test_where_a_sidecar_was_passed_by_is_told() -> None:
     of = case("https_in_mtls")
     told = {
-        call: disagreements.disagreements(edge(of, call))[1].told
+        call: find_disagreements(edge(of, call))[1].told
         for call in ("exclude-port:changed", "originate:changed", "https")
     }
     answered = "the application answered, and nothing came to it from its sidecar"
@@ -117,7 +118,7 @@ def test_a_call_to_the_pods_own_address_is_told_as_such(tmp_path: Path) -> None:
                 for line in lines]  # fmt: skip
 
     of = with_log("tcp_mtls", "permissive-client", direct, tmp_path)
-    told = disagreements.disagreements(edge(of, "udp-foo"))[0]
+    told = find_disagreements(edge(of, "udp-foo"))[0]
     assert told.name == BYPASSED
     assert "the pod's own address" in told.told
     assert "the pod's own address" not in edge(case("tcp_mtls"), "udp-foo").past[0]
@@ -204,13 +205,13 @@ def test_what_has_no_name_is_told_as_unexplained() -> None:
     odd = edge(case("tcp_mtls"), "plain")
     assert names(odd) == []
     client = dataclasses.replace(odd.seen.client, security="none")
-    found = dataclasses.replace(odd, seen=dataclasses.replace(odd.seen, client=client))
+    found = observe_edge(case("tcp_mtls"), dataclasses.replace(odd.seen, client=client))
     assert names(found) == [UNEXPLAINED]
-    assert "client's proxy says none" in disagreements.disagreements(found)[0].told
+    assert "client's proxy says none" in find_disagreements(found)[0].told
     silent = dataclasses.replace(
         found.seen, wire=dataclasses.replace(found.seen.wire, security="unknown")
     )
-    assert names(dataclasses.replace(found, seen=silent)) == []
+    assert names(observe_edge(case("tcp_mtls"), silent)) == []
 
 
 def test_the_answers_hold_every_plane_and_mark_what_is_derived() -> None:
@@ -268,13 +269,14 @@ def test_a_plane_that_cannot_say_disagrees_with_nobody() -> None:
         of = case(name)
         for record in of.evidence.calls:
             found = edge(of, record.name)
-            blank = Seen("", "", "unknown", "it cannot be said")
+            blank = WireSeen("", "", "unknown", "it cannot be said")
             seen = dataclasses.replace(
                 found.seen, wire=blank, server=blank, client=blank, config=blank
             )
             unknown = tuple(dataclasses.replace(one, drawn="unknown") for one in found.graphs)
             mute = dataclasses.replace(
-                found, seen=seen, graphs=unknown, handed_on=blank, past=(), strangeness="",
+                found, seen=seen, answers=(blank,), graphs=unknown, handed_on=blank, past=(),
+                strangeness="",
                 client=Identity("", found.client.held), server=Identity("", found.server.held),
             )  # fmt: skip
             assert names(mute) == [], record.name
@@ -283,7 +285,7 @@ def test_a_plane_that_cannot_say_disagrees_with_nobody() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_planes_answer_is_told_with_a_file_that_is_there(name: str) -> None:
     of = case(name)
-    told = [one for call in of.calls if (seen := of.see(call)) for one in places(seen)]
+    told = [one for call in of.calls if (seen := of.see(call)) for one in places(of, seen)]
     files = {one.where.partition(" ")[0] for one in told if one.where}
     assert len(files) > 10
     assert {file for file in files if not (of.folder / file).exists()} == set()
@@ -325,7 +327,7 @@ def test_a_connection_that_conntrack_gave_another_port_is_known_by_all_else(
     other, known = RENAMED[how]
     true = case("tcp_mtls").see("tcp-foo")
     assert true
-    assert str(true.wire.facts["client"]).startswith("10.244.0.81:"), "the test's own address"
+    assert true.wire.packets.client.startswith("10.244.0.81:"), "the test's own address"
     found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
     assert (found.seen.security == "mutual_tls") == known
     assert (found.seen.server.security == "unknown") != known
@@ -350,7 +352,7 @@ def test_a_line_of_an_earlier_connection_from_the_same_port_is_not_taken_for_it(
 def test_a_port_that_somebody_else_sent_from_is_no_other_name_of_it(tmp_path: Path) -> None:
     seen = case("tcp_mtls").see("udp-foo-strict")
     assert seen
-    other = {"downstream_remote_address": seen.wire.facts["client"]}
+    other = {"downstream_remote_address": seen.wire.packets.client}
     found = edge(with_log("tcp_mtls", "posted-tcp-echo", of_server(**other), tmp_path), "tcp-foo")
     assert found.seen.security == "tls"
 

@@ -10,17 +10,17 @@ from lab.commands.show import recorded_run
 from lab.judge import hops
 from lab.judge.case import Case
 from lab.judge.hops import Hop
-from lab.planes import wire
+from lab.planes import capture_file
 
 
 @functools.cache
 def case(name: str) -> Case:
     run = recorded_run(name)
-    return Case(run.failure, run.evidence, run.folder)
+    return run.case
 
 
 def of(name: str, call: str) -> tuple[Hop, ...]:
-    return hops.of(case(name), call)
+    return hops.hops_of_call(case(name), call)
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_a_redirected_connection_is_one_with_its_answers_and_says_whom_it_asked(
     tap = of("tcp_mtls", "tcp-foo")[0].tap
     assert tap.connection
     assert tap.capture
-    assert tap.connection.server == wire.REDIRECTED
+    assert tap.connection.server == capture_file.REDIRECTED
     assert tap.connection.whole
     service = case("tcp_mtls").evidence.worlds["posted"].services["tcp-echo"]
-    assert wire.asked(tap.capture, tap.connection) == (service.cluster_ip, 9000)
+    assert capture_file.address_asked(tap.capture, tap.connection) == (service.cluster_ip, 9000)
 
 
 def test_both_pods_saw_the_same_connection_between_them() -> None:

@@ -425,6 +425,7 @@ SMALLEST = (
 
 
 @pytest.mark.parametrize("damage", BOMBS)
+@pytest.mark.slow
 def test_a_bomb_takes_less_than_a_gigabyte_and_a_minute(damage: str, run: Path) -> None:
     BOMBS[damage](run / FAILURE)
 

@@ -16,9 +16,11 @@ import pytest
 from altered import case
 
 from lab import failures
-from lab.judge import disagreements
 from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import observe_edge
 from lab.judge.observation import Observation
+from lab.judge.planes import read_witnesses
 from lab.model import store
 from lab.model.evidence import CallRecord, config_name
 
@@ -35,7 +37,7 @@ class Edge(NamedTuple):
 
 def _hops(of: Case) -> Iterator[Observation]:
     seen = (of.see(name) for name, call in of.calls.items() if not call.through)
-    return (one for one in seen if one and one.edge and one.security != "unknown")
+    return (one for one in seen if one and one.query and one.security != "unknown")
 
 
 def _edges() -> Iterator[Edge]:
@@ -46,7 +48,8 @@ def _edges() -> Iterator[Edge]:
         sorts: dict[tuple[str, ...], str] = {}
         for one in _hops(of):
             if one.security != "mutual_tls":
-                sorts.setdefault(tuple(said.security for said in one.planes), one.record.name)
+                answers = tuple(said.security for said in read_witnesses(of, one))
+                sorts.setdefault(answers, one.record.name)
         yield from (Edge(failure, name, mutual[0].record.name) for name in sorts.values())
 
 
@@ -139,7 +142,7 @@ def line(lie: Planted) -> None:
 def forged_line(lie: Planted) -> None:
     """A line that fits in its port and its time too: only what it says of TLS is the other's."""
     own = lie.liar
-    address = own.wire.facts.get("client")
+    address = own.wire.packets.client
     started = (own.server_line or {}).get("start_time")
     _log(
         lie,
@@ -185,11 +188,11 @@ def test_no_planted_lie_makes_an_edge_mutual_tls(
     seen = told.see(edge.name)
     assert seen
     assert seen.security != "mutual_tls"
-    found = disagreements.edge(told, seen)
-    odd = {one.name for one in disagreements.disagreements(found)}
-    honest = disagreements.edge(lie.true, lie.liar)
-    believed = [said for said in seen.planes if said.security == "mutual_tls"]
-    was = [said for said in lie.liar.planes if said.security == "mutual_tls"]
+    found = observe_edge(told, seen)
+    odd = {one.name for one in find_disagreements(found)}
+    honest = observe_edge(lie.true, lie.liar)
+    believed = [said for said in read_witnesses(told, seen) if said.security == "mutual_tls"]
+    was = [said for said in read_witnesses(lie.true, lie.liar) if said.security == "mutual_tls"]
     if len(believed) > len(was):
         assert odd, f"{[said.source for said in believed]} lie, and nothing is at odds"
     assert seen.security in (lie.liar.security, "unknown", "none"), odd

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import failures
+from lab.judge.case import Case
 from lab.judge.proof import Proof
 from lab.judge.verdict import Said, Verdict, judge
 from lab.model import evidence, store
@@ -54,7 +55,7 @@ def of_call(found: Evidence, name: str, **changes: object) -> Evidence:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recorded_evidence_is_judged_as_pinned(name: str) -> None:
-    verdict = judge(*recorded(name))
+    verdict = judge(Case(*recorded(name)))
     assert {said.agreement for said in verdict.said} == {"as pinned"}
     assert verdict.exit_code == 0
 
@@ -84,8 +85,8 @@ TURNED_WIRE = {"rest_mtls": "plaintext", "tcp_mtls": "plaintext", "grpc_h2c": "n
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_the_world_turned_round_verdicts_and_wire_turn_round(name: str) -> None:
-    verdict = judge(*load(name, TURNED / f"{name}-turned"))
-    said, before = words(verdict), words(judge(*recorded(name)))
+    verdict = judge(Case(*load(name, TURNED / f"{name}-turned")))
+    said, before = words(verdict), words(judge(Case(*recorded(name))))
     for of, turned in TURNED_WORDS.get(name, {}).items():
         assert said[of] == turned
     changed = {of for of in said if said[of] != before[of] and "inconclusive" not in said[of]}
@@ -115,7 +116,7 @@ def test_one_world_exchanged_for_its_opposite_differs_from_the_pin(
     )
     worlds = {**found.worlds, "posted": other.worlds["posted"]}
     mixed = dataclasses.replace(found, worlds=worlds, calls=calls)
-    verdict = judge(failure, mixed, tmp_path)
+    verdict = judge(Case(failure, mixed, tmp_path))
     assert "differs" in {one.agreement for one in verdict.said}
     assert verdict.exit_code == 1
 
@@ -139,23 +140,23 @@ def exchanged(found: Evidence, remedy: str, one: str, other: str) -> Evidence:
 @pytest.mark.parametrize(("name", "remedy"), REMEDIES)
 def test_a_remedy_heals_only_what_is_broken_before_and_broken_after(name: str, remedy: str) -> None:
     failure, found, folder = recorded(name)
-    word = words(judge(failure, found, folder))[remedy]
+    word = words(judge(Case(failure, found, folder)))[remedy]
     if word == ("heals",):
         early = exchanged(found, remedy, "broken", "changed")
         late = exchanged(found, remedy, "restored", "changed")
         for turned in (early, late):
-            assert words(judge(failure, turned, folder))[remedy] != ("heals",)
+            assert words(judge(Case(failure, turned, folder)))[remedy] != ("heals",)
     for step in ("broken", "changed", "restored"):
         without = dataclasses.replace(
             found, calls=tuple(c for c in found.calls if c.name != f"{remedy}:{step}")
         )
-        assert words(judge(failure, without, folder))[remedy] == ("inconclusive",)
+        assert words(judge(Case(failure, without, folder)))[remedy] == ("inconclusive",)
 
 
 def test_a_remedy_whose_change_was_not_seen_active_is_inconclusive() -> None:
     failure, found, folder = recorded("tcp_mtls")
     late = dataclasses.replace(found, untried={"tcp-name": "its change was not seen active"})
-    verdict = judge(failure, late, folder)
+    verdict = judge(Case(failure, late, folder))
     assert words(verdict)["tcp-name"] == ("inconclusive",)
     assert words(verdict)["no-name"] == ("heals",)
     assert verdict.exit_code == 3
@@ -166,7 +167,7 @@ def test_a_connection_older_than_the_change_is_no_evidence_of_it() -> None:
     call = found.call("tcp-name:changed")
     assert call
     later = of_call(found, "tcp-name:changed", since=call.ended + 1)
-    assert words(judge(failure, later, folder))["tcp-name"] == ("inconclusive",)
+    assert words(judge(Case(failure, later, folder)))["tcp-name"] == ("inconclusive",)
 
 
 def lost_calls(found: Evidence) -> Iterator[tuple[str, Evidence]]:
@@ -195,10 +196,10 @@ def test_spoilt_evidence_never_makes_another_verdict_only_none(
     name: str, spoil: Callable[[Evidence], Iterator[tuple[str, Evidence]]]
 ) -> None:
     failure, found, folder = recorded(name)
-    sound = words(judge(failure, found, folder))
+    sound = words(judge(Case(failure, found, folder)))
     inconclusive = 0
     for what, spoilt in spoil(found):
-        for of, answers in words(judge(failure, spoilt, folder)).items():
+        for of, answers in words(judge(Case(failure, spoilt, folder))).items():
             for word, before in zip(answers, sound[of], strict=True):
                 assert word in (before, "inconclusive"), f"{what} made {of} {word}"
                 inconclusive += word == "inconclusive"
@@ -211,7 +212,7 @@ def test_without_the_proxies_logs_nothing_is_called_mutual(name: str, tmp_path: 
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for path in (tmp_path / "logs").iterdir():
         path.unlink()
-    first = judge(failure, found, tmp_path).claims[0]
+    first = judge(Case(failure, found, tmp_path)).claims[0]
     assert first.as_posted.word == "inconclusive"
     assert first.proof is None or first.proof.security != "mutual_tls"
 
@@ -227,7 +228,7 @@ def rejected(world: WorldRecord) -> WorldRecord:
 def test_a_proxy_that_refused_its_configuration_makes_all_inconclusive() -> None:
     failure, found, folder = recorded("tcp_mtls")
     worlds = {**found.worlds, "posted": rejected(found.worlds["posted"])}
-    verdict = judge(failure, dataclasses.replace(found, worlds=worlds), folder)
+    verdict = judge(Case(failure, dataclasses.replace(found, worlds=worlds), folder))
     assert all_words(verdict) == {"inconclusive"}
     assert "did not take its configuration" in verdict.claims[0].today.why
     assert verdict.exit_code == 3
@@ -236,7 +237,7 @@ def test_a_proxy_that_refused_its_configuration_makes_all_inconclusive() -> None
 def test_a_control_that_fails_is_named_and_nothing_is_concluded() -> None:
     failure, found, folder = recorded("tcp_mtls")
     never = Control("the sun shines", lambda _case: CheckResult(False, "it rained"))
-    verdict = judge(dataclasses.replace(failure, controls=(never,)), found, folder)
+    verdict = judge(Case(dataclasses.replace(failure, controls=(never,)), found, folder))
     assert all_words(verdict) == {"inconclusive"}
     assert "the sun shines: it rained" in verdict.claims[0].as_posted.why
 
@@ -250,7 +251,7 @@ def test_a_check_of_ours_that_crashes_is_no_finding_and_says_where() -> None:
     claim = failure.claims[0]
     answer = dataclasses.replace(claim.today, reproduced=crash)
     broken = dataclasses.replace(failure, claims=(dataclasses.replace(claim, today=answer),))
-    today = judge(broken, found, folder).claims[0].today
+    today = judge(Case(broken, found, folder)).claims[0].today
     assert today.word == "inconclusive"
     assert "test_verdict.py" in today.why
 
@@ -262,7 +263,7 @@ def test_a_capture_that_was_altered_is_noticed(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    verdict = judge(failure, found, tmp_path)
+    verdict = judge(Case(failure, found, tmp_path))
     assert all_words(verdict) == {"inconclusive"}
     assert "sha256 differs" in verdict.claims[0].today.why
 
@@ -288,13 +289,13 @@ def test_a_stack_that_no_pin_speaks_of_is_new_and_not_green(
 ) -> None:
     failure, found, folder = recorded(name)
     stack = {**found.stack, part: version}
-    verdict = judge(failure, dataclasses.replace(found, cluster=cluster, stack=stack), folder)
+    verdict = judge(Case(failure, dataclasses.replace(found, cluster=cluster, stack=stack), folder))
     assert {one.agreement for one in verdict.said} == {agreement}
     assert verdict.exit_code == (3 if agreement == "new" else 0)
 
 
 def test_what_was_read_off_a_missing_lock_is_told_of_the_wire_and_of_the_graphs() -> None:
-    verdict = judge(*recorded("tcp_mtls"))
+    verdict = judge(Case(*recorded("tcp_mtls")))
     told = verdict.claims[0].as_posted.graph
     assert told.startswith(
         "not reproduced on the wire; reproduced in a Kiali graph of 2019 (Kiali before 1.6), "
@@ -304,12 +305,12 @@ def test_what_was_read_off_a_missing_lock_is_told_of_the_wire_and_of_the_graphs(
     assert proof
     assert [one.drawn for one in proof.graphs] == ["no lock", "lock", "lock"]
     assert [one.name for one in proof.disagreements] == ["telemetry blind to TCP"]
-    others = [claim for name in NAMES for claim in judge(*recorded(name)).claims][1:]
+    others = [claim for name in NAMES for claim in judge(Case(*recorded(name))).claims][1:]
     assert not any(said.graph for claim in others for _, said in claim.answers if claim.id != "C2")
 
 
 def test_with_mtls_off_the_wire_and_every_graph_are_told_to_agree() -> None:
-    verdict = judge(*load("tcp_mtls", TURNED / "tcp_mtls-turned"))
+    verdict = judge(Case(*load("tcp_mtls", TURNED / "tcp_mtls-turned")))
     told = verdict.claims[0].as_posted.graph
     assert told.startswith("reproduced on the wire; reproduced in a Kiali graph of 2019")
     assert "no lock in Kiali 1.6 and Kiali 2.30: " in told
@@ -317,7 +318,7 @@ def test_with_mtls_off_the_wire_and_every_graph_are_told_to_agree() -> None:
 
 def test_where_nothing_can_be_concluded_no_graph_is_told_either() -> None:
     failure, found, folder = recorded("tcp_mtls")
-    verdict = judge(failure, dataclasses.replace(found, trouble="a node died"), folder)
+    verdict = judge(Case(failure, dataclasses.replace(found, trouble="a node died"), folder))
     assert verdict.claims[0].as_posted.graph == ""
 
 
@@ -327,7 +328,7 @@ def test_where_telemetry_was_not_recorded_the_wire_alone_is_told() -> None:
     theirs = {name: dataclasses.replace(pod, flavour="istio") for name, pod in pods.items()}
     posted = dataclasses.replace(found.worlds["posted"], pods=theirs)
     official = dataclasses.replace(found, worlds={**found.worlds, "posted": posted})
-    verdict = judge(failure, official, folder)
+    verdict = judge(Case(failure, official, folder))
     assert words(verdict)["C2"] == ("not reproduced", "reproduced")
     assert "unknown in any graph" in verdict.claims[0].as_posted.graph
 
@@ -338,9 +339,9 @@ def test_a_crash_beside_a_proof_leaves_the_proof_and_the_words(
     def crash(*_: object) -> None:
         raise ZeroDivisionError
 
-    before = words(judge(*recorded("tcp_mtls")))
-    monkeypatch.setattr("lab.judge.disagreements.edge", crash)
-    verdict = judge(*recorded("tcp_mtls"))
+    before = words(judge(Case(*recorded("tcp_mtls"))))
+    monkeypatch.setattr("lab.judge.proof.observe_edge", crash)
+    verdict = judge(Case(*recorded("tcp_mtls")))
     assert words(verdict) == before
     proof = verdict.claims[0].as_posted.proof
     assert proof
@@ -348,7 +349,7 @@ def test_a_crash_beside_a_proof_leaves_the_proof_and_the_words(
 
 
 def test_a_verdict_of_before_graphs_were_told_is_still_one() -> None:
-    said = judge(*recorded("tcp_mtls")).claims[0].as_posted
+    said = judge(Case(*recorded("tcp_mtls"))).claims[0].as_posted
     assert said.proof
     fields = {field.name for field in dataclasses.fields(said.proof)}
     older = {name: getattr(said.proof, name) for name in fields - {"graphs", "disagreements"}}

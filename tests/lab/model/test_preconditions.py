@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lab import failures
+from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge
 from lab.model import evidence, store
 from lab.model.evidence import Evidence
@@ -27,7 +28,7 @@ def root(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
 def judged(name: str, **changes: Any) -> Verdict:
     folder = store.RECORDED / name
     found: Evidence = dataclasses.replace(evidence.load(folder), **changes)
-    return judge(with_parameters(failures.load(name), found.parameters), found, folder)
+    return judge(Case(with_parameters(failures.load(name), found.parameters), found, folder))
 
 
 def settings(**config: Any) -> dict[str, Any]:

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
+from small_notebooks import written
 
 from lab import failures
 from lab.common.errors import BadArguments
 from lab.model.parameters import parameters_of
 from lab.notebook import execute
-
-
-def written(folder: Path, *cells: str, parameters: str = "") -> Path:
-    def cell(source: str, tags: list[str]) -> dict:
-        return {
-            "cell_type": "code",
-            "execution_count": None,
-            "id": f"c{abs(hash(source)) % 10000}",
-            "metadata": {"tags": tags},
-            "outputs": [],
-            "source": source,
-        }
-
-    made = [cell(parameters, ["parameters"]), *(cell(source, []) for source in cells)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    path = folder / "one.ipynb"
-    whole = {"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-    path.write_text(json.dumps(whole))
-    return path
 
 
 @pytest.mark.parametrize("name", failures.names())

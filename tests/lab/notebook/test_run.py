@@ -6,12 +6,12 @@ import pytest
 
 import lab
 from lab.common.errors import BadArguments
-from lab.notebook.run import Story
+from lab.notebook.run import NotebookRun
 from lab.render.display import Table
 from lab.render.wording import legible, shorten
 
 
-def run(name: str) -> Story:
+def run(name: str) -> NotebookRun:
     return lab.open_run(name, cluster="recorded")
 
 

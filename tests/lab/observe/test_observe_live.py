@@ -16,7 +16,9 @@ from edges import EDGES, MUTUAL, PLAIN, Edge
 from clusters.base import OwnCluster
 from clusters.embedded.cluster import Embedded
 from lab.common.wait import until
-from lab.judge import disagreements
+from lab.judge import planes
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import observe_edge
 from lab.model import store
 from lab.observe import stored, text
 from lab.record import kube_proxy
@@ -92,10 +94,10 @@ def test_every_plane_is_right_of_an_edge_of_each_sort(
     case = stored.read(run)
     seen = stored.seen(case)
     assert seen is not None
-    told = {text.WORDS.get(one.plane, one.source): one.security for one in seen.planes}
+    told = {plane.name: plane.read(case, seen).security for plane in planes.witnesses()}
     assert (seen.security, told) == (edge.together, edge.planes), said
-    found = disagreements.edge(case, seen)
-    assert {odd.name for odd in disagreements.disagreements(found)} == edge.odd
+    found = observe_edge(case, seen)
+    assert {odd.name for odd in find_disagreements(found)} == edge.odd
     assert (run / "edge" / "planes.svg").exists()
     assert (run / "edge" / "call.pcapng").exists()
     again, told_again = observe(cluster, tmp_path, run.name)
@@ -147,7 +149,7 @@ def test_a_connection_that_is_given_another_port_on_its_way_is_known_all_the_sam
     seen = stored.seen(stored.read(next(tmp_path.glob("2*"))))
     assert seen
     assert (seen.security, seen.server.security, seen.strangeness) == ("plaintext", PLAIN, "")
-    left, came = (seen.wire.facts[name] for name in ("client", "client_at_server"))
+    left, came = (seen.wire.packets.client, seen.wire.packets.client_at_server)
     assert str(left).endswith(f":{port}")
     assert left != came
     assert seen.server_line
@@ -187,7 +189,7 @@ def test_a_service_whose_port_gets_another_name_is_waited_for(
 ) -> None:
     deploy(cluster)
     pods = [edges.pod(cluster.kube, NAMESPACE, name) for name in ("stranger", "client")]
-    ways = [kube_proxy.Way(pod, "httpbin") for pod in pods]
+    routes = [kube_proxy.ServiceRoute(pod, "httpbin") for pod in pods]
     address = edges.cluster_ip(cluster.kube, NAMESPACE, "httpbin")
 
     def call(*, waited: bool) -> int:
@@ -197,7 +199,7 @@ def test_a_service_whose_port_gets_another_name_is_waited_for(
             renamed = replace(edges.SERVICES[0], ports=(port,))
             cluster.kube.apply(renamed.manifest, NAMESPACE)
             if waited:
-                kube_proxy.wait(cluster, ways)
+                kube_proxy.wait(cluster, routes)
             argv = ["curl", "-sS", "--max-time", "0.5", f"http://{address}:8000/status/200"]
             code = next((c for _ in range(10) if (c := cluster.exec(pods[0], argv).code)), 0)
             if code:

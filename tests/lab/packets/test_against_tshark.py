@@ -12,11 +12,12 @@ from lab import failures
 from lab.common.errors import BadEvidence
 from lab.judge.case import Case
 from lab.model import evidence
-from lab.model.parameters import with_parameters
 from lab.model.store import ROOT
 from lab.packets import pcap, pcapng, tls
 from lab.packets.pcapng import Interface, Packet
 from lab.render import call_pcapng
+
+pytestmark = pytest.mark.slow  # tshark is started for each capture
 
 # On a client's `lo` one connection has two address pairs; tshark counts each as a stream too.
 CAPTURES = sorted(
@@ -115,9 +116,7 @@ def test_every_calls_packets_and_comments_are_as_tshark_reads_them(
     run: Path, tmp_path: Path
 ) -> None:
     """All calls of a run in one section, so that tshark is asked once."""
-    recorded = evidence.load(run)
-    failure = with_parameters(failures.load(recorded.failure), recorded.parameters)
-    case = Case(failure, recorded, run)
+    case = Case.open(failures.load(evidence.load(run).failure), run)
     interfaces: list[Interface] = []
     written: list[Packet] = []
     for call in case.calls:

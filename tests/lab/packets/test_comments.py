@@ -20,7 +20,9 @@ def connection(name: str) -> Connection:
 
 
 def said(name: str) -> list[tuple[str, str, str]]:
-    return [(one.side, one.kind, one.words) for one in comments.of(connection(name), MARKER)]
+    return [
+        (one.side, one.kind, one.words) for one in comments.find_remarks(connection(name), MARKER)
+    ]
 
 
 def talk(*payloads: tuple[str, bytes]) -> Connection:
@@ -74,14 +76,18 @@ def test_plaintext_after_and_before_tls_is_told_apart() -> None:
     assert kinds.index(("client", "plaintext")) < kinds.index(("client", "hello"))
     hello = connection("tls13").sent("client")
     record = hello[: 5 + int.from_bytes(hello[3:5], "big")]
-    found = comments.of(talk(("client", record), ("client", b"then in the clear")), MARKER)
+    found = comments.find_remarks(
+        talk(("client", record), ("client", b"then in the clear")), MARKER
+    )
     kinds = [(one.kind, one.segment.frame) for one in found if one.side == "client"]
     assert kinds == [("open", 1), ("hello", 3), ("plaintext", 4)]
 
 
 def test_a_marker_is_told_at_the_packet_that_completes_it_and_counted_there() -> None:
     both = MARKER + b" " + MARKER
-    found = comments.of(talk(("client", MARKER[:5]), ("client", MARKER[5:] + both)), MARKER)
+    found = comments.find_remarks(
+        talk(("client", MARKER[:5]), ("client", MARKER[5:] + both)), MARKER
+    )
     marked = [(one.segment.frame, one.words) for one in found if one.kind == "marker"]
     assert marked == [(4, "the call's marker can be read in it, 3x")]
 
@@ -89,7 +95,7 @@ def test_a_marker_is_told_at_the_packet_that_completes_it_and_counted_there() ->
 def test_a_hello_in_two_segments_is_told_at_the_second() -> None:
     sent = connection("tls13").sent("client")
     record = sent[: 5 + int.from_bytes(sent[3:5], "big")]
-    found = comments.of(talk(("client", record[:100]), ("client", record[100:])), MARKER)
+    found = comments.find_remarks(talk(("client", record[:100]), ("client", record[100:])), MARKER)
     assert [one.segment.frame for one in found if one.kind == "hello"] == [4]
 
 
@@ -97,23 +103,26 @@ def test_a_hello_in_two_records_is_told_at_the_packet_of_the_second() -> None:
     sent = connection("tls13").sent("client")
     message = sent[5 : 5 + int.from_bytes(sent[3:5], "big")]
     records = [sent[:3] + len(p).to_bytes(2, "big") + p for p in (message[:60], message[60:])]
-    found = comments.of(talk(("client", records[0]), ("client", records[1])), MARKER)
+    found = comments.find_remarks(talk(("client", records[0]), ("client", records[1])), MARKER)
     assert [one.segment.frame for one in found if one.kind == "hello"] == [4]
 
 
 def test_what_is_sent_again_is_told_once_at_its_first_packet() -> None:
     once = talk(("client", MARKER))
     again = pcap.connections([*once.segments, once.segments[-1]._replace(frame=9, time=9.0)])[0]
-    marked = [one.segment.frame for one in comments.of(again, MARKER) if one.kind == "marker"]
+    marked = [
+        one.segment.frame for one in comments.find_remarks(again, MARKER) if one.kind == "marker"
+    ]
     assert marked == [3]
 
 
 def test_a_connection_of_very_many_packets_and_markers_is_told_in_time() -> None:
     """Quadratic work would take hours; the suite's own timeout ends it."""
-    found = comments.of(talk(*[("client", MARKER)] * 20_000), MARKER)
+    found = comments.find_remarks(talk(*[("client", MARKER)] * 20_000), MARKER)
     assert sum(remark.kind == "marker" for remark in found) == 20_000
     assert (
-        len(flights.of(talk(*[("client", MARKER), ("server", b"ok")] * 10_000), MARKER)) == 20_001
+        len(flights.read_flights(talk(*[("client", MARKER), ("server", b"ok")] * 10_000), MARKER))
+        == 20_001
     )
 
 
@@ -134,6 +143,6 @@ def test_a_plaintext_is_shown_by_one_printable_line(data: bytes, line: str) -> N
 @pytest.mark.parametrize("path", sorted(CAPTURES.glob("*.pcap")), ids=lambda path: path.stem)
 def test_every_remark_is_on_a_packet_of_its_own_connection(path: Path) -> None:
     for one in pcap.connections(pcap.read(path)):
-        for remark in comments.of(one, MARKER):
+        for remark in comments.find_remarks(one, MARKER):
             assert remark.segment in one.segments
             assert one.side_of(remark.segment) == remark.side

@@ -16,7 +16,7 @@ MARKER = b"marker-0123456789"
 
 def of(name: str) -> list[Flight]:
     path = ROOT / "tests" / "captures" / f"{name}.pcap"
-    return flights.of(pcap.connections(pcap.read(path))[0], MARKER)
+    return flights.read_flights(pcap.connections(pcap.read(path))[0], MARKER)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_follows_a_tls_record_in_the_clear_is_plaintext() -> None:
     parts += (Segment(0.3, server, client, 0, 0, SYN | ACK, b"", False, 4),)
     parts += (Segment(0.4, server, client, 1, 0, ACK, b"HTTP/1.1 400", False, 5),)
     parts += (Segment(0.5, client, server, 1 + len(record), 0, ACK, b"oh", False, 6),)
-    found = flights.of(pcap.connections(parts)[0], MARKER)
+    found = flights.read_flights(pcap.connections(parts)[0], MARKER)
     assert [flight.kind for flight in found] == ["open", "hello", "plaintext", "plaintext"]
 
 

@@ -16,9 +16,10 @@ from altered import Lines, case, with_evidence, with_log
 from lab.judge import telemetry
 from lab.judge.case import Case
 from lab.judge.observation import Observation
+from lab.judge.planes import read_witnesses
 from lab.model import store
-from lab.planes import Seen, agreement, graph, log
-from lab.planes.graph import Hop, Policy, Series, Telemetry, derive, says
+from lab.planes import agreement, graph, log
+from lab.planes.graph import Policy, ReportedHop, Series, Telemetry, derive, says
 from lab.planes.kiali import (
     BEFORE_TCP,
     GENERATIONS,
@@ -30,6 +31,8 @@ from lab.planes.kiali import (
     Metric,
     Reporter,
 )
+from lab.planes.mismatch import find_mismatch
+from lab.planes.wire import WireSeen
 
 
 def seen(of: Case, call: str) -> Observation:
@@ -89,11 +92,12 @@ def test_a_lock_is_only_drawn_on_an_edge_that_is_mutual_tls(name: str) -> None:
 def test_a_missing_lock_says_nothing_of_the_wire_and_a_graph_is_no_witness() -> None:
     observed = seen(case("tcp_mtls"), "tcp-foo")
     graphs = telemetry.graphs(case("tcp_mtls"), observed)
+    witnesses = read_witnesses(case("tcp_mtls"), observed)
     assert [said.security for said in graphs] == ["unknown", "mutual_tls", "mutual_tls"]
     assert {said.source for said in graphs} == {graph.SOURCE}
-    assert agreement((*observed.planes, *graphs)) == agreement(observed.planes)
+    assert agreement((*witnesses, *graphs)) == agreement(witnesses)
     turned = dataclasses.replace(graphs[1], security="plaintext")
-    assert agreement((*observed.planes, turned)) == "4 of 4 sources agree"
+    assert agreement((*witnesses, turned)) == "4 of 4 sources agree"
 
 
 TCP_LOG, HTTP_LOG = "posted-tcp-echo", "posted-httpbin"
@@ -174,11 +178,11 @@ def test_a_line_that_tells_of_mutual_tls_where_the_client_spoke_none_draws_no_lo
 
 def test_a_line_of_a_connection_that_nobody_captured_draws_no_lock() -> None:
     observed = seen(case("tcp_mtls"), "tcp-foo")
-    gone = Seen("wire", "packets", "none", "no connection of this call on either pod's eth0")
+    gone = WireSeen("wire", "packets", "none", "no connection of this call on either pod's eth0")
     during = (observed.record.started, observed.record.ended)
     lines = (observed.client_line, observed.server_line)
-    assert not graph.mismatch(observed.wire, *lines, "", during)
-    assert "no such connection was captured" in graph.mismatch(gone, *lines, "", during)
+    assert not find_mismatch(observed.wire, *lines, "", during)
+    assert "no such connection was captured" in find_mismatch(gone, *lines, "", during)
 
 
 def test_where_proxies_have_istios_filters_nothing_is_derived(tmp_path: Path) -> None:
@@ -228,7 +232,7 @@ INBOUND: log.Line = {
     "bytes_sent": 35,
     "bytes_received": 29,
 }
-HOP = Hop("client", "tcp-echo", True, True, OUTBOUND, INBOUND, "stock")
+HOP = ReportedHop("client", "tcp-echo", True, True, OUTBOUND, INBOUND, "stock")
 
 
 def test_each_proxy_reports_what_it_carried_and_only_the_destination_has_a_policy() -> None:
@@ -369,7 +373,7 @@ def test_a_request_is_the_same_whyever_envoy_traces_it() -> None:
 
     def said(logged: str) -> str:
         line = {**(observed.server_line or {}), "request_id": logged}
-        return graph.mismatch(observed.wire, None, line, call, during)
+        return find_mismatch(observed.wire, None, line, call, during)
 
     assert said(logged) == ""
     assert "was c5eec709" in said("d" + logged[1:])

@@ -10,16 +10,14 @@ import pytest
 
 from lab import failures
 from lab.judge.case import Case
+from lab.judge.planes import read_witnesses
 from lab.model import evidence, store
-from lab.model.parameters import with_parameters
 from lab.planes import Security, Seen, agreement, config, log
 from lab.planes.config import Route
 
 
 def case(name: str) -> Case:
-    folder = store.RECORDED / name
-    found = evidence.load(folder)
-    return Case(with_parameters(failures.load(name), found.parameters), found, folder)
+    return Case.open(failures.load(name), store.RECORDED / name)
 
 
 @pytest.mark.parametrize(
@@ -99,10 +97,12 @@ def test_agreement_counts_sources_that_can_say(planes: tuple[Security, ...], tol
 
 def test_a_source_does_not_agree_with_itself() -> None:
     assert agreement([seen("packets", "none")] * 4) == "1 of 1 sources agree"
-    shown = case("rest_mtls").see("old-policy")
+    of = case("rest_mtls")
+    shown = of.see("old-policy")
     assert shown
-    assert agreement(shown.planes) == "1 of 1 sources agree"
-    assert len({said.source for said in shown.planes}) == 4
+    said = read_witnesses(of, shown)
+    assert agreement(said) == "1 of 1 sources agree"
+    assert len({one.source for one in said}) == 4
 
 
 def test_two_planes_of_one_source_are_one_voice() -> None:

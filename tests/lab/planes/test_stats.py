@@ -11,13 +11,12 @@ import pytest
 from clusters.base import Completed, PodRef
 from lab import failures
 from lab.common.errors import CommandFailed
-from lab.judge.case import Case
 from lab.judge.replay import RecordedRun
 from lab.model.parameters import parameters_of
 from lab.model.scenario import Call, World
 from lab.planes import stats
 from lab.record import calls
-from lab.record.counters import Counters, Rose
+from lab.record.counters import Counters, Increases
 from lab.record.world import LiveWorld
 
 ONE = {"listener.0.0.0.0_15006.downstream_cx_total": 1}
@@ -91,7 +90,7 @@ def test_in_the_recorded_runs_counters_never_contradict_the_servers_log() -> Non
     told: Counter[tuple[str, str]] = Counter()
     for name in failures.names():
         run = RecordedRun(failures.load(name), parameters_of(failures.load(name), {}))
-        case = Case(run.failure, run.evidence, run.folder)
+        case = run.case
         for call in (c for c in case.calls.values() if c.source != "api"):
             seen = case.see(call.name)
             assert seen
@@ -128,8 +127,8 @@ def counters(*answers: str) -> Counters:
     return Counters(asked, live)
 
 
-def rises(found: Counters, asked: list[str], others: list[str] | None = None) -> Rose:
-    with found.of(asked, others or []) as rose:
+def rises(found: Counters, asked: list[str], others: list[str] | None = None) -> Increases:
+    with found.increases(asked, others or []) as rose:
         pass
     return rose
 

@@ -11,19 +11,19 @@ import pytest
 from lab.common.errors import BadEvidence
 from lab.model.store import ROOT
 from lab.packets import pcap, tls
-from lab.planes import Seen
-from lab.planes.wire import REDIRECTED, CaptureFile, Edge, on_loopback, read, redirected_from
+from lab.planes.capture_file import REDIRECTED, CaptureFile, on_loopback, redirected_from
+from lab.planes.wire import ConnectionQuery, WireSeen, read
 
 CAPTURES = ROOT / "tests" / "captures"
 MARKER = b"marker-0123456789"
 
 
-def edge(path: Path) -> Edge:
+def edge(path: Path) -> ConnectionQuery:
     first = pcap.connections(pcap.read(path))[0]
-    return Edge(first.client[0], (first.server,), first.client[1])
+    return ConnectionQuery(first.client[0], (first.server,), first.client[1])
 
 
-def see(name: str, dropped: int = 0) -> Seen:
+def see(name: str, dropped: int = 0) -> WireSeen:
     path = CAPTURES / f"{name}.pcap"
     file = CaptureFile(path, dropped)
     return read(edge(path), file, file, MARKER)
@@ -45,15 +45,14 @@ def see(name: str, dropped: int = 0) -> Seen:
 def test_a_sound_capture_is_read_for_what_it_is(name: str, security: str, marker: int) -> None:
     seen = see(name)
     assert seen.security == security, seen.why
-    facts = seen.facts
-    assert int(str(facts["marker_in_client"])) + int(str(facts["marker_in_server"])) == marker
+    assert seen.packets.marker_count == marker
 
 
 def test_hellos_tell_name_offer_and_version() -> None:
-    facts = see("tls13").facts
-    assert facts["sni"] == "outbound_.9000_._.tcp-echo.with-istio.svc.cluster.local"
-    assert facts["alpn_offered"] == ["istio-peer-exchange", "istio"]
-    assert facts["tls_version"] == "TLSv1.3"
+    packets = see("tls13").packets
+    assert packets.sni == "outbound_.9000_._.tcp-echo.with-istio.svc.cluster.local"
+    assert packets.alpn_offered == ("istio-peer-exchange", "istio")
+    assert packets.tls_version == "TLSv1.3"
 
 
 def test_tls_1_3_is_never_called_mutual_even_when_it_is() -> None:
@@ -114,7 +113,7 @@ def test_packets_in_another_order_or_sent_twice_are_read_the_same(tmp_path: Path
     shuffled = [*order[:4], *reversed(middle), *middle[:3], *order[-4:]]
     file = rewritten(path, shuffled, tmp_path / "shuffled.pcap")
     seen = read(edge(path), file, file, MARKER)
-    assert (seen.security, seen.facts["marker_in_client"]) == ("plaintext", 2000)
+    assert (seen.security, seen.packets.marker_in_client) == ("plaintext", 2000)
 
 
 def test_a_capture_cut_off_at_any_byte_is_never_more_certain_than_the_whole(tmp_path: Path) -> None:
@@ -134,14 +133,17 @@ def test_empty_and_foreign_files_are_unknown(content: bytes, tmp_path: Path) -> 
     path = tmp_path / "foreign.pcap"
     path.write_bytes(content)
     file = CaptureFile(path, 0)
-    seen = read(Edge("10.0.0.1", (("10.0.0.2", 80),), 4711), file, file, MARKER)
+    seen = read(ConnectionQuery("10.0.0.1", (("10.0.0.2", 80),), 4711), file, file, MARKER)
     assert seen.security == "unknown"
     assert "foreign.pcap" in seen.why
 
 
 def test_a_missing_file_is_unknown(tmp_path: Path) -> None:
     file = CaptureFile(tmp_path / "none.pcap", 0)
-    assert read(Edge("10.0.0.1", (("10.0.0.2", 80),), 1), file, file, MARKER).security == "unknown"
+    assert (
+        read(ConnectionQuery("10.0.0.1", (("10.0.0.2", 80),), 1), file, file, MARKER).security
+        == "unknown"
+    )
 
 
 def test_a_connection_seen_at_one_pod_only_is_unknown(tmp_path: Path) -> None:
@@ -155,15 +157,15 @@ def test_without_a_port_only_one_candidate_may_be_meant(tmp_path: Path) -> None:
     first = pcap.connections(pcap.read(path))[0]
     near = (first.began - 1, first.began + 1)
     file = CaptureFile(path, 0)
-    meant = Edge(first.client[0], (first.server,), None, near)
+    meant = ConnectionQuery(first.client[0], (first.server,), None, near)
     assert read(meant, file, file, MARKER).security == "plaintext"
-    far = Edge(first.client[0], (first.server,), None, (0.0, 1.0))
+    far = ConnectionQuery(first.client[0], (first.server,), None, (0.0, 1.0))
     assert read(far, file, file, MARKER).security == "none"
     twice = tmp_path / "twice.pcap"
     other = (CAPTURES / "refused.pcap").read_bytes()[24:]
     twice.write_bytes(path.read_bytes() + other)
     both = CaptureFile(twice, 0)
-    wide = Edge(first.client[0], (first.server,), None, (0.0, 1e12))
+    wide = ConnectionQuery(first.client[0], (first.server,), None, (0.0, 1e12))
     assert read(wide, both, both, MARKER).security == "unknown"
 
 
@@ -192,7 +194,7 @@ def test_a_connection_that_a_node_gave_another_port_is_known_by_its_sequence_num
     at_server = moved(path, tmp_path / "server.pcap", 65001)
     seen = read(edge(path), CaptureFile(path, 0), at_server, MARKER)
     assert seen.security == "plaintext"
-    assert seen.facts["client_at_server"] == f"{edge(path).client_ip}:65001"
+    assert seen.packets.client_at_server == f"{edge(path).client_ip}:65001"
     other = moved(path, tmp_path / "other.pcap", 65001, later=1)
     assert read(edge(path), CaptureFile(path, 0), other, MARKER).security == "unknown"
 
@@ -213,7 +215,7 @@ def test_of_a_port_used_twice_the_connection_of_the_calls_own_time_is_meant(
     for connection in (first, other):
         during = (connection.began - 0.1, connection.began + 0.1)
         meant = replace(one, targets=targets, window=during)
-        assert read(meant, file, file, MARKER).facts["syn_time"] == connection.began
+        assert read(meant, file, file, MARKER).packets.syn_time == connection.began
 
 
 def test_different_bytes_at_the_two_pods_are_unknown(tmp_path: Path) -> None:
@@ -257,7 +259,7 @@ def test_a_capture_of_another_link_type_is_refused(tmp_path: Path) -> None:
         pcap.read(path)
 
 
-def older(name: str, without: int, tmp_path: Path, marker: bytes = MARKER) -> Seen:
+def older(name: str, without: int, tmp_path: Path, marker: bytes = MARKER) -> WireSeen:
     """A capture that began after this many of a connection's packets."""
     data = (CAPTURES / f"{name}.pcap").read_bytes()
     at = 24
@@ -342,8 +344,8 @@ def test_an_address_that_nothing_answered_is_left_as_it_is(
 def test_answers_to_the_applications_own_port_are_of_the_connection_that_got_another(
     port: int, security: str, sent: tuple[int, int]
 ) -> None:
-    seen = read(Edge(POD, (REDIRECTED,), port), RENAMED, None, MARKER)
-    assert (seen.security, seen.facts.get("client_bytes"), seen.facts.get("server_bytes")) == (
+    seen = read(ConnectionQuery(POD, (REDIRECTED,), port), RENAMED, None, MARKER)
+    assert (seen.security, seen.packets.client_bytes, seen.packets.server_bytes) == (
         security,
         *sent,
     ), seen.why

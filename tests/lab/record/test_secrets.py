@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from planted import Secret, planted
+from small_notebooks import written
 
 from clusters.embedded.cluster import Embedded
 from lab.commands import finish, plan, run_plan
@@ -23,6 +24,7 @@ from lab.model import store
 from lab.model.failure import Answer, Claim, Control, Failure
 from lab.model.scenario import Call, Port, Service, World
 from lab.notebook import execute
+from lab.notebook.live import JudgedLiveRun
 from lab.record import begin, envoy_admin, readiness
 from lab.record.live_run import LiveRun
 from lab.render import explain, tables
@@ -129,9 +131,9 @@ def test_nothing_that_a_run_keeps_holds_a_secret_that_it_met(
     assert TOKEN in sent.received
     assert SECRETS["bearer"].parts[0] in sent.received
     assert TOKEN in refused.received
-    run._problems.append(f"the API server said: {refused.received}")
+    run.record.problems.append(f"the API server said: {refused.received}")
     folder = run.folder.parent
-    run.judge()
+    JudgedLiveRun(run).judge()
     log = run_plan._Log(folder / "run.log", 0.0)
     log(f"$ {sent.typed}")
     finish.finish(plan.Plan((FAILURE,), {}, "embedded", False, "make"), folder, 1.0)
@@ -168,7 +170,7 @@ def test_what_is_recorded_of_a_pod_and_its_proxys_configuration_holds_no_secret(
     )
     assert SECRETS["certificate"].found_in(envoy_admin.ask(cluster, pod, "config_dump"))
     _keep(cluster, pod, tmp_path / "kept")
-    files.write_json(tmp_path / "kept" / "view.json", readiness.view(cluster, here, "client"))
+    files.write_json(tmp_path / "kept" / "view.json", readiness.read_view(cluster, here, "client"))
     assert "[redacted]" in (tmp_path / "kept" / "config.json").read_text()
     assert "[redacted]" in (tmp_path / "kept" / "pod.json").read_text()
     assert found(tmp_path / "kept") == []
@@ -177,6 +179,7 @@ def test_what_is_recorded_of_a_pod_and_its_proxys_configuration_holds_no_secret(
 STARTED = "import os, sys\nprint(os.environ['PLANTED'], file=sys.stderr)\n"
 
 
+@pytest.mark.slow
 def test_what_python_itself_writes_beside_a_notebook_is_redacted_when_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +200,6 @@ def test_an_executed_notebook_keeps_no_secret_of_its_outputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import papermill
-    from test_notebook import written
 
     text = "\n".join(secret.text for secret in SECRETS.values())
     monkeypatch.setenv("PLANTED", text)

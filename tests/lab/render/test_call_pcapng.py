@@ -14,6 +14,7 @@ import pytest
 from lab.__main__ import main
 from lab.commands.show import recorded_run
 from lab.common.errors import BadEvidence
+from lab.judge import pod_path
 from lab.judge.case import Case
 from lab.model.store import ROOT
 from lab.packets import pcap
@@ -24,7 +25,7 @@ from lab.render.call_pcapng import CallPackets
 @functools.cache
 def case(name: str) -> Case:
     run = recorded_run(name)
-    return Case(run.failure, run.evidence, run.folder)
+    return run.case
 
 
 @functools.cache
@@ -51,7 +52,7 @@ def test_each_capture_of_the_calls_way_is_an_interface_in_the_calls_direction() 
 
 def test_packets_are_those_of_the_calls_connections_only_and_in_time_order() -> None:
     found = of("tcp_mtls", "tcp-foo")
-    taps = case("tcp_mtls").way("tcp-foo")
+    taps = pod_path.taps(case("tcp_mtls"), "tcp-foo")
     for number, tap in enumerate(taps):
         assert tap.connection
         assert tap.capture
@@ -98,7 +99,7 @@ def test_the_applications_tls_inside_the_sidecars_is_recognised() -> None:
 def test_on_a_connection_of_several_calls_it_is_said_where_this_one_begins() -> None:
     told_of = 0
     for record in case("rest_mtls").evidence.calls:
-        taps = case("rest_mtls").way(record.name)
+        taps = pod_path.taps(case("rest_mtls"), record.name)
         earlier = [t for t in taps if t.connection and t.connection.began < record.started - 0.005]
         found = of("rest_mtls", record.name).packets if taps else ()
         begins = [packet for packet in found if call_pcapng.SHARED in packet.comments]

@@ -14,6 +14,7 @@ from lab import failures
 from lab.__main__ import main
 from lab.commands.show import recorded_run
 from lab.common import files
+from lab.judge.case import Case
 from lab.judge.proof import Proof
 from lab.judge.verdict import RemedyVerdict, Verdict, judge
 from lab.model import evidence, store
@@ -57,7 +58,7 @@ def stranger_gets_in() -> Evidence:
 
 
 def rest(found: Evidence) -> Verdict:
-    return judge(failures.load("rest_mtls"), found, store.RECORDED / "rest_mtls")
+    return judge(Case(failures.load("rest_mtls"), found, store.RECORDED / "rest_mtls"))
 
 
 def of_plane(verdict: Verdict, source: str, security: str, why: str = "as altered") -> Verdict:

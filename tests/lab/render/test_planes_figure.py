@@ -11,6 +11,7 @@ from lab import failures
 from lab.__main__ import main
 from lab.common.errors import BadArguments
 from lab.judge.case import Case
+from lab.judge.planes import column_titles
 from lab.judge.replay import RecordedRun
 from lab.model.parameters import parameters_of
 from lab.render import planes_figure, planes_table
@@ -19,7 +20,7 @@ from lab.render import planes_figure, planes_table
 def recorded(name: str) -> Case:
     failure = failures.load(name)
     run = RecordedRun(failure, parameters_of(failure, {}))
-    return Case(run.failure, run.evidence, run.folder)
+    return run.case
 
 
 def row(case: Case, call: str) -> planes_table.Row:
@@ -28,7 +29,7 @@ def row(case: Case, call: str) -> planes_table.Row:
 
 def test_of_the_posts_missing_lock_each_plane_has_its_answer() -> None:
     found = row(recorded("tcp_mtls"), "tcp-foo")
-    answers = dict(zip(planes_table.COLUMNS, found.answers, strict=True))
+    answers = dict(zip(column_titles(), found.answers, strict=True))
     assert answers == {
         "packets": "tls",
         "server's log": "mutual_tls",

@@ -33,7 +33,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @functools.cache
 def drawn(name: str, call: str) -> Picture:
     run = recorded_run(name)
-    return sequence_diagram.picture(Case(run.failure, run.evidence, run.folder), call)
+    return sequence_diagram.picture(run.case, call)
 
 
 def texts(picture: Picture) -> list[str]:
@@ -44,7 +44,7 @@ def texts(picture: Picture) -> list[str]:
 @pytest.mark.parametrize(("name", "call"), CALLS)
 def test_a_drawing_is_the_same_each_time_and_its_texts_are_text(name: str, call: str) -> None:
     run = recorded_run(name)
-    again = sequence_diagram.picture(Case(run.failure, run.evidence, run.folder), call)
+    again = sequence_diagram.picture(run.case, call)
     assert again.svg == drawn(name, call).svg
     said = texts(again)
     assert said[0].startswith("$ ")
@@ -115,7 +115,7 @@ def test_bytes_of_other_calls_on_the_same_connection_are_not_drawn() -> None:
 def test_a_long_exchange_is_drawn_by_its_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequence_diagram, "MOST", 6)
     run = recorded_run("tcp_mtls")
-    picture = sequence_diagram.picture(Case(run.failure, run.evidence, run.folder), "tcp-foo")
+    picture = sequence_diagram.picture(run.case, "tcp-foo")
     rows = len(drawn("tcp_mtls", "tcp-foo").table.rows)
     assert f"{rows - 6} more are not drawn" in texts(picture)
     assert len(picture.table.rows) == rows

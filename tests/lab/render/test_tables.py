@@ -50,7 +50,7 @@ def test_a_row_is_never_cut_however_narrow() -> None:
 def test_a_cluster_that_failed_is_told_once_for_all_failures_and_nothing_is_concluded() -> None:
     runs = [recorded_run(name) for name in NAMES]
     broken = [
-        judge(r.failure, dataclasses.replace(r.evidence, trouble="a node died"), r.folder)
+        judge(Case(r.failure, dataclasses.replace(r.evidence, trouble="a node died"), r.folder))
         for r in runs
     ]
     assert {verdict.exit_code for verdict in broken} == {3}

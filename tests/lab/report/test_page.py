@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -21,6 +22,8 @@ from lab.common.errors import BadEvidence
 from lab.model import store
 from lab.render.display import Picture, Table
 from lab.report import executed, figure, page, sections, stored, values
+
+pytestmark = pytest.mark.slow  # each test writes pages with their figures
 
 RUN = "20260101T000000Z-0000"
 SCRIPT = "<script>alert(1)</script>"
@@ -55,6 +58,12 @@ class Read(HTMLParser):
     @property
     def links(self) -> list[str]:
         return [str(a["href"]) for tag, a in self.elements if tag == "a" and a.get("href")]
+
+
+@cache
+def read_once(html: str) -> Read:
+    """Of the page that several tests look at: reading it takes seconds."""
+    return Read(html)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +113,7 @@ def with_calls(run: Path, name: str, **changes: object) -> None:
 def test_all_that_is_recorded_is_told_and_is_the_same_each_time(
     recorded: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Read(recorded)
+    read = read_once(recorded)
     assert read.unclosed == []
     for name in failures.names():
         failure = failures.load(name)
@@ -123,7 +132,7 @@ def test_all_that_is_recorded_is_told_and_is_the_same_each_time(
 
 def test_a_transcript_is_as_typed_with_what_came_back_and_who_says_what(recorded: str) -> None:
     told = stored.read(store.RECORDED).told
-    text = Read(recorded).text
+    text = read_once(recorded).text
     record = next(one for one in told if one.failure.name == "tcp_mtls").evidence.call("udp-foo")
     assert record
     assert f"$ {record.typed}" in text
@@ -149,7 +158,7 @@ def test_of_the_missing_lock_it_shows_the_wire_both_graphs_and_the_cause(runs: P
 def test_recorded_shows_at_the_top_at_each_failure_and_each_figure(
     runs: Path, recorded: str
 ) -> None:
-    read = Read(recorded)
+    read = read_once(recorded)
     there = len(failures.names())
     assert read.text.count("RECORDED on 20") == 2 * there, "in its picture of all planes too"
     figures = sum(tag == "figure" for tag, _ in read.elements)
@@ -160,6 +169,7 @@ def test_recorded_shows_at_the_top_at_each_failure_and_each_figure(
     assert "RECORDED" not in page.write([own]).read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_link_is_to_a_file_of_the_run_or_a_source_or_a_place_on_the_page(runs: Path) -> None:
     run = a_run(runs, "rest_mtls", "tcp_mtls")
     written = page.write([run], notebooks=False)
@@ -183,13 +193,13 @@ def test_nothing_is_loaded_and_no_address_is_named_but_the_sources(
 ) -> None:
     loading = [
         (tag, name)
-        for tag, attributes in Read(recorded).elements
+        for tag, attributes in read_once(recorded).elements
         for name in attributes
         if name in ("src", "srcset", "data", "action", "poster") or name.startswith("on")
     ]
     assert loading == []
     assert "url(" not in re.sub(r"url\(#", "", recorded)
-    tags = {tag for tag, _ in Read(recorded).elements}
+    tags = {tag for tag, _ in read_once(recorded).elements}
     assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
     assert "default-src 'none'" in recorded
     assert "script-src" not in recorded
@@ -197,6 +207,7 @@ def test_nothing_is_loaded_and_no_address_is_named_but_the_sources(
     assert str(place) not in recorded
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_runs_commit_and_command_are_told(runs: Path) -> None:
     text = Read(page.write([a_run(runs, "rest_mtls")]).read_text()).text
     assert "c0ffee, with uncommitted changes" in text
@@ -204,6 +215,7 @@ def test_the_runs_commit_and_command_are_told(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("summary_holds", ["{", "[]", '{"checkout": 1, "command": ["x"]}'])
+@pytest.mark.usefixtures("undrawn")
 def test_a_summary_that_is_damaged_takes_no_report_with_it(runs: Path, summary_holds: str) -> None:
     run = a_run(runs, "rest_mtls")
     (run / "summary.json").write_text(summary_holds)
@@ -240,6 +252,7 @@ def test_what_a_run_says_is_never_taken_for_a_part_of_the_page(runs: Path) -> No
     assert SCRIPT in read.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_names_of_files_are_quoted_and_lead_nowhere_else(runs: Path, tmp_path: Path) -> None:
     run = a_run(runs, "rest_mtls")
     outside = tmp_path / "outside"
@@ -263,6 +276,7 @@ def test_names_of_files_are_quoted_and_lead_nowhere_else(runs: Path, tmp_path: P
     assert {path for path in logs.iterdir() if path.is_file() and not path.is_symlink()} == there
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_evil_name_in_the_evidence_is_text_and_no_link(runs: Path) -> None:
     run = a_run(runs, "rest_mtls")
     there = json.loads((run / "rest_mtls" / "evidence.json").read_text())
@@ -296,6 +310,7 @@ def test_secrets_are_taken_out_and_the_page_stays_whole(runs: Path) -> None:
     assert "[redacted]" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_a_damaged_failure_the_reason_is_told_and_the_others_stay(runs: Path) -> None:
     run = a_run(runs, "rest_mtls", "tcp_mtls")
     (run / "tcp_mtls" / "evidence.json").write_text("{")
@@ -334,6 +349,7 @@ def test_a_figure_keeps_only_what_draws_and_its_ids_are_its_own() -> None:
         figure.inline(Picture("<p>", "", Table("", (), ())), "one")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_figure_that_cannot_be_drawn_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "lab.render.edges_figure.picture", lambda _: Picture("", "", Table("", (), ()))
@@ -364,6 +380,7 @@ def shown_as(html: str) -> dict[str, object]:
     return {**code, "outputs": [output]}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_executed_notebook_becomes_a_page_of_the_report(runs: Path) -> None:
     run = a_run(runs, "rest_mtls")
     shutil.copy(store.ROOT / "notebooks" / "rest_mtls.ipynb", run / "rest_mtls" / "notebook.ipynb")
@@ -428,6 +445,7 @@ def test_what_one_of_several_runs_does_not_say_is_not_called_a_difference(runs: 
     assert {row.state for row in both} == {"same"}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_command_writes_the_newest_run_or_those_that_are_named(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -440,6 +458,7 @@ def test_the_command_writes_the_newest_run_or_those_that_are_named(
     assert main(["report", "nonesuch"]) == 254
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_of_several_stacks_end_with_one_page_of_all(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -463,6 +482,7 @@ def finished(runs: Path) -> tuple[Path, int]:
     return run, finish.finish(wanted, run, 1.0)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_ends_with_its_page(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, code = finished(runs)
     assert code == 0
@@ -470,6 +490,7 @@ def test_a_run_ends_with_its_page(runs: Path, capsys: pytest.CaptureFixture[str]
     assert re.search(rf"Report: .*{RUN}/report/index.html", capsys.readouterr().out)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_page_that_cannot_be_written_takes_no_verdict_with_it(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -489,6 +510,7 @@ def test_a_page_that_cannot_be_written_takes_no_verdict_with_it(
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_not_in_a_run_is_told_where_it_would_be(runs: Path) -> None:
     run = a_run(runs, "rest_mtls")
     there = json.loads((run / "rest_mtls" / "evidence.json").read_text())

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser
 from lab.model import store
 from lab.report import page
 
+pytestmark = pytest.mark.browser
 SIZES = [(1280, 900), (390, 844)]
 
 # Of each element that shows text of its own: its contrast with what is painted behind it.

@@ -1,0 +1,54 @@
+"""Reads a failure's stored files; every file is read once for a case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.common import untrusted
+from lab.model.evidence import CallRecord, Evidence, WorldRecord, config_name
+from lab.planes import config, log
+from lab.planes.capture_file import CaptureFile
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """The captures, logs and configurations beside one `evidence.json`."""
+
+    evidence: Evidence
+    folder: Path
+    _lines: dict[str, list[log.Line]] = field(default_factory=dict)
+
+    def capture(self, world: WorldRecord, pod: str, interface: str, act: str) -> CaptureFile | None:
+        """Return the capture of a pod's interface; None where none was made."""
+        found = world.capture(pod, interface, act)
+        if found is None:
+            return None
+        return CaptureFile(self.folder / found.file, found.dropped, found.packets)
+
+    def access_log(self, world: WorldRecord, pod: str) -> list[log.Line]:
+        """Return the lines of a proxy's access log. Raises BadEvidence where it is damaged."""
+        path = self.folder / "logs" / f"{world.name}-{pod}.jsonl"
+        if path.name not in self._lines:
+            self._lines[path.name] = log.parse(self._text(path))
+        return self._lines[path.name]
+
+    def application_log(self, world: WorldRecord, workload: str) -> list[log.Line]:
+        """Return the lines that an application wrote. Raises BadEvidence where it is damaged."""
+        path = self.folder / "logs" / f"{world.name}-{workload}.app.jsonl"
+        return list(log.entries(self._text(path)))
+
+    def configuration(self, world: WorldRecord, pod: str, record: CallRecord) -> config.View | None:
+        """Return a proxy's configuration as it was for a call; None where it was not recorded.
+
+        Raises BadEvidence where the file is damaged.
+        """
+        path = self.folder / "config" / config_name(world.name, pod, record.act, record.step)
+        if not untrusted.is_there(path):
+            return None
+        view: config.View = untrusted.read_json(path, self.folder)
+        return view
+
+    def _text(self, path: Path) -> str:
+        """Return a file's text; nothing where there is no such file."""
+        return untrusted.read_text(path, self.folder) if untrusted.is_there(path) else ""

@@ -1,0 +1,62 @@
+"""What one live run has recorded so far, kept in memory until it is written as evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.model.evidence import CallRecord, CaptureRecord, PodRecord, WorldRecord
+from lab.record.world import LiveWorld
+
+
+@dataclass
+class RunRecord:
+    """Calls, captures, pods and problems of one run. Threads of several worlds write into it."""
+
+    mesh: dict[str, Any] = field(default_factory=dict)
+    """The mesh's settings before anything was deployed (clusters/mesh.py)."""
+    pods: dict[str, dict[str, PodRecord]] = field(default_factory=dict)
+    """World -> workload -> its pod. A world that did not come up is not in it."""
+    captures: dict[str, list[CaptureRecord]] = field(default_factory=dict)
+    uncaptured: dict[str, dict[str, str]] = field(default_factory=dict)
+    """World -> pod -> why its packets may not be recorded."""
+    secrets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """World -> names of the Secrets in its namespace."""
+    calls: list[CallRecord] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    untried: dict[str, str] = field(default_factory=dict)
+    """Remedy -> why it could not be tried as it must be."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Remedy -> why it is not for this kind of cluster."""
+    trouble: str = ""
+    """What is wrong with the cluster itself; nothing more is tried on it then."""
+
+    def add_uncaptured(
+        self, world: str, refused: Mapping[str, str], tell: Callable[[str], None]
+    ) -> None:
+        """Record whose packets may not be captured, and tell each reason once for a world."""
+        known = self.uncaptured.setdefault(world, {})
+        for why in sorted({*refused.values()} - {*known.values()}):
+            tell(f"{world}: packets cannot be recorded, so the wire is unknown: {why}")
+        known.update(refused)
+
+    def world(self, live: LiveWorld) -> WorldRecord:
+        """Return one world as evidence has it."""
+        name = live.world.name
+        return WorldRecord(
+            name=name,
+            namespace=live.namespace,
+            mtls=live.world.mtls,
+            rule=live.world.rule,
+            pods=dict(self.pods.get(name, {})),
+            services=dict(live.services),
+            captures=tuple(self.captures.get(name, ())),
+            secrets=self.secrets.get(name, ()),
+            uncaptured=dict(self.uncaptured.get(name, {})),
+        )
+
+    @property
+    def calls_in_order(self) -> tuple[CallRecord, ...]:
+        """The calls by when they began, on the clock that is not set anew (lab/common/clock.py)."""
+        return tuple(sorted(self.calls, key=lambda call: call.started - call.clock))
