@@ -136,6 +136,7 @@ check: env ## lint, imports between packages, types, and which stack the long te
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	@$(BIN)/python -m lab.commands.check_failures
 	@$(BIN)/python benchmarks/long.py --check
 
 .PHONY: lock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
 import subprocess
 import textwrap
 import tomllib
@@ -12,9 +11,8 @@ from pathlib import Path
 import yaml
 
 from lab import failures
-from lab.commands import generate
+from lab.commands import generate, new
 from lab.model import store
-from lab.model.failure import Failure
 from lab.render import wording
 
 
@@ -53,39 +51,25 @@ def test_a_failure_is_a_file_of_data_and_names_itself() -> None:
     for name in failures.names():
         failure = failures.load(name)
         assert failure.name == name
-        claims = {claim.id: 2 for claim in failure.claims}
-        remedies = {remedy.name: 1 for remedy in failure.remedies}
-        assert {pin.of: len(pin.words) for pin in failure.pins} == claims | remedies
         assert failure.controls
 
 
-def sample(folder: Path) -> Failure:
-    """The failure that CONTRIBUTING tells newcomers to start from."""
+def test_the_sample_of_contributing_is_what_new_failure_writes_and_loads(tmp_path: Path) -> None:
     text = (store.ROOT / "CONTRIBUTING.md").read_text()
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert code
-    path = folder / "my_failure.py"
-    path.write_text(textwrap.dedent(code[1]))
-    failure: Failure = runpy.run_path(str(path))["FAILURE"]
-    return failure
+    sample = textwrap.dedent(code[1])
+    assert sample == new.TEMPLATE.read_text()
+    path = tmp_path / "my_failure.py"
+    path.write_text(sample)
+    assert failures.load_file(path).name == "my_failure"
 
 
-def test_what_a_failure_names_is_there(tmp_path: Path) -> None:
-    for failure in (sample(tmp_path), *map(failures.load, failures.names())):
-        calls, worlds = failure.all_calls, {world.name: world for world in failure.worlds}
-        assert len(calls) == len(failure.calls) + 3 * len(failure.remedies)
-        for call in calls.values():
-            world = worlds[call.world]
-            assert {call.source, call.to} - {"api"} <= {*world.workloads, "{client}"}
-            if call.source != "api":
-                _, service, port = call.asked
-                served = {s.name: [p.number for p in s.ports] for s in world.services}
-                assert port in served[service], call.name
-        for claim in failure.claims:
-            assert {claim.as_posted.shows, claim.today.shows} <= set(calls)
-        for remedy in failure.remedies:
-            assert set(remedy.proxies) <= set(worlds[remedy.call.world].workloads)
-            assert remedy.claim in [claim.id for claim in failure.claims]
+def test_the_files_that_contributing_names_are_there() -> None:
+    text = (store.ROOT / "CONTRIBUTING.md").read_text()
+    links = re.findall(r"\]\(([^)#:]+)[^)]*\)", text)
+    assert links
+    assert [link for link in links if not (store.ROOT / link).exists()] == []
 
 
 def test_the_documented_job_for_ci_is_the_one_that_the_workflow_has() -> None:

@@ -1,4 +1,4 @@
-"""What is told of a run in its bundle: judged anew, from the packed files alone."""
+"""Describes a packed run: judged again, from the packed files alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LATEST = 253402300800
 
 @dataclass(frozen=True)
 class Checkout:
-    """A version of the lab."""
+    """A version of the lab: a commit of its repository."""
 
     commit: str
     """Empty where it is not known."""
@@ -35,7 +35,7 @@ class Checkout:
 
 @dataclass(frozen=True)
 class About:
-    """A run as its packed files tell it."""
+    """What the packed files of a run say of it."""
 
     run: str
     verdicts: Sequence[Verdict]
@@ -43,7 +43,7 @@ class About:
     """Failure -> why there is no verdict."""
     evidence: dict[str, Evidence]
     command: str
-    """What a person types to repeat it."""
+    """What to type to repeat the run."""
     recorder: Checkout
     judge: Checkout
     left_out: dict[str, str]
@@ -59,7 +59,7 @@ class About:
 
     @property
     def span(self) -> tuple[float, float]:
-        """When the first call began and the last ended, Unix seconds; zeros without any."""
+        """When the first call began and the last ended, Unix seconds; zeros without calls."""
         calls = [call for one in self.evidence.values() for call in one.calls]
         times = [at for call in calls for at in (call.started, call.ended) if 0 < at < _LATEST]
         return (min(times), max(times)) if times else (0.0, 0.0)
@@ -71,17 +71,20 @@ class About:
 
     @property
     def recorded_at(self) -> int:
-        """Unix seconds of the newest evidence; 0 where none says it."""
+        """When the newest evidence was recorded, Unix seconds; 0 where none says it."""
         return max((_unix(one.recorded_at) for one in self.evidence.values()), default=0)
 
     def call(self, result: Result) -> CallRecord | None:
-        """The call that shows a result."""
+        """Return the call that shows a result; None where there is none."""
         recorded = self.evidence.get(result.failure)
         return recorded.call(result.call) if recorded else None
 
 
-def of(folder: Path, left_out: dict[str, str]) -> About:
-    """Judge a packed run, and gather what its files say of it."""
+def describe(folder: Path, left_out: dict[str, str]) -> About:
+    """Judge a packed run, and collect what its files say of it.
+
+    left_out: path -> why it is not packed.
+    """
     there = [failures.load(name) for name in failures.names() if (folder / name).is_dir()]
     judged, missing = stored.judge_cases(there, folder)
     recorded = {one.verdict.failure: one.case.evidence for one in judged}
@@ -99,7 +102,7 @@ def of(folder: Path, left_out: dict[str, str]) -> About:
 
 
 def date(seconds: float) -> str:
-    """A time as ISO 8601 has it, in UTC."""
+    """Format a time (Unix seconds) as ISO 8601, in UTC."""
     return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).isoformat()
 
 
@@ -112,7 +115,7 @@ def _unix(text: str) -> int:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    """What the run's end left; empty where it was cut off before, or cannot be read."""
+    """Read the run's summary; empty where the run ended before it, or it is damaged."""
     try:
         told = untrusted.read_json(folder / "summary.json", folder)
     except BadEvidence:
@@ -128,7 +131,7 @@ def _checkout(told: object) -> Checkout:
 
 
 def _command(summary: dict[str, Any], recorded: dict[str, Evidence]) -> str:
-    """As the run's summary has it; else from the evidence."""
+    """Return the command in the run's summary; without one, a command made from the evidence."""
     told = summary.get("command")
     if isinstance(told, str) and told:
         return told[:1000]
@@ -140,6 +143,6 @@ def _command(summary: dict[str, Any], recorded: dict[str, Evidence]) -> str:
 
 
 def _changed(one: Evidence) -> dict[str, str]:
-    """Parameters that are not as the failure has them by default."""
+    """Return the parameters that are not the failure's defaults."""
     defaults = failures.load(one.failure).parameters
     return {k: v for k, v in one.parameters.items() if k in defaults and defaults[k].default != v}

@@ -1,4 +1,4 @@
-"""RO-Crate 1.1 metadata: what a bundle is, for people and archives that know no lab.
+"""Writes RO-Crate 1.1 metadata: what a bundle is, for archives that do not know the lab.
 
 Source: w3id.org/ro/crate/1.1 (a Process Run Crate's CreateAction tells how it came to be).
 """
@@ -38,12 +38,12 @@ _Entity = dict[str, Any]
 
 
 def metadata(run: About, sizes: Mapping[str, int], kept: Mapping[str, str]) -> _Entity:
-    """The whole of ro-crate-metadata.json.
+    """Return the content of ro-crate-metadata.json.
 
     sizes: bytes by path of each file that is packed so far; kept: by path, how it was packed.
     """
     files = [_file(path, kept[path], size) for path, size in sorted(sizes.items())]
-    files += [_file(path, "written last, of all other files") for path in (STATEMENT, MANIFEST)]
+    files += [_file(path, "written last, from all other files") for path in (STATEMENT, MANIFEST)]
     programs, parameters = _programs(run), _parameters(run)
     entities = [
         {
@@ -58,7 +58,7 @@ def metadata(run: About, sizes: Mapping[str, int], kept: Mapping[str, str]) -> _
         {
             "@id": "#licence",
             "@type": "CreativeWork",
-            "name": "none is stated",
+            "name": "No licence is stated",
             "description": "Whoever made the run decides what may be done with it.",
         },
         *programs,
@@ -85,8 +85,7 @@ def _description(run: About) -> str:
     names = ", ".join([*run.evidence, *run.missing]) or "no failure"
     told = (
         f"Evidence of {names}: calls, packets, configurations and logs of a real mesh, and the "
-        "verdicts that follow. Secrets are taken out of all text; captures are as they crossed "
-        "the wire."
+        "verdicts on them. Secrets are removed from all text. Captures are as they were recorded."
     )
     left = "; ".join(f"{path} ({why})" for path, why in run.left_out.items())
     return f"{told} Left out: {left}." if left else told
@@ -107,10 +106,11 @@ def _action(run: About, programs: list[_Entity], parameters: list[_Entity]) -> _
 
 
 def _programs(run: About) -> list[_Entity]:
-    """The lab, and each version of Istio, Envoy and Kubernetes that had part in it."""
+    """Return the lab, and each version of Istio, Envoy and Kubernetes that was used."""
     lab: _Entity = {"@id": "#lab", "@type": "SoftwareApplication", "name": "Istio failure lab"}
     if run.recorder.commit:
-        lab["version"] = run.recorder.commit + (" and changes" if run.recorder.dirty else "")
+        changed = " with uncommitted changes" if run.recorder.dirty else ""
+        lab["version"] = run.recorder.commit + changed
     found = {
         f"#{key}-{version}": (name, url, version)
         for one in run.evidence.values()

@@ -1,4 +1,4 @@
-"""CTRF, the Common Test Report Format: https://ctrf.io, schema 0.0.0."""
+"""Writes CTRF, the Common Test Report Format: https://ctrf.io, schema 0.0.0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STATUSES = ("passed", "failed", "skipped", "pending", "other")
 
 
 def report(run: About) -> dict[str, Any]:
-    """Every result with its reason; the time of a test is that of the call which shows it."""
+    """Return a test for each result; its duration is that of the call that shows it."""
     tests = [_test(run, result) for result in run.results]
     began, ended = (_milliseconds(at) for at in run.span)
     counts = {name: sum(one["status"] == name for one in tests) for name in _STATUSES}

@@ -1,4 +1,4 @@
-"""How large a bundle may be. What would not be read again is not written either."""
+"""Limits of a bundle's size: a run beyond them is not packed, since it would not be unpacked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKED = 64 << 20
 RATIO = 100
 """How many times larger a bundle may become when it is unpacked; 7 were seen."""
 ALWAYS = 1 << 20
-"""Bytes that may come out of any bundle, however small it is."""
+"""Bytes that every bundle may unpack to, however small it is."""
 DEPTH = 8
 """Names of a path."""
 NAME = re.compile(r"(?!\.)[\w.,+@=-]{1,100}", re.ASCII)
@@ -21,5 +21,5 @@ NAME = re.compile(r"(?!\.)[\w.,+@=-]{1,100}", re.ASCII)
 
 
 def most(packed: int) -> int:
-    """Bytes that may come out of an archive of that size."""
+    """Return how many bytes an archive of a size may unpack to."""
     return min(TOTAL, max(ALWAYS, RATIO * packed))

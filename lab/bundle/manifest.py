@@ -1,4 +1,4 @@
-"""manifest-sha256.txt: the sum of every other file, as `sha256sum` writes and checks it."""
+"""Writes and checks manifest-sha256.txt: the sum of every other file, as `sha256sum` has it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
 def text(sums: Mapping[str, str]) -> str:
-    """One line for each path, sorted."""
+    """Return a line for each path, sorted."""
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items()))
 
 
 def check(said: str, found: Mapping[str, str]) -> None:
-    """Raises BadBundle with what is missing, additional or altered, all in one sentence.
+    """Raise BadBundle for files that are missing, additional or altered, all in one sentence.
 
     found: sha256 by path of every file but the manifest itself.
     """
@@ -29,7 +29,7 @@ def check(said: str, found: Mapping[str, str]) -> None:
     }
     told = [_several(paths, what) for what, paths in wrong.items() if paths]
     if told:
-        raise BadBundle(f"{'; '.join(told)}: {MANIFEST} says otherwise, and nothing is concluded")
+        raise BadBundle(f"{'; '.join(told)}, by {MANIFEST}: nothing is concluded from it")
 
 
 def _read(said: str) -> dict[str, str]:

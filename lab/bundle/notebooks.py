@@ -1,4 +1,4 @@
-"""Secrets in a notebook's outputs: nbformat cuts a text into lines, and a key with it."""
+"""Removes secrets from a notebook's outputs: nbformat cuts a text, and a key in it, into lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.common.redaction import redact_encoded
 
 
 def without_secrets(text: str) -> str:
-    """A notebook without the secrets that stand in several lines; the same where it has none."""
+    """Remove the secrets that stand in several lines; return the same text where there is none."""
     try:
         notebook = untrusted.parse(text)
         cleaned = _cleaned(notebook)

@@ -1,7 +1,7 @@
-"""Packs a run: what may be handed on, without secrets, with what machines read beside it.
+"""Packs a run: what may be handed on, without secrets, with verdicts in formats of machines.
 
-The same run gives the same bytes. What is stated is judged from the packed files, so that whoever
-unpacks them is told the same.
+The same run gives the same bytes. The verdicts are judged from the packed files, so that whoever
+unpacks and judges them gets the same.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from lab.common.errors import BadEvidence
 from lab.common.redaction import redact_encoded
 from lab.render import junit
 
-REDACTED = "text, without secrets"
-AS_IT_WAS = "as it was recorded: nothing is taken out of it"
+REDACTED = "text, secrets removed"
+AS_IT_WAS = "as it was recorded: nothing is removed"
 GENERATED = "written from the packed evidence"
 _TOP = ("summary.json", "summary.md", "run.log")
 _BINARY = (
     *(b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d"),
     *(b"\n\r\r\n", b"\x89PNG\r\n\x1a\n"),
 )
-"""How captures (pcap, pcapng) and pictures begin."""
+"""First bytes of captures (pcap, pcapng) and pictures."""
 _KEY_LOG_NAME = re.compile(r"key[-_.]?log", re.IGNORECASE)
 _KEY_LOG = re.compile(
     rb"(?:CLIENT_RANDOM|_TRAFFIC_SECRET(?:_\w{1,9})?|EXPORTER_SECRET|RSA)"
@@ -69,11 +69,11 @@ class Packed:
 
 
 class _LeftOut(Exception):
-    """A file that is not handed on; says why."""
+    """A file that is not packed; its text says why."""
 
 
 def pack(run: Path, name: str) -> Packed:
-    """A run's bundle. Raises BadEvidence for a run that is too large to be one."""
+    """Pack a run. Raises BadEvidence for a run that is too large for a bundle."""
     name = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII).lstrip(".-")[:50] or "run"
     files, kept, left_out = _collect(run)
     with scratch.folder() as place:
@@ -81,8 +81,8 @@ def pack(run: Path, name: str) -> Packed:
             target = place / name / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        told = about.of(place / name, left_out)
-        # A reason may name a file by where it lies, which is here only for now.
+        told = about.describe(place / name, left_out)
+        # A reason may name a file by its path in this folder, which is temporary.
         here = f"{place / name}{os.sep}"
     _describe(told, files, kept, here)
     archive = _archive(name, files, told.recorded_at)
@@ -92,7 +92,7 @@ def pack(run: Path, name: str) -> Packed:
 
 
 def _collect(run: Path) -> tuple[dict[str, bytes], dict[str, str], dict[str, str]]:
-    """(content, how it is kept, why it is left out), each by path."""
+    """Return three mappings by path: content, how it is kept, and why it is left out."""
     files: dict[str, bytes] = {}
     kept: dict[str, str] = {}
     left_out: dict[str, str] = {}
@@ -109,13 +109,13 @@ def _collect(run: Path) -> tuple[dict[str, bytes], dict[str, str], dict[str, str
 
 
 def _paths(run: Path) -> list[str]:
-    """What a run wrote, from its folder on, but not what was being written when it was killed."""
+    """Return the paths of a run's files, without half-written ones of a run that was killed."""
     paths = [path.relative_to(run) for path in _walk(run) if not path.name.startswith(".")]
     return sorted(path.as_posix() for path in paths)
 
 
 def _walk(run: Path) -> Iterator[Path]:
-    """Each file, and what is neither a file nor a folder that is entered."""
+    """Yield each file, and what is neither a file nor a folder that is entered."""
     ours, count = {*failures.names(), "report"}, 0
     for at, folders, names in os.walk(run):
         here = Path(at)
@@ -133,24 +133,24 @@ def _walk(run: Path) -> Iterator[Path]:
 
 
 def _content(run: Path, path: str) -> tuple[bytes, str]:
-    """A file as it is packed, and how it is kept. Raises _LeftOut."""
+    """Return a file as it is packed, and how it is kept. Raises _LeftOut."""
     names = path.split("/")
     if len(path) - len(names[-1]) > 100 or not all(map(limits.NAME.fullmatch, names)):
-        raise _LeftOut("its name is not one that every system can hold")
+        raise _LeftOut("its name is not valid on every system")
     if _KEY_LOG_NAME.search(path):
-        raise _LeftOut("a TLS key log is never handed on")
+        raise _LeftOut("it is a TLS key log, which is never packed")
     if not stat.S_ISREG((run / path).lstat().st_mode):
-        raise _LeftOut("it is no plain file")
+        raise _LeftOut("it is not a regular file")
     try:
         data = untrusted.read_bytes(run / path, run)
     except BadEvidence as why:
         raise _LeftOut(str(why).replace(f"{run}{os.sep}", "")) from None
     if _KEY_LOG.search(data):
-        raise _LeftOut("it holds lines of a TLS key log, which is never handed on")
+        raise _LeftOut("it holds lines of a TLS key log, which is never packed")
     if data.startswith(_BINARY):
         return data, AS_IT_WAS
     if b"\0" in data:
-        raise _LeftOut("it is neither text nor a capture nor a picture")
+        raise _LeftOut("it is neither text, nor a capture, nor a picture")
     text = data.decode(errors="replace")
     if path.endswith(".ipynb"):
         text = notebooks.without_secrets(text)
@@ -158,7 +158,7 @@ def _content(run: Path, path: str) -> tuple[bytes, str]:
 
 
 def _describe(told: about.About, files: dict[str, bytes], kept: dict[str, str], here: str) -> None:
-    """Add what is told of the run's files; each of what was packed before it."""
+    """Add the files that describe the run; each describes those that were packed before it."""
 
     def add(path: str, text: str) -> None:
         files[path] = redact_encoded(text.replace(here, "")).encode(errors="backslashreplace")
@@ -180,7 +180,7 @@ def _sums(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _archive(name: str, files: Mapping[str, bytes], time: int) -> bytes:
-    """A tar.gz in which nothing depends on who packs it, when or where."""
+    """Return a tar.gz in which nothing depends on who packs it, when or where."""
     packed = io.BytesIO()
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as zipped,
@@ -194,14 +194,15 @@ def _archive(name: str, files: Mapping[str, bytes], time: int) -> bytes:
 
 
 def _require_readable(run: Path, files: int, unpacked: int = 0, archive: int = 0) -> None:
-    """That `judge` would unpack it again."""
+    """Raise BadEvidence for what `judge` would refuse to unpack."""
     too_much = {
         f"more than {limits.FILES} files": files > limits.FILES,
         f"more than {limits.TOTAL >> 20} MiB": unpacked > limits.TOTAL,
         f"more than {limits.PACKED >> 20} MiB, packed": archive > limits.PACKED,
-        f"files that shrink to less than a {limits.RATIO}th": archive > 0
+        f"files that compress to less than 1/{limits.RATIO}": archive > 0
         and unpacked > limits.most(archive),
     }
     for what, is_so in too_much.items():
         if is_so:
-            raise BadEvidence(f"{run} holds {what}, and is not packed: it could not be read again")
+            refused = "`istio-lab judge` would refuse it"
+            raise BadEvidence(f"{run} holds {what}, and is not packed: {refused}")

@@ -1,7 +1,7 @@
-"""An in-toto Statement, v1, of type test-result: what was found, of which files.
+"""Writes an in-toto Statement, v1, of type test-result: verdicts, and the files they rest on.
 
 Sources: github.com/in-toto/attestation, spec/v1/statement.md, spec/v1/resource_descriptor.md and
-spec/predicates/test-result.md. It is not signed: who wants that wraps it in a DSSE envelope.
+spec/predicates/test-result.md. It is not signed; to sign it, wrap it in a DSSE envelope.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 
 
 def statement(run: About, sums: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, Any]:
-    """The statement.
+    """Return the statement.
 
     sums: sha256 by path of each file that it speaks of; kept: by path, how it was packed.
     """
@@ -32,10 +32,10 @@ def statement(run: About, sums: Mapping[str, str], kept: Mapping[str, str]) -> d
 
 
 def _predicate(run: About, sums: Mapping[str, str]) -> dict[str, Any]:
-    """PASSED: all as pinned; FAILED: something differs; WARNED: something could not be said."""
+    """Return the results: PASSED, all as pinned; FAILED, one differs; WARNED, one is unsure."""
     named: dict[str, list[str]] = {"passed": [], "unsure": [], "failed": []}
     for result in run.results:
-        # One that is pinned as skipped is as expected, and was not tried all the same.
+        # One that is pinned as skipped is as expected, but was not tried.
         list_ = "unsure" if result.word == "skipped" else result.outcome
         named[list_].append(f"{result.failure} {result.name}")
     worst = "FAILED" if named["failed"] else "WARNED" if named["unsure"] else "PASSED"
@@ -49,7 +49,7 @@ def _predicate(run: About, sums: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _configuration(run: About, sums: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What each failure was run on and with, and which versions of the lab had part in it."""
+    """Return the cluster, stack and parameters of each failure, and the versions of the lab."""
     told = [
         {
             "name": f"{name}/evidence.json",

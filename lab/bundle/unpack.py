@@ -1,7 +1,7 @@
-"""Unpacks a bundle that may come from anybody: plain files below one folder, or one sentence.
+"""Unpacks a bundle that may come from anybody: regular files below one folder, or an error.
 
-The archive is walked header by header, and no file is made but by its checked name: tarfile only
-parses the headers. Extended headers, links and devices are refused unread, whoever made them.
+The archive is read header by header, and a file is written only by its checked name: tarfile only
+parses the headers. Extended headers, links and devices are refused unread.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
 @contextmanager
 def opened(name: str) -> Iterator[Path]:
-    """A stored run's folder by what `store.find` takes, or by a bundle, unpacked for as long.
+    """Find a stored run by its name, or unpack a bundle while the `with` block runs.
 
-    Raises BadArguments where there is neither, BadBundle for a bundle that is not what was packed.
+    Yields the run's folder. Raises BadArguments where there is neither, and BadBundle for a bundle
+    that is not as it was packed.
     """
     archive = find(name)
     if archive is None:
@@ -39,15 +40,15 @@ def opened(name: str) -> Iterator[Path]:
 
 
 def find(name: str) -> Path | None:
-    """The bundle of that name, here or among the runs; None where there is no such file."""
+    """Return the bundle of a name, here or among the runs; None where there is no such file."""
     candidates = (Path(name), store.runs() / name)
     return next((path.resolve() for path in candidates if path.is_file()), None)
 
 
 def unpack(archive: Path, place: Path) -> Path:
-    """Unpack a bundle below `place`, and check its manifest; returns the run's folder.
+    """Unpack a bundle below `place`, and check its manifest; return the run's folder.
 
-    Raises BadBundle, in one sentence.
+    Raises BadBundle, which names the archive.
     """
     try:
         return _unpack(_read(archive), place)
@@ -78,7 +79,7 @@ def _unpack(data: bytes, place: Path) -> Path:
 
 
 def _read(archive: Path) -> bytes:
-    """The tar in it: not more than a bundle may hold. Raises BadBundle."""
+    """Return the tar of an archive. Raises BadBundle for more than a bundle may hold."""
     try:
         packed = untrusted.read_bytes(archive, archive.parent, limits.PACKED)
         most = limits.most(len(packed))
@@ -86,20 +87,20 @@ def _read(archive: Path) -> bytes:
     except BadEvidence as wrong:
         raise BadBundle(str(wrong)) from None
     except (EOFError, OSError, zlib.error) as wrong:
-        raise BadBundle(f"it is no bundle, or is damaged: {wrong}") from None
+        raise BadBundle(f"it is not a bundle, or it is damaged: {wrong}") from None
     if len(data) > most:
         raise BadBundle(f"it unpacks to more than {most >> 20} MiB, and is not unpacked")
     return data
 
 
 def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """(path, content) of each file. Raises BadBundle for anything but files and folders."""
+    """Yield (path, content) of each file. Raises BadBundle for what is no file or folder."""
     position = count = 0
     while any(header := data[position : position + _BLOCK]):
         try:
             member = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         except (tarfile.HeaderError, ValueError) as wrong:
-            raise BadBundle(f"it is no bundle, or is damaged: {wrong}") from None
+            raise BadBundle(f"it is not a bundle, or it is damaged: {wrong}") from None
         position += _BLOCK
         content = data[position : position + member.size]
         if not 0 <= member.size <= untrusted.LIMIT or len(content) < member.size:
@@ -111,25 +112,25 @@ def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
         if not member.isdir():
             yield _checked(member), content
     if any(data[position:]):
-        raise BadBundle("something stands after its end")
+        raise BadBundle("it goes on after its end")
 
 
 def _checked(member: tarfile.TarInfo) -> str:
-    """A file's path. Raises BadBundle for what is no file, and for a name that leads elsewhere."""
+    """Return a file's path. Raises BadBundle for what is no file, and for an unsafe name."""
     if member.type not in _PLAIN:
         raise BadBundle(f"{member.name[:100]!r} is neither a file nor a folder")
     parts = member.name.split("/")
     if len(parts) > limits.DEPTH or not all(limits.NAME.fullmatch(part) for part in parts):
-        raise BadBundle(f"{member.name[:100]!r} is no name that a bundle has")
+        raise BadBundle(f"{member.name[:100]!r} is not a name that a bundle may hold")
     return member.name
 
 
 def _write(place: Path, path: str, content: bytes) -> None:
-    """Write a file that is not there yet: on some systems two names are one."""
+    """Write a file that does not exist yet: on some systems two names are one file."""
     target = place / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
             file.write(content)
     except (FileExistsError, NotADirectoryError):
-        raise BadBundle(f"{path} is there twice") from None
+        raise BadBundle(f"it holds {path} twice") from None

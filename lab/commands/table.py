@@ -39,6 +39,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "observe": "make one call between two pods of any mesh, and show how it was secured",
     },
     "Add your own": {
+        "new": "write the file and the notebook of a new failure: new failure NAME",
         "record": "make a run's evidence the recorded evidence",
     },
     "Continuous integration": {

@@ -7,6 +7,7 @@ LabError                 anything the lab foresees: what happened, expected, wha
 ├── TimedOut             what was awaited, how long, what was last seen
 ├── ClusterGone          the cluster ended or does not answer
 ├── BadArguments         an unknown failure, parameter, cluster (exit code 254)
+├── BadFailure           a failure's file is wrong: file, line, what there is (exit code 254)
 └── BadEvidence          stored evidence is damaged or of another schema
     └── BadBundle        a bundle is not what was packed: nothing is concluded (exit code 3)
 """
@@ -56,6 +57,10 @@ class BadArguments(LabError):
     """The person asked for something that does not exist."""
 
     exit_code = 254
+
+
+class BadFailure(BadArguments):
+    """A failure's file cannot be loaded, or its parts do not fit together."""
 
 
 class BadEvidence(LabError):

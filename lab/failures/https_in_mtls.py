@@ -1,125 +1,156 @@
 """Two services with TLS of their own, and a mesh that adds its own."""
 
-from lab.declare import strangers
-from lab.judge.checks import (
-    all_of,
-    answered,
-    application_logged,
-    came_out,
-    costs_more,
-    no_filter_chain,
-    own_tls_only,
-    protocol_error,
-    readable,
-    secured,
-    secured_answer,
-    shows_sni,
-    tls_refused,
-    unanswered,
-    under,
-)
-from lab.model.failure import Answer, Check, Claim, Control, Failure, Pin, Remedy
-from lab.model.scenario import POLICY, Call, Change, Parameter, Port, Service, World, renamed
+from lab import declare as d
+from lab.declare.own_tls import FORM, OWN_CA, b, http, https, https_and_http
 
-OWN = "--cacert /etc/own-tls/ca.pem"
-SHOWING = f"{OWN} --cert /etc/own-tls/cert.pem --key /etc/own-tls/key.pem"
-# What curl calls an SSL error; which of them, the server's mode decides.
-SSL_ERRORS = ("tls_untrusted_issuer", "tls_client_certificate_required", "not_tls")
-BROKEN_OFF = ("reset", "closed")
-
-
-def _b(name: str, number: int, target: int | str, port_name: str = "http-b") -> Service:
-    return Service(name, "b", (Port(port_name, number, target),))
-
-
-B = _b("b", 8443, "{form}", "{port_name}")
-FORMS = (_b("b-server", 8431, 8401), _b("b-demand", 8432, 8421), _b("b-ask", 8433, 8441))
-COST = _b("b-cost", 8434, 8450, "tcp-b")
+B = b("b", 8443, "{form}", "{port_name}")
+SERVER, DEMAND, ASK = b("b-server", 8431, 8401), b("b-demand", 8432, 8421), b("b-ask", 8433, 8441)
+COST = b("b-cost", 8434, 8450, "tcp-b")
 # For each remedy a Service and a port of its own, that fails as B's does.
-HTTPS, TLS, TCP, UNNAMED, DECLARED, DISABLED, EXCLUDED, ORIGINATED = (
-    _b(f"b-{name}", number, target)
-    for name, number, target in (
-        ("https", 8442, 8442),
-        ("tls", 8444, 8443),
-        ("tcp", 8445, 8444),
-        ("unnamed", 8446, 8445),
-        ("declared", 8447, 8446),
-        ("disabled", 8448, 8447),
-        ("excluded", 8449, 8448),
-        ("originated", 8450, 8451),
-    )
+HTTPS, TLS, TCP = b("b-https", 8442, 8442), b("b-tls", 8444, 8443), b("b-tcp", 8445, 8444)
+UNNAMED, DECLARED = b("b-unnamed", 8446, 8445), b("b-declared", 8447, 8446)
+DISABLED, EXCLUDED = b("b-disabled", 8448, 8447), b("b-excluded", 8449, 8448)
+ORIGINATED = b("b-originated", 8450, 8451)
+SERVICES: tuple[d.Service, ...] = (B, SERVER, DEMAND, ASK, COST, HTTPS, TLS, TCP, UNNAMED)
+SERVICES += (DECLARED, DISABLED, EXCLUDED, ORIGINATED)
+NAMES = ("http-b", "https-b", "tls-b", "tcp-b")
+PORT_DISABLED = d.together(d.port_mtls("b", 8447, "DISABLE"), d.without_tls("b-disabled"))
+
+FAILS_IN_EACH_MODE = d.all_of(
+    d.under("STRICT", "posted", d.strangers.misses_certificate("https-probe")),
+    d.ssl_error("open-https"),
+    d.no_filter_chain("open-https"),
+    d.came_out("plain-https", outcomes=("not_tls",)),
+    d.protocol_error("plain-https"),
 )
-MESH_STRICT = """\
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {name: default, namespace: istio-system}
-spec: {mtls: {mode: STRICT}}
-"""
-PORT_DISABLED = """\
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {name: b}
-spec:
-  selector: {matchLabels: {app: b}}
-  portLevelMtls: {8447: {mode: DISABLE}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: b-disabled}
-spec:
-  host: b-disabled.{namespace}.svc.cluster.local
-  trafficPolicy: {tls: {mode: DISABLE}}
-"""
-ORIGINATE = """\
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: b-originated}
-spec:
-  host: b-originated.{namespace}.svc.cluster.local
-  trafficPolicy:
-    tls:
-      mode: MUTUAL
-      caCertificates: /etc/own-tls/ca.pem
-      clientCertificate: /etc/own-tls/cert.pem
-      privateKey: /etc/own-tls/key.pem
-      sni: b
-      subjectAltNames: [b]
-"""
+MORE_TLS = "STRICT asks for more TLS, not for less; the example's port was named https"
+NOT_CHANGED = "other people's mesh is not changed; the example's port was named https"
+NAMED = "tcp-name:changed"
+OWN_TLS_WORKS = d.answered("plain-well", status=200)
+OWN_TLS_ONLY = d.own_tls_only(NAMED)
+MTLS_AROUND = d.all_of(
+    d.secured(NAMED), d.shows_sni(NAMED, sni="outbound_"), d.application_logged(NAMED, spoke="tls")
+)
+MTLS_COSTS, BOTH_COST = d.costs_more("plain-http", "http"), d.costs_more("plain-cost", "cost")
 
+C4 = d.claim(
+    "C4",
+    "HTTPS is an SSL error; over HTTP, B complains that there is no certificate",
+    as_posted=d.answer(
+        "Does A's HTTPS fail, and does B miss a certificate over HTTP?",
+        d.all_of(d.ssl_error("https"), d.application_logged("http", words="no certificate")),
+        instead=d.secured_answer("https"),
+        otherwise=d.all_of(d.ssl_error("https"), d.unanswered("http")),
+    ),
+    today=d.answer(
+        "Does HTTPS fail under STRICT, by default and under DISABLE, each in its own way?",
+        FAILS_IN_EACH_MODE,
+        instead=d.answered("open-https", "plain-https"),
+        shows="https-probe",
+    ),
+    pinned=("reproduced", "reproduced"),
+    because="an http- port takes HTTP alone, and a sidecar hands plain HTTP to its application",
+)
 
-def _call(name: str, world: str, flags: str, service: Service = B, source: str = "a") -> Call:
-    port, scheme = service.ports[0].number, "https" if flags else "http"
-    words = ("curl -sS", flags, f"{scheme}://{service.name}:{port}/{{marker}}")
-    command = " ".join(filter(None, words))
-    return Call(name, world, source, "b", port, command, service=service.name)
+C4A = d.claim(
+    "C4a",
+    "Istio's documented solution is to install it with strict mTLS",
+    as_posted=d.answer(
+        "Does STRICT for the whole mesh heal it?",
+        d.all_of(d.ssl_error("mesh-strict:broken"), d.secured_answer("mesh-strict:changed")),
+        instead=d.ssl_error("mesh-strict:broken", "mesh-strict:changed"),
+        shows="mesh-strict:changed",
+    ),
+    today=d.answer(
+        "Was it the port's name in Istio's example, `https`?",
+        d.secured_answer("https-name:changed"),
+        instead=d.ssl_error("https-name:changed"),
+    ),
+    pinned=d.pins_on_ours("not reproduced", "reproduced", because=MORE_TLS, elsewhere=NOT_CHANGED),
+)
 
+C4B = d.claim(
+    "C4b",
+    "mTLS has a cost, and the demo profile is not fit to measure it",
+    as_posted=d.answer("Does a request cost more bytes with mTLS?", MTLS_COSTS, shows="http"),
+    today=d.answer(
+        "And more again with the application's TLS inside mTLS?", BOTH_COST, shows="cost"
+    ),
+    pinned=("reproduced", "reproduced"),
+    because="certificates cross once for each connection",
+)
 
-def _probe(name: str, world: str) -> Call:
-    return Call(name, world, "a", "b", 8443, "tls-probe b 8443 --sni b")
+C4C = d.claim(
+    "C4c",
+    "named tcp-..., the port is ignored by Istio and works",
+    as_posted=d.answer(
+        "Is only the services' own TLS on the wire then?", OWN_TLS_ONLY, instead=MTLS_AROUND
+    ),
+    today=d.answer("Does it work?", d.answered(NAMED, status=200), instead=d.ssl_error(NAMED)),
+    pinned=("not reproduced", "reproduced"),
+    because="Istio's mTLS is around the services' own TLS: it works for the opposite reason",
+)
 
+failing = ("C4", d.ssl_error, d.secured_answer, lambda own: https("", "posted", own))
+heal = d.remedies(*failing)
+rename = d.remedies(
+    *failing,
+    price="no routes, retries or HTTP metrics for it",
+    seen_at=("a", "b"),
+    pinned=d.pin("heals", because="bytes are carried as they are, inside Istio's mTLS"),
+)
+REMEDIES = (
+    rename("tcp-name", "name the port tcp-... (the team's own)", d.rename(TCP, "tcp-b")),
+    rename("https-name", "name the port https-...", d.rename(HTTPS, "https-b")),
+    rename("tls-name", "name the port tls-...", d.rename(TLS, "tls-b")),
+    rename(
+        "no-name",
+        "give the port no name",
+        d.rename(UNNAMED, ""),
+        price="Istio looks at the first bytes",
+    ),
+    rename("declared", "set appProtocol: https", d.rename(DECLARED, "http-b", "https")),
+    heal(
+        "port-disable",
+        "turn mTLS off for this port, at both ends",
+        d.applies(DISABLED, PORT_DISABLED),
+        healed=d.answered,
+        seen_at=("a", "b"),
+        price="a rule for each end, and Istio still takes it for HTTP",
+        pinned=d.pin("does not heal", because="without mTLS it is still taken for HTTP"),
+    ),
+    heal(
+        "exclude-port",
+        "keep B's sidecar off the port (excludeInboundPorts)",
+        d.retarget(EXCLUDED, 8451),
+        healed=d.own_tls_answer,
+        price="no policy holds there: the services' own TLS is all there is",
+        pinned=d.pin("heals", because="B's sidecar is not asked any more"),
+    ),
+    heal(
+        "originate",
+        "A speaks HTTP, its sidecar B's own TLS (DestinationRule MUTUAL, port excluded at B)",
+        d.applies(ORIGINATED, d.originate_tls("b-originated", "/etc/own-tls", "b")),
+        call=http("", "posted", ORIGINATED),
+        broken=d.unanswered,
+        healed=d.own_tls_answer,
+        price="A's certificate in A's sidecar; no policy at B",
+        pinned=d.pin("heals", because="the client's sidecar speaks the services' own TLS"),
+    ),
+    heal(
+        "mesh-strict",
+        "STRICT for the whole mesh",
+        d.applies(B, d.peer_authentication("STRICT", "istio-system")),
+        claim="C4a",
+        call=https("", "open", B),
+        seen_at=("b",),
+        scope="mesh",
+        price="everybody in the mesh is concerned",
+        pinned=d.pins_on_ours("does not heal", because="the namespace was STRICT already"),
+    ),
+)
 
-def ssl_error(*names: str) -> Check:
-    """What a person sees as an SSL error."""
-    return came_out(*names, outcomes=SSL_ERRORS + BROKEN_OFF)
-
-
-def own_tls_answer(*names: str) -> Check:
-    """Answered, and secured by the services' own TLS alone."""
-    return all_of(answered(*names), own_tls_only(*names))
-
-
-def _named(name: str, service: Service, port_name: str, says: str, price: str) -> Remedy:
-    call, declared = _call("", "posted", SHOWING, service), "https" if name == "declared" else ""
-    change = renamed(service, port_name, declared)
-    return Remedy(
-        name, "C4", says, price, call, ssl_error, secured_answer, change, seen_at=("a", "b")
-    )
-
-
-OURS = ("embedded", "kind")
-L4 = "no routes, retries or HTTP metrics for it"
-
-FAILURE = Failure(
+FAILURE = d.Failure(
     name="https_in_mtls",
     title="Two services with TLS of their own, inside mutual TLS",
     symptom="HTTPS from A to B is an SSL error; over HTTP, B misses a certificate.",
@@ -130,243 +161,36 @@ FAILURE = Failure(
         "https://istio.io/latest/docs/ops/configuration/traffic-management/tls-configuration/",
     ),
     worlds=(
-        World(
-            "plain", "before", "no mTLS on either side", ("a", "b"), (B, COST), "DISABLE", "DISABLE"
-        ),
-        World(
-            "posted",
-            "during",
-            "the post's two rules, in today's API",
-            ("a", "b", "stranger", "member"),
-            (
-                *(B, *FORMS, COST, HTTPS, TLS, TCP, UNNAMED, DECLARED),
-                *(DISABLED, EXCLUDED, ORIGINATED),
-            ),
-            "{mtls}",
-            "{rule}",
-        ),
-        World("open", "after", "no rule at all: Istio's defaults", ("a", "b", "stranger"), (B,)),
+        d.plain(("a", "b"), (B, COST)),
+        d.posted(("a", "b", "stranger", "member"), SERVICES),
+        d.world("open", "after", "no rule at all: Istio's defaults", ("a", "b", "stranger"), (B,)),
     ),
     calls=(
-        _call("plain-http", "plain", ""),
-        _call("plain-https", "plain", SHOWING),
-        _call("plain-cost", "plain", OWN, COST),
-        _call("plain-well", "plain", SHOWING, COST),
-        _call("https", "posted", SHOWING),
-        _probe("https-probe", "posted"),
-        _call("http", "posted", ""),
-        *(
-            _call(f"{scheme}-{service.name[2:]}", "posted", flags, service)
-            for service in FORMS
-            for scheme, flags in (("https", SHOWING), ("http", ""))
-        ),
-        _call("cost", "posted", OWN, COST),
-        *strangers.calls(
-            "posted",
-            "b",
-            8443,
-            "curl -sS http://b:8443/{marker}",
-            strangers.http("/{marker}", "b"),
-        ),
-        _call("open-https", "open", SHOWING),
-        _call("permissive-stranger", "open", "", source="stranger"),
+        http("plain-http", "plain", B),
+        https("plain-https", "plain", B),
+        https("plain-cost", "plain", COST, OWN_CA),
+        https("plain-well", "plain", COST),
+        https("https", "posted", B),
+        d.tls_probe("https-probe", "posted", B, sni="b", source="a"),
+        http("http", "posted", B),
+        *https_and_http("posted", {"server": SERVER, "demand": DEMAND, "ask": ASK}),
+        https("cost", "posted", COST, OWN_CA),
+        *d.strangers.by_http("posted", B),
+        https("open-https", "open", B),
+        d.curl("permissive-stranger", "open", B, source="stranger"),
     ),
-    claims=(
-        Claim(
-            "C4",
-            "HTTPS is an SSL error; over HTTP, B complains that there is no certificate",
-            as_posted=Answer(
-                "Does A's HTTPS fail, and does B miss a certificate over HTTP?",
-                all_of(ssl_error("https"), application_logged("http", words="no certificate")),
-                instead=secured_answer("https"),
-                otherwise=all_of(ssl_error("https"), unanswered("http")),
-                shows="https",
-            ),
-            today=Answer(
-                "Does HTTPS fail under STRICT, by default and under DISABLE, each in its own way?",
-                all_of(
-                    under(
-                        "STRICT",
-                        "posted",
-                        tls_refused(
-                            "https-probe",
-                            outcomes=("tls_client_certificate_required",),
-                            counter="ssl.fail_verify_no_cert",
-                        ),
-                    ),
-                    ssl_error("open-https"),
-                    no_filter_chain("open-https"),
-                    came_out("plain-https", outcomes=("not_tls",)),
-                    protocol_error("plain-https"),
-                ),
-                instead=answered("open-https", "plain-https"),
-                shows="https-probe",
-            ),
-        ),
-        Claim(
-            "C4a",
-            "Istio's documented solution is to install it with strict mTLS",
-            as_posted=Answer(
-                "Does STRICT for the whole mesh heal it?",
-                all_of(ssl_error("mesh-strict:broken"), secured_answer("mesh-strict:changed")),
-                instead=ssl_error("mesh-strict:broken", "mesh-strict:changed"),
-                shows="mesh-strict:changed",
-            ),
-            today=Answer(
-                "Was it the port's name in Istio's example, `https`?",
-                secured_answer("https-name:changed"),
-                instead=ssl_error("https-name:changed"),
-                shows="https-name:changed",
-            ),
-        ),
-        Claim(
-            "C4b",
-            "mTLS has a cost, and the demo profile is not fit to measure it",
-            as_posted=Answer(
-                "Does a request cost more bytes with mTLS?",
-                costs_more("plain-http", "http"),
-                shows="http",
-            ),
-            today=Answer(
-                "And more again with the application's TLS inside mTLS?",
-                costs_more("plain-cost", "cost"),
-                shows="cost",
-            ),
-        ),
-        Claim(
-            "C4c",
-            "named tcp-..., the port is ignored by Istio and works",
-            as_posted=Answer(
-                "Is only the services' own TLS on the wire then?",
-                own_tls_only("tcp-name:changed"),
-                instead=all_of(
-                    secured("tcp-name:changed"),
-                    shows_sni("tcp-name:changed", sni="outbound_"),
-                    application_logged("tcp-name:changed", spoke="tls"),
-                ),
-                shows="tcp-name:changed",
-            ),
-            today=Answer(
-                "Does it work?",
-                answered("tcp-name:changed", status=200),
-                instead=ssl_error("tcp-name:changed"),
-                shows="tcp-name:changed",
-            ),
-        ),
-    ),
+    claims=(C4, C4A, C4B, C4C),
     controls=(
-        Control("B answers A over its own TLS, without mTLS", answered("plain-well", status=200)),
-        Control(
-            "without any TLS the marker is read on the wire", readable("plain-http"), plane="wire"
-        ),
-        Control(
-            "the plaintext stranger gets through where it may",
-            application_logged("permissive-stranger", spoke="http"),
-        ),
-        Control("the three strangers are refused", under("STRICT", "posted", strangers.refused)),
+        d.Control("B answers A over its own TLS, without mTLS", OWN_TLS_WORKS),
+        d.marker_is_read("plain-http", says="without any TLS the marker is read on the wire"),
+        d.stranger_gets_through(d.application_logged("permissive-stranger", spoke="http")),
+        d.strangers_are_refused(),
     ),
-    remedies=(
-        _named("tcp-name", TCP, "tcp-b", "name the port tcp-... (the team's own)", L4),
-        _named("https-name", HTTPS, "https-b", "name the port https-...", L4),
-        _named("tls-name", TLS, "tls-b", "name the port tls-...", L4),
-        _named("no-name", UNNAMED, "", "give the port no name", "Istio looks at the first bytes"),
-        _named("declared", DECLARED, "http-b", "set appProtocol: https", L4),
-        Remedy(
-            "port-disable",
-            "C4",
-            "turn mTLS off for this port, at both ends",
-            "a rule for each end, and Istio still takes it for HTTP",
-            _call("", "posted", SHOWING, DISABLED),
-            ssl_error,
-            answered,
-            Change("", PORT_DISABLED),
-            seen_at=("a", "b"),
-        ),
-        Remedy(
-            "exclude-port",
-            "C4",
-            "keep B's sidecar off the port (excludeInboundPorts)",
-            "no policy holds there: the services' own TLS is all there is",
-            _call("", "posted", SHOWING, EXCLUDED),
-            ssl_error,
-            own_tls_answer,
-            Change(EXCLUDED.manifest, _b("b-excluded", 8449, 8451).manifest),
-        ),
-        Remedy(
-            "originate",
-            "C4",
-            "A speaks HTTP, its sidecar B's own TLS (DestinationRule MUTUAL, port excluded at B)",
-            "A's certificate in A's sidecar; no policy at B",
-            _call("", "posted", "", ORIGINATED),
-            unanswered,
-            own_tls_answer,
-            Change("", ORIGINATE),
-        ),
-        Remedy(
-            "mesh-strict",
-            "C4a",
-            "STRICT for the whole mesh",
-            "everybody in the mesh is concerned",
-            _call("", "open", SHOWING),
-            ssl_error,
-            secured_answer,
-            Change("", MESH_STRICT),
-            seen_at=("b",),
-            scope="mesh",
-        ),
-    ),
-    pins=(
-        Pin(
-            "C4",
-            ("reproduced", "reproduced"),
-            "an http- port takes HTTP alone, and a sidecar hands plain HTTP to its application",
-        ),
-        Pin(
-            "C4a",
-            ("not reproduced", "reproduced"),
-            "STRICT asks for more TLS, not for less; the example's port was named https",
-            clusters=OURS,
-        ),
-        Pin(
-            "C4a",
-            ("skipped", "reproduced"),
-            "other people's mesh is not changed; the example's port was named https",
-            clusters=("existing",),
-        ),
-        Pin("C4b", ("reproduced", "reproduced"), "certificates cross once for each connection"),
-        Pin(
-            "C4c",
-            ("not reproduced", "reproduced"),
-            "Istio's mTLS is around the services' own TLS: it works for the opposite reason",
-        ),
-        *(
-            Pin(name, ("heals",), "bytes are carried as they are, inside Istio's mTLS")
-            for name in ("tcp-name", "https-name", "tls-name", "no-name", "declared")
-        ),
-        Pin("port-disable", ("does not heal",), "without mTLS it is still taken for HTTP"),
-        Pin("exclude-port", ("heals",), "B's sidecar is not asked any more"),
-        Pin("originate", ("heals",), "the client's sidecar speaks the services' own TLS"),
-        Pin("mesh-strict", ("does not heal",), "the namespace was STRICT already", clusters=OURS),
-        Pin(
-            "mesh-strict",
-            ("skipped",),
-            "other people's mesh is not changed",
-            clusters=("existing",),
-        ),
-    ),
+    remedies=REMEDIES,
     parameters={
-        **POLICY,
-        "port_name": Parameter(
-            "name of B's port (the post does not tell it)",
-            "http-b",
-            ("http-b", "https-b", "tls-b", "tcp-b"),
-        ),
-        "form": Parameter(
-            "what B does about a client's certificate: nothing, demand one, or ask for one",
-            "ask",
-            ("server", "demand", "ask"),
-            {"server": "8400", "demand": "8420", "ask": "8440"},
-        ),
+        **d.POLICY,
+        "port_name": d.Parameter("name of B's port (the post does not tell it)", "http-b", NAMES),
+        "form": FORM,
     },
     try_next=(
         "make reproduce FAILURE=https_in_mtls PARAMS=port_name=tcp-b",

@@ -1,52 +1,30 @@
 """REST services over HTTP/1.1 are secured by two rules: the post's positive control."""
 
-from lab.declare import strangers
-from lab.judge.checks import (
-    all_of,
-    answered,
-    api_said,
-    applied,
-    identities,
-    left_client,
-    no_certificate_secrets,
-    readable,
-    secured,
-)
-from lab.model.failure import Answer, Claim, Control, Failure, Pin
-from lab.model.scenario import DESTINATION_RULE, POLICY, Call, Port, Service, World
+from lab import declare as d
 
-URL = "http://httpbin:8000"
-GET = f"curl -sS {URL}/anything/{{marker}}"
+HTTPBIN = d.service("httpbin", 8000, "http", target=8080)
+BOTH = ("client", "httpbin")
+GET = "/anything/{marker}"
 CRUD = ("get", "post", "put", "patch", "delete")
-HTTPBIN = (Service("httpbin", "httpbin", (Port("http", 8000, 8080),)),)
 OLD_POLICY = """\
 apiVersion: authentication.istio.io/v1alpha1
 kind: Policy
 metadata: {name: default, namespace: {namespace}}
 spec: {peers: [{mtls: {}}]}
 """
+open_to_strangers = d.answered("plain-stranger", status=200)
 
 
-def _call(name: str, world: str, command: str, source: str = "client") -> Call:
-    return Call(name, world, source, "httpbin", 8000, command)
+def crud(world: str, prefix: str = "", verbs: tuple[str, ...] = CRUD) -> tuple[d.Call, ...]:
+    """Return a call of each verb; each carries the marker, GET in its path."""
+    flags = {verb: f"-X {verb.upper()} -d marker={{marker}}" for verb in verbs} | {"get": ""}
+    paths = {verb: f"/{verb}" for verb in verbs} | {"get": GET}
+    return tuple(
+        d.curl(f"{prefix}{verb}", world, HTTPBIN, flags[verb], path=paths[verb]) for verb in verbs
+    )
 
 
-def _crud(world: str, prefix: str = "", verbs: tuple[str, ...] = CRUD) -> tuple[Call, ...]:
-    body = "-d marker={marker}"
-    typed = {verb: f"curl -sS -X {verb.upper()} {body} {URL}/{verb}" for verb in verbs} | {
-        "get": GET
-    }
-    return tuple(_call(f"{prefix}{verb}", world, typed[verb]) for verb in verbs)
-
-
-def _api(name: str, command: str, manifest: str) -> Call:
-    return Call(name, "posted", "api", "httpbin", 0, f"kubectl apply -f {command}.yaml", manifest)
-
-
-BOTH = ("client", "httpbin")
-open_to_strangers = answered("plain-stranger", status=200)
-
-FAILURE = Failure(
+FAILURE = d.Failure(
     name="rest_mtls",
     title="REST over HTTP/1.1 with namespace-wide mutual TLS",
     symptom="Every CRUD call works, and nobody without a mesh certificate gets in.",
@@ -55,113 +33,99 @@ FAILURE = Failure(
         "https://www.rfc-editor.org/rfc/rfc8446#section-4.4.2",
     ),
     worlds=(
-        World("plain", "before", "no mTLS on either side", BOTH, HTTPBIN, "DISABLE", "DISABLE"),
-        World(
-            "permissive", "before", "both accepted", ("stranger", "httpbin"), HTTPBIN, "PERMISSIVE"
-        ),
-        World(
-            "posted",
-            "during",
-            "the post's two rules, in today's API",
-            (*BOTH, "stranger", "member"),
-            HTTPBIN,
-            "{mtls}",
-            "{rule}",
-        ),
-        World("auto", "after", "without the post's DestinationRule", BOTH, HTTPBIN, "STRICT"),
+        d.plain(BOTH, (HTTPBIN,)),
+        d.permissive("before", ("stranger", "httpbin"), (HTTPBIN,)),
+        d.posted((*BOTH, "stranger", "member"), (HTTPBIN,)),
+        d.world("auto", "after", "without the post's DestinationRule", BOTH, (HTTPBIN,), "STRICT"),
     ),
     calls=(
-        *_crud("plain", "plain-", CRUD[:2]),
-        _call("permissive-stranger", "permissive", GET, "stranger"),
-        _api("old-policy", "policy", OLD_POLICY),
-        _api("rule", "destination-rule", DESTINATION_RULE),
-        *_crud("posted"),
-        *strangers.calls(
-            "posted", "httpbin", 8000, GET, strangers.http("/anything/{marker}", "httpbin")
-        ),
-        *_crud("auto", "auto-", CRUD[:2]),
+        *crud("plain", "plain-", CRUD[:2]),
+        d.curl("permissive-stranger", "permissive", HTTPBIN, path=GET, source="stranger"),
+        d.apply("old-policy", "posted", "httpbin", "policy.yaml", OLD_POLICY),
+        d.apply("rule", "posted", "httpbin", "destination-rule.yaml", d.DESTINATION_RULE),
+        *crud("posted"),
+        *d.strangers.by_http("posted", HTTPBIN, GET),
+        *crud("auto", "auto-", CRUD[:2]),
     ),
     claims=(
-        Claim(
+        d.claim(
             "C0",
             "REST works, and is secured by mutual TLS",
-            as_posted=Answer(
+            as_posted=d.answer(
                 "Do GET, POST, PUT, PATCH and DELETE work, secured on the wire?",
-                all_of(answered(*CRUD, status=200), secured(*CRUD)),
-                instead=all_of(left_client(*CRUD), answered(*CRUD, status=200), readable(*CRUD)),
+                d.all_of(d.answered(*CRUD, status=200), d.secured(*CRUD)),
+                instead=d.all_of(
+                    d.left_client(*CRUD), d.answered(*CRUD, status=200), d.readable(*CRUD)
+                ),
                 shows="post",
             ),
-            today=Answer(
+            today=d.answer(
                 "Are all three strangers refused?",
-                strangers.refused,
+                d.strangers.refused,
                 instead=open_to_strangers,
                 shows="plain-stranger",
             ),
+            pinned=("reproduced", "reproduced"),
+            because="the post's positive case holds today",
         ),
-        Claim(
+        d.claim(
             "C0a",
             "a Policy makes every service accept only mTLS",
-            as_posted=Answer(
+            as_posted=d.answer(
                 "Does the API server still take the post's Policy?",
-                applied("old-policy"),
-                otherwise=api_said("old-policy", 'no matches for kind "Policy"'),
-                shows="old-policy",
+                d.applied("old-policy"),
+                otherwise=d.api_said("old-policy", 'no matches for kind "Policy"'),
             ),
-            today=Answer(
+            today=d.answer(
                 "Does PeerAuthentication STRICT do it?",
-                strangers.refused,
+                d.strangers.refused,
                 instead=open_to_strangers,
                 shows="plain-stranger",
             ),
+            pinned=("fails otherwise", "reproduced"),
+            because="Policy was removed in Istio 1.6",
         ),
-        Claim(
+        d.claim(
             "C0b",
             "a DestinationRule makes every client use mTLS",
-            as_posted=Answer(
+            as_posted=d.answer(
                 "Is the post's rule taken as it stands, and obeyed?",
-                all_of(applied("rule"), secured(*CRUD)),
-                instead=readable(*CRUD),
+                d.all_of(d.applied("rule"), d.secured(*CRUD)),
+                instead=d.readable(*CRUD),
                 shows="post",
             ),
-            today=Answer(
+            today=d.answer(
                 "Is it the same without the rule (auto mTLS)?",
-                all_of(answered("auto-get", status=200), secured("auto-get", "auto-post")),
-                instead=readable("auto-get", "auto-post"),
+                d.all_of(d.answered("auto-get", status=200), d.secured("auto-get", "auto-post")),
+                instead=d.readable("auto-get", "auto-post"),
                 shows="auto-post",
             ),
+            pinned=("reproduced", "reproduced"),
+            because="v1alpha3 is still served; auto mTLS since 1.5",
         ),
-        Claim(
+        d.claim(
             "C0c",
             "nobody manages certificates by hand",
-            as_posted=Answer(
+            as_posted=d.answer(
                 "Does each proxy hold its own identity, from one issuer?",
-                identities("posted", "client", "httpbin"),
+                d.identities("posted", "client", "httpbin"),
                 shows="get",
             ),
-            today=Answer(
-                "Without a Secret in the namespace?", no_certificate_secrets("posted"), shows="get"
+            today=d.answer(
+                "Without a Secret in the namespace?",
+                d.no_certificate_secrets("posted"),
+                shows="get",
             ),
+            pinned=("reproduced", "reproduced"),
+            because="istiod signs for each service account",
         ),
     ),
     controls=(
-        Control("REST works without mTLS", answered("plain-get", "plain-post", status=200)),
-        Control(
-            "without mTLS the marker is read on the wire",
-            readable("plain-get", "plain-post"),
-            plane="wire",
-        ),
-        Control(
-            "the plaintext stranger gets through where it may",
-            answered("permissive-stranger", status=200),
-        ),
+        d.Control("REST works without mTLS", d.answered("plain-get", "plain-post", status=200)),
+        d.marker_is_read("plain-get", "plain-post"),
+        d.stranger_gets_through(d.answered("permissive-stranger", status=200)),
     ),
-    pins=(
-        Pin("C0", ("reproduced", "reproduced"), "the post's positive case holds today"),
-        Pin("C0a", ("fails otherwise", "reproduced"), "Policy was removed in Istio 1.6"),
-        Pin("C0b", ("reproduced", "reproduced"), "v1alpha3 is still served; auto mTLS since 1.5"),
-        Pin("C0c", ("reproduced", "reproduced"), "istiod signs for each service account"),
-    ),
-    parameters=POLICY,
+    parameters=d.POLICY,
     try_next=(
         "make reproduce FAILURE=rest_mtls PARAMS='mtls=DISABLE rule=DISABLE'",
         "istio-lab show rest_mtls",

@@ -1,100 +1,34 @@
 """A TCP port that Istio is said to ignore, and one that really goes in plaintext."""
 
-from dataclasses import replace
+from lab import declare as d
 
-from lab.declare import strangers
-from lab.judge.checks import (
-    all_of,
-    answered,
-    broken_off,
-    left_client,
-    readable,
-    secured_answer,
-    secured_hops,
-    under,
-    went_to,
-)
-from lab.model.failure import Answer, Claim, Control, Failure, Pin, Remedy
-from lab.model.scenario import POLICY, Call, Change, Parameter, Port, Service, World, renamed
-
-ECHO = Service(
-    "tcp-echo", "tcp-echo", (Port("tcp-foo", 9000, 9000), Port("{port_name}", 9001, 9001))
-)
+ECHO = d.service("tcp-echo", 9000, "tcp-foo", more=(d.Port("{port_name}", 9001, 9001),))
 # For each remedy a Service and a port of its own, that fails as port 9001 does.
-NAMED, UNNAMED, DECLARED = (
-    Service(f"echo-{name}", "tcp-echo", (Port("udp-foo", number, number),))
-    for name, number in (("named", 9002), ("unnamed", 9003), ("declared", 9004))
-)
-GATEWAY = Service("gateway", "gateway", (Port("tcp", 9000, 9000), Port("tls", 9005, 9005)))
-STRICT, PERMISSIVE = (
-    f"""\
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {{name: default}}
-spec: {{mtls: {{mode: {mode}}}}}
-"""
-    for mode in ("STRICT", "PERMISSIVE")
-)
+NAMED = d.service("echo-named", 9002, "udp-foo", workload="tcp-echo")
+UNNAMED = d.service("echo-unnamed", 9003, "udp-foo", workload="tcp-echo")
+DECLARED = d.service("echo-declared", 9004, "udp-foo", workload="tcp-echo")
+GATEWAY = d.service("gateway", 9000, "tcp", more=(d.Port("tls", 9005, 9005),))
+SERVICES = (ECHO, NAMED, UNNAMED, DECLARED, GATEWAY)
 
-
-def _gateway(name: str, server: str, port: int) -> str:
-    return f"""\
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {{name: {name}}}
-spec:
-  selector: {{app: gateway}}
-  servers: [{{hosts: ["*"], {server}}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: {name}}}
-spec:
-  hosts: ["*"]
-  gateways: [{name}]
-  tcp:
-  - match: [{{port: {port}}}]
-    route:
-    - destination: {{host: tcp-echo.{{namespace}}.svc.cluster.local, port: {{number: 9000}}}}
-"""
-
-
-MUTUAL = _gateway(
-    "mutual", "port: {number: 9005, name: tls, protocol: TLS}, tls: {mode: ISTIO_MUTUAL}", 9005
-)
+STRICT, PERMISSIVE = d.peer_authentication("STRICT"), d.peer_authentication("PERMISSIVE")
+MUTUAL = d.tcp_gateway("mutual", 9005, ECHO, tls="ISTIO_MUTUAL")
 # The post's rule covers the gateway too: a server without TLS needs an exception to it.
-PLAIN = (
-    _gateway("plain", "port: {number: 9000, name: tcp, protocol: TCP}", 9000)
-    + """\
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: gateway}
-spec:
-  host: gateway.{namespace}.svc.cluster.local
-  trafficPolicy:
-    tls: {mode: ISTIO_MUTUAL}
-    portLevelSettings: [{port: {number: 9000}, tls: {mode: DISABLE}}]
-"""
+PLAIN = d.together(d.tcp_gateway("plain", 9000, ECHO), d.without_tls("gateway", port=9000))
+
+TCP_FOO_IS_SECURED = d.all_of(
+    d.left_client("tcp-foo"), d.secured_answer("tcp-foo", "tcp-foo-permissive"), d.strangers.refused
 )
+UDP_FOO_IS_PLAINTEXT = d.all_of(
+    d.answered("udp-foo"),
+    d.readable("udp-foo"),
+    d.went_to("udp-foo", cluster="PassthroughCluster"),
+    d.readable("udp-foo-strict"),
+    d.under("STRICT", "posted", d.broken_off("udp-foo-strict")),
+)
+on_port = d.remedies("C2", d.readable, d.secured_answer, lambda own: d.say("", "posted", own))
+in_front = d.remedies("C2a", d.readable, d.secured_hops, lambda own: d.say("", "posted", own))
 
-
-def _say(name: str, world: str, port: int, source: str = "client") -> Call:
-    return Call(name, world, source, "tcp-echo", port, f"say tcp-echo {port} {{marker}}")
-
-
-def _ask(service: Service) -> Call:
-    number = service.ports[0].number
-    command = f"say {service.name} {number} {{marker}}"
-    return Call("", "posted", "client", "tcp-echo", number, command, service=service.name)
-
-
-def _through(port: int) -> Call:
-    call = Call("", "posted", "client", "tcp-echo", 9000, f"say gateway {port} {{marker}}")
-    return replace(call, through=f"gateway:{port}")
-
-
-FAILURE = Failure(
+FAILURE = d.Failure(
     name="tcp_mtls",
     title="A TCP Service port named tcp-foo, and one named udp-foo",
     symptom="The graph shows a lock for httpbin and none for tcp-echo.",
@@ -104,187 +38,115 @@ FAILURE = Failure(
         "https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/",
     ),
     worlds=(
-        World(
-            "plain",
-            "before",
-            "no mTLS on either side",
-            ("client", "tcp-echo"),
-            (ECHO,),
-            "DISABLE",
-            "DISABLE",
-        ),
-        World(
-            "posted",
-            "during",
-            "the post's two rules, in today's API",
-            ("client", "stranger", "member", "tcp-echo", "gateway"),
-            (ECHO, NAMED, UNNAMED, DECLARED, GATEWAY),
-            "{mtls}",
-            "{rule}",
-        ),
-        World(
-            "permissive",
-            "after",
-            "the post's rule, and a server that accepts both",
-            ("client", "stranger", "tcp-echo"),
-            (ECHO,),
-            "PERMISSIVE",
-            "ISTIO_MUTUAL",
-        ),
+        d.plain(("client", "tcp-echo"), (ECHO,)),
+        d.posted(("client", "stranger", "member", "tcp-echo", "gateway"), SERVICES),
+        d.permissive("after", ("client", "stranger", "tcp-echo"), (ECHO,), "ISTIO_MUTUAL"),
     ),
     calls=(
-        _say("plain", "plain", 9000),
-        _say("tcp-foo", "posted", 9000, "{client}"),
-        _say("udp-foo-strict", "posted", 9001),
-        *strangers.calls("posted", "tcp-echo", 9000, "say tcp-echo 9000 {marker}", r"{marker}\n"),
-        _say("tcp-foo-permissive", "permissive", 9000),
-        _say("udp-foo", "permissive", 9001),
-        _say("permissive-stranger", "permissive", 9000, "stranger"),
+        d.say("plain", "plain", ECHO),
+        d.say("tcp-foo", "posted", ECHO, source="{client}"),
+        d.say("udp-foo-strict", "posted", ECHO, port=9001),
+        *d.strangers.by_tcp("posted", ECHO),
+        d.say("tcp-foo-permissive", "permissive", ECHO),
+        d.say("udp-foo", "permissive", ECHO, port=9001),
+        d.say("permissive-stranger", "permissive", ECHO, source="stranger"),
     ),
     claims=(
-        Claim(
+        d.claim(
             "C2",
             "a port named tcp-foo is ignored by Istio and not secured",
-            as_posted=Answer(
+            as_posted=d.answer(
                 "Can the text sent to tcp-foo be read on the wire?",
-                readable("tcp-foo"),
-                instead=all_of(
-                    left_client("tcp-foo"),
-                    secured_answer("tcp-foo", "tcp-foo-permissive"),
-                    strangers.refused,
-                ),
-                shows="tcp-foo",
+                d.readable("tcp-foo"),
+                instead=TCP_FOO_IS_SECURED,
             ),
-            today=Answer(
+            today=d.answer(
                 "Does a TCP port named udp-foo go in plaintext, in spite of the rule?",
-                all_of(
-                    answered("udp-foo"),
-                    readable("udp-foo"),
-                    went_to("udp-foo", cluster="PassthroughCluster"),
-                    readable("udp-foo-strict"),
-                    under("STRICT", "posted", broken_off("udp-foo-strict")),
-                ),
-                instead=secured_answer("udp-foo"),
-                shows="udp-foo",
+                UDP_FOO_IS_PLAINTEXT,
+                instead=d.secured_answer("udp-foo"),
             ),
             missing_lock=True,
+            pinned=("not reproduced", "reproduced"),
+            because="mTLS covers TCP, as it did in 1.2; a port taken for UDP passes through",
         ),
-        Claim(
+        d.claim(
             "C2a",
             "tcp-foo needs a gateway and a virtual service in front",
-            as_posted=Answer(
+            as_posted=d.answer(
                 "Is tcp-foo in plaintext without them?",
-                readable("tcp-foo"),
-                instead=secured_answer("tcp-foo"),
-                shows="tcp-foo",
+                d.readable("tcp-foo"),
+                instead=d.secured_answer("tcp-foo"),
             ),
-            today=Answer(
+            today=d.answer(
                 "Does one secure, on both hops, what goes in plaintext today?",
-                secured_hops("gateway-mutual:changed"),
-                instead=readable("gateway-mutual:changed"),
-                shows="gateway-mutual:changed",
+                d.secured_hops("gateway-mutual:changed"),
+                instead=d.readable("gateway-mutual:changed"),
             ),
+            pinned=("not reproduced", "reproduced"),
+            because="nothing has to be in front of tcp-foo; "
+            "both hops are secured where both are told to",
         ),
     ),
     controls=(
-        Control("tcp-echo answers without mTLS", answered("plain")),
-        Control("without mTLS the marker is read on the wire", readable("plain"), plane="wire"),
-        Control("tcp-echo answers where both are accepted", answered("tcp-foo-permissive")),
-        Control(
-            "the plaintext stranger gets through where it may", answered("permissive-stranger")
-        ),
+        d.Control("tcp-echo answers without mTLS", d.answered("plain")),
+        d.marker_is_read("plain"),
+        d.Control("tcp-echo answers where both are accepted", d.answered("tcp-foo-permissive")),
+        d.stranger_gets_through(d.answered("permissive-stranger")),
     ),
     remedies=(
-        Remedy(
+        on_port(
             "tcp-name",
-            "C2",
             "name the port tcp-...",
-            "none: one word in the Service",
-            _ask(NAMED),
-            readable,
-            secured_answer,
-            renamed(NAMED, "tcp-foo"),
+            d.rename(NAMED, "tcp-foo"),
+            price="none: one word in the Service",
+            pinned=d.pin("heals", because="a known protocol gets a listener and a cluster"),
         ),
-        Remedy(
+        on_port(
             "no-name",
-            "C2",
             "give the port no name",
-            "Istio then looks at the first bytes to find the protocol",
-            _ask(UNNAMED),
-            readable,
-            secured_answer,
-            renamed(UNNAMED, ""),
+            d.rename(UNNAMED, ""),
+            price="Istio then looks at the first bytes to find the protocol",
+            pinned=d.pin("heals", because="a port without a name is detected, and gets both"),
         ),
-        Remedy(
+        on_port(
             "app-protocol",
-            "C2",
             "set appProtocol: tcp, and leave the name",
-            "none: one line in the Service",
-            _ask(DECLARED),
-            readable,
-            secured_answer,
-            renamed(DECLARED, "udp-foo", "tcp"),
+            d.rename(DECLARED, "udp-foo", app_protocol="tcp"),
+            price="none: one line in the Service",
+            pinned=d.pin("heals", because="appProtocol goes before the name"),
         ),
-        Remedy(
+        on_port(
             "strict",
-            "C2",
             "make the server STRICT",
-            "the call fails, and is read all the same: refused is not unread",
-            _say("", "permissive", 9001),
-            readable,
-            secured_answer,
-            Change(PERMISSIVE, STRICT),
+            d.Trial(ECHO, d.Change(PERMISSIVE, STRICT)),
+            price="the call fails, and is read all the same: refused is not unread",
+            call=d.say("", "permissive", ECHO, port=9001),
             seen_at=("tcp-echo",),
+            pinned=d.pin("does not heal", because="a server cannot unsend what a client has sent"),
         ),
-        Remedy(
+        in_front(
             "gateway-plain",
-            "C2a",
             "put a gateway in front whose server has no TLS",
-            f"{PLAIN.count('kind:')} objects for each service, a pod, and a second hop",
-            _ask(NAMED),
-            readable,
-            secured_hops,
-            Change("", PLAIN),
-            instead=_through(9000),
+            d.put_in_front(NAMED, PLAIN),
+            instead=d.say("", "posted", ECHO, gateway=9000),
             seen_at=("client", "gateway"),
+            pinned=d.pin("does not heal", because="the hop to the gateway is in plaintext"),
         ),
-        Remedy(
+        in_front(
             "gateway-mutual",
-            "C2a",
             "put a gateway in front whose server is ISTIO_MUTUAL",
-            f"{MUTUAL.count('kind:')} objects for each service, a pod, and a second hop",
-            _ask(NAMED),
-            readable,
-            secured_hops,
-            Change("", MUTUAL),
-            instead=_through(9005),
+            d.put_in_front(NAMED, MUTUAL),
+            instead=d.say("", "posted", ECHO, gateway=9005),
             seen_at=("gateway",),
+            pinned=d.pin("heals", because="a Gateway server of mode ISTIO_MUTUAL asks for mTLS"),
         ),
-    ),
-    pins=(
-        Pin(
-            "C2",
-            ("not reproduced", "reproduced"),
-            "mTLS covers TCP, as it did in 1.2; a port taken for UDP passes through",
-        ),
-        Pin(
-            "C2a",
-            ("not reproduced", "reproduced"),
-            "nothing has to be in front of tcp-foo; both hops are secured where both are told to",
-        ),
-        Pin("tcp-name", ("heals",), "a known protocol gets a listener and a cluster"),
-        Pin("no-name", ("heals",), "a port without a name is detected, and gets both"),
-        Pin("app-protocol", ("heals",), "appProtocol goes before the name"),
-        Pin("strict", ("does not heal",), "a server cannot unsend what a client has sent"),
-        Pin("gateway-plain", ("does not heal",), "the hop to the gateway is in plaintext"),
-        Pin("gateway-mutual", ("heals",), "a Gateway server of mode ISTIO_MUTUAL asks for mTLS"),
     ),
     parameters={
-        **POLICY,
-        "port_name": Parameter(
+        **d.POLICY,
+        "port_name": d.Parameter(
             "name of tcp-echo's second port", "udp-foo", ("udp-foo", "tcp-bar", "bar", "http-bar")
         ),
-        "client": Parameter(
+        "client": d.Parameter(
             "who calls tcp-foo, with a sidecar or without", "client", ("client", "stranger")
         ),
     },

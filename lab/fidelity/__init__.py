@@ -1,7 +1,8 @@
-"""How alike two kinds of cluster make the same sidecars: recorded, laid side by side, explained.
+"""Compares the sidecars that two kinds of cluster make of the same workloads.
 
 On each cluster one world is deployed with a workload of every sort. Names and addresses that a
-cluster gives out are put in words, so that only a difference between the clusters is one.
+cluster assigns are replaced by words, so that only differences between the clusters remain. Each
+difference is explained in a table, or the comparison fails.
 """
 
 from lab.fidelity.compare import compare, text

@@ -1,4 +1,4 @@
-"""Two clusters' sidecars side by side: every line that differs is explained, or it fails."""
+"""Compares two clusters' sidecars: every line that differs is explained, or it fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Difference:
 
     @property
     def why(self) -> str:
-        """What explains it; nothing where nothing does."""
+        """The explanation; empty where there is none."""
         for part, pattern, why in EXPLAINED:
             if part in ("", self.part) and re.search(pattern, self.line):
                 return why
@@ -57,7 +57,7 @@ class Fidelity:
 
     @property
     def sentence(self) -> str:
-        """What was compared, and what came of it."""
+        """What was compared, and the result, in a sentence."""
         told = f"{sum(self.same.values())} lines of {len(self.workloads)} sidecars are the same"
         if not self.differences:
             return f"{told}, and none differs."
@@ -73,7 +73,8 @@ def compare(left: Path, right: Path, names: tuple[str, str]) -> Fidelity:
     """
     ours, theirs = (lines.workloads(run / FOLDER) for run in (left, right))
     if ours != theirs or not ours:
-        raise BadEvidence(f"sidecars of {ours or 'nothing'} and of {theirs or 'nothing'} recorded")
+        told = f"{ours or 'none'} and {theirs or 'none'}"
+        raise BadEvidence(f"not the same sidecars were recorded: {told}")
     same: Counter[str] = Counter()
     seen: dict[tuple[str, str, str], list[str]] = {}
     for workload in ours:
@@ -98,25 +99,25 @@ def _read(folder: Path, workload: str) -> dict[str, set[str]]:
 
 
 def _only(own: set[str], other: set[str]) -> Iterator[str]:
-    """Lines that only `own` has; of what is not in `other` at all its name says enough."""
+    """Yield the lines that only `own` has; of an object that `other` lacks only its name."""
     known = {prefix for line in other for prefix in _prefixes(line)}
     for line in own - other:
         yield next((prefix for prefix in _prefixes(line) if prefix not in known), line)
 
 
 def _prefixes(line: str) -> list[str]:
-    """`a[b].c[d].e = 1`: a[b], a[b].c[d]."""
+    """Return the objects that a line lies in: of `a[b].c[d].e = 1` these are a[b], a[b].c[d]."""
     place = line.partition(" = ")[0]
     return [place[: found.end()] for found in re.finditer(r"\]", place)]
 
 
 def text(found: Fidelity, width: int) -> str:
-    """For the terminal: a row for each explanation, and each unexplained line in full."""
+    """Return the terminal's text: a row for each explanation, each unexplained line in full."""
     counted: Counter[tuple[str, str]] = Counter()
     for one in found.differences:
         counted[one.part, one.why or "NOT EXPLAINED"] += 1
     rows = tuple((part, str(number), why) for (part, why), number in sorted(counted.items()))
-    parts = [f"How alike {found.left} and {found.right} make the same sidecars", ""]
+    parts = [f"Sidecars on {found.left} and on {found.right}, for the same workloads", ""]
     if rows:
         parts += [Table("", ("of", "lines", "why they differ"), rows).text(width), ""]
     for one in found.unexplained:

@@ -1,4 +1,4 @@
-"""A recorded sidecar as plain lines, `place = value`, in which only clusters can differ."""
+"""Turns a recorded sidecar into lines, `place = value`, in which only clusters can differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 PARTS = ("iptables", "pod", "bootstrap", "listeners", "clusters", "routes", "endpoints", "secrets")
-# Of each pod or each moment its own; no two pods of one cluster have the same either.
+# Different for each pod or each moment, on one cluster too.
 VOLATILE = re.compile(
     r"version_info|last_updated|uid|resourceVersion|creationTimestamp|managedFields"
     r"|pod-template-hash|inline_bytes"
@@ -22,7 +22,7 @@ _TERM = re.compile(
 UNORDERED = ("extensions", "_clusters", "_listeners", "_configs", "_secrets", "virtual_hosts")
 """Lists whose order means nothing."""
 _RANDOM = re.compile(r"(kube-api-access)-[a-z0-9]{5}\b")
-"""A volume's name, of which the API server makes up the end."""
+"""A volume's name, whose end the API server generates."""
 _DUMPS = {
     "bootstrap": "BootstrapConfigDump",
     "listeners": "ListenersConfigDump",
@@ -34,12 +34,12 @@ _DUMPS = {
 
 
 def workloads(folder: Path) -> list[str]:
-    """Those whose sidecars were recorded."""
+    """Return the workloads whose sidecars were recorded."""
     return sorted(path.parent.name for path in folder.glob("*/pod.json"))
 
 
 def read(folder: Path, workload: str) -> dict[str, set[str]]:
-    """Part -> lines. Raises OSError, ValueError, KeyError for what is not there or is damaged."""
+    """Return part -> lines. Raises OSError, ValueError, KeyError for missing or damaged files."""
     in_words = _in_words(folder)
     texts = {
         name: in_words((folder / workload / name).read_text())
@@ -67,7 +67,7 @@ def _rules(saved: str) -> set[str]:
 
 
 def _flat(value: Any, place: str = "") -> Iterator[str]:
-    """`a.b[name] = 1` for each leaf; members of lists go by their names where they have any."""
+    """Yield `a.b[name] = 1` for each leaf; members of lists are named where they have a name."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             if not VOLATILE.fullmatch(key):
@@ -88,7 +88,7 @@ def _flat(value: Any, place: str = "") -> Iterator[str]:
 
 
 def _names(members: list[Any]) -> list[str]:
-    """What the members are told apart by: their own names, else their places."""
+    """Return the names of a list's members; their positions where one has no name."""
     names = [_name(member) for member in members]
     if not all(names):
         return [str(place) for place in range(len(members))]
@@ -97,7 +97,7 @@ def _names(members: list[Any]) -> list[str]:
 
 
 def _name(value: Any) -> str:
-    """Its own name, or that of what it wraps: `{"cluster": {"name": ...}}`."""
+    """Return a member's own name, or that of the object in it: `{"cluster": {"name": ...}}`."""
     if not isinstance(value, dict):
         return ""
     name = " ".join(

@@ -1,7 +1,7 @@
-"""What a cluster makes of one world with a workload of every sort.
+"""Records what a cluster makes of one world with a workload of every sort.
 
-Of each sidecar is kept what decides how it treats traffic: the pod as it was injected, the
-firewall rules in its network namespace, its bootstrap, and all that istiod told it.
+For each sidecar it keeps what decides how traffic is treated: the pod as it was injected, the
+firewall rules in its network namespace, its bootstrap, and its whole configuration from istiod.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ WORLD = World(
 
 
 def record(cluster: OwnCluster, folder: Path) -> None:
-    """Deploy the world, keep of every sidecar what it is made of, and remove the world.
+    """Deploy the world, record its sidecars, and remove the world.
 
-    folder: the run's, where `fidelity` is made. The run's own namespaces are removed already, and
-    are waited for: a proxy is told of every Service there is. Raises TimedOut for pods that do
-    not come up.
+    folder: the run's, in which `fidelity` is written. The run's own namespaces are waited for until
+    they are gone: a proxy is told of every Service there is. Raises TimedOut for pods that do not
+    become ready.
     """
     run = folder.name.lower()
     until(
@@ -76,19 +76,19 @@ def _write(path: Path, content: Any) -> None:
 
 
 def _names(cluster: OwnCluster, namespace: str) -> dict[str, str]:
-    """What this cluster gave out, addresses and names, in words that are the same on another."""
+    """Return assigned names and addresses -> words for them that are the same on any cluster."""
     found = {namespace: "<namespace>"}
     for service in cluster.kube.items("/api/v1/services"):
-        found[service["spec"].get("clusterIP", "")] = f"<address of {_told(service, namespace)}>"
+        found[service["spec"].get("clusterIP", "")] = f"<address of {_name(service, namespace)}>"
     for pod in cluster.kube.items("/api/v1/pods"):
-        address = "node" if pod["spec"].get("hostNetwork") else f"pod of {_told(pod, namespace)}"
+        address = "node" if pod["spec"].get("hostNetwork") else f"pod of {_name(pod, namespace)}"
         found[pod["status"].get("podIP", "")] = f"<address of {address}>"
-        found[pod["metadata"]["name"]] = f"<pod of {_told(pod, namespace)}>"
+        found[pod["metadata"]["name"]] = f"<pod of {_name(pod, namespace)}>"
     return {given: name for given, name in found.items() if given not in ("", "None")}
 
 
-def _told(item: Obj, own: str) -> str:
-    """A Service by its name, a pod by what it is a pod of."""
+def _name(item: Obj, own: str) -> str:
+    """Name a Service by its own name, a pod by its workload, with the namespace before it."""
     meta = item["metadata"]
     labels = meta.get("labels", {}) if "containers" in item["spec"] else {}
     name = labels.get("app") or labels.get("k8s-app") or meta["name"]

@@ -21,11 +21,11 @@ from lab.model.failure import (
     Check,
     CheckResult,
     Claim,
-    Pin,
     Remedy,
     RemedyWord,
     Word,
 )
+from lab.model.pins import Pin
 from lab.model.scenario import STEPS
 
 Agreement = Literal["as pinned", "differs", "unsure", "new"]

@@ -6,11 +6,12 @@ was recorded, and both read these values.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from lab.model.declared import Declared
+from lab.model.pins import Pin
 from lab.model.scenario import NO_CHANGE, STEPS, Call, Change, Parameter, Scope, Step, World
 
 
@@ -31,7 +32,7 @@ CheckOf = Callable[..., Check]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Declared):
     """One question about a claim, and the checks that answer it."""
 
     question: str
@@ -46,20 +47,22 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Declared):
     """One clause of the post, with its two answers."""
 
     id: str
     says: str
     as_posted: Answer
     today: Answer
+    pins: tuple[Pin, ...] = ()
+    """What is known of both answers; of several the first that covers a stack holds there."""
     missing_lock: bool = False
     """Whether the post read it off a lock that its graph did not have: then a verdict tells, beside
     the wire, what such a graph would have drawn."""
 
 
 @dataclass(frozen=True)
-class Control:
+class Control(Declared):
     """What must hold or nothing may be concluded."""
 
     says: str
@@ -70,7 +73,7 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Remedy:
+class Remedy(Declared):
     """Something that is said to heal a failure; tried on it, and taken back again."""
 
     name: str
@@ -89,6 +92,8 @@ class Remedy:
     seen_at: tuple[str, ...] = ()
     """Workloads whose proxies must be seen to hold the change; empty: the caller's."""
     scope: Scope = "namespace"
+    pins: tuple[Pin, ...] = ()
+    """What is known of it; of several the first that covers a stack holds there."""
 
     @property
     def proxies(self) -> tuple[str, ...]:
@@ -101,38 +106,8 @@ class Remedy:
         return replace(call, name=f"{self.name}:{step}", step=step)
 
 
-MEASURED: Mapping[str, str] = {
-    "embedded": ">=1.30,<1.32",
-    "kind": ">=1.31,<1.32",
-    "existing": ">=1.31,<1.32",
-}
-"""Kind of cluster -> the Istios that every failure was run on there."""
-
-
 @dataclass(frozen=True)
-class Pin:
-    """What a claim or a remedy is known to be, for a range of versions and kinds of cluster."""
-
-    of: str
-    words: tuple[str, ...]
-    """As posted and today's form of a claim; the one word of a remedy."""
-    why: str
-    istio: str = ""
-    """A range such as `>=1.31,<1.32`; nothing: those of MEASURED."""
-    envoy: str = ">=1.36,<1.41"
-    clusters: tuple[str, ...] = ("embedded", "kind", "existing")
-
-    def covers(self, istio: str, envoy: str, cluster: str) -> bool:
-        """Whether this pin speaks of that Istio with that Envoy on that kind of cluster."""
-        return (
-            cluster in self.clusters
-            and _within(istio, self.istio or MEASURED[cluster])
-            and _within(envoy, self.envoy)
-        )
-
-
-@dataclass(frozen=True)
-class Failure:
+class Failure(Declared):
     """One documented failure. The file lab/failures/<name>.py holds it as `FAILURE`."""
 
     name: str
@@ -145,7 +120,6 @@ class Failure:
     claims: tuple[Claim, ...]
     controls: tuple[Control, ...]
     """Healthy before, readable when nothing is secured, and so on."""
-    pins: tuple[Pin, ...]
     remedies: tuple[Remedy, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     needs: frozenset[str] = frozenset({"sidecar", "capture"})
@@ -154,42 +128,25 @@ class Failure:
     try_next: tuple[str, ...] = ()
 
     def world(self, name: str) -> World:
+        """Return a world by its name."""
         return next(world for world in self.worlds if world.name == name)
 
     def calls_in(self, world: str) -> tuple[Call, ...]:
+        """Return the calls that are made in a world, in their order."""
         return tuple(call for call in self.calls if call.world == world)
 
     @property
     def all_calls(self) -> dict[str, Call]:
-        """Every call by its name, those of the remedies too."""
+        """Return every call by its name, those of the remedies too."""
         tried = (remedy.call_of(step) for remedy in self.remedies for step in STEPS)
         return {call.name: call for call in (*self.calls, *tried)}
 
+    @property
+    def pins(self) -> dict[str, tuple[Pin, ...]]:
+        """Return the pins of each claim and each remedy, by its id or name."""
+        claims = {claim.id: claim.pins for claim in self.claims}
+        return claims | {remedy.name: remedy.pins for remedy in self.remedies}
+
     def pin(self, of: str, istio: str, envoy: str, cluster: str) -> Pin | None:
-        """The pin of a claim or remedy on that stack; None: the stack is new to this failure."""
-        found = (p for p in self.pins if p.of == of and p.covers(istio, envoy, cluster))
-        return next(found, None)
-
-
-_OPERATORS: Mapping[str, Callable[[int], bool]] = {
-    ">=": lambda order: order >= 0,
-    "<": lambda order: order < 0,
-    "==": lambda order: order == 0,
-}
-
-
-def _within(version: str, bounds: str) -> bool:
-    return all(_holds(version, bound) for bound in bounds.split(","))
-
-
-def _holds(version: str, bound: str) -> bool:
-    match = re.fullmatch(r"(>=|<|==)(\d+(?:\.\d+)*)", bound)
-    if match is None:
-        raise ValueError(f"{bound!r} is not a bound such as >=1.31")
-    wanted = _numbers(match.group(2))
-    seen = _numbers(version)[: len(wanted)]
-    return _OPERATORS[match.group(1)]((seen > wanted) - (seen < wanted))
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
+        """Return the pin of a claim or remedy on that stack; None: the stack is new to it."""
+        return next((pin for pin in self.pins[of] if pin.covers(istio, envoy, cluster)), None)

@@ -12,7 +12,7 @@ from lab.model.scenario import fill
 
 
 def parameters_of(failure: Failure, given: dict[str, str]) -> dict[str, str]:
-    """All parameters of a failure, defaults filled in.
+    """Return all parameters of a failure, defaults filled in.
 
     Raises BadArguments for a name or value that the failure does not have.
     """
@@ -28,7 +28,7 @@ def parameters_of(failure: Failure, given: dict[str, str]) -> dict[str, str]:
 
 
 def with_parameters(failure: Failure, values: dict[str, str]) -> Failure:
-    """The failure with every `{parameter}` in its worlds, calls and remedies filled in."""
+    """Return the failure with every `{parameter}` in its worlds, calls and remedies filled in."""
     filled = {
         name: failure.parameters[name].meaning.get(value, value) for name, value in values.items()
     }
@@ -40,7 +40,7 @@ def with_parameters(failure: Failure, values: dict[str, str]) -> Failure:
 
 
 def _filled(value: Any, values: dict[str, str]) -> Any:
-    """The same value with all text in it filled in, however deep it lies."""
+    """Return the same value with all text in it filled in, however deep it lies."""
     if isinstance(value, str):
         return fill(value, values)
     if isinstance(value, tuple):

@@ -5,26 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    pass
+from lab.model.declared import Declared
+from lab.workloads.variants import Variant
 
 Phase = Literal["before", "during", "after"]
-
-
 PHASES: tuple[Phase, ...] = ("before", "during", "after")
-
-
 Step = Literal["", "broken", "changed", "restored"]
-
-
 STEPS: tuple[Step, ...] = ("broken", "changed", "restored")
 """A remedy is tried on what fails: as it is, with the remedy, and with it taken back."""
-
-
 Scope = Literal["namespace", "mesh"]
-
 
 PEER_AUTHENTICATION = """\
 apiVersion: security.istio.io/v1
@@ -45,13 +36,17 @@ spec:
 """
 
 
+PLACEHOLDER = re.compile(r"(?<![%$])\{(\w+(?::[\w-]+)?)\}")
+"""`{mtls}`, `{ip:httpbin}`; not YAML's or JSON's own braces, nor curl's `%{http_code}`."""
+
+
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """The text with each `{name}` of these values filled in; other braces are YAML or JSON."""
-    return re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), text)
+    """Return the text with each `{name}` of these values filled in; other braces stay."""
+    return PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
 
 
 @dataclass(frozen=True)
-class Port:
+class Port(Declared):
     """One port of a Service. Its name is what Istio reads the protocol from."""
 
     name: str
@@ -62,21 +57,24 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Service:
+class Service(Declared):
     """A Service as it is applied; `{parameter}` in a port's name is filled in."""
 
     name: str
     workload: str
     ports: tuple[Port, ...]
+    headless: bool = False
+    """Without an address of its own: its name resolves to the pods' addresses."""
 
     @property
     def manifest(self) -> str:
-        """YAML, with parameters still open."""
+        """Return it as YAML, with parameters still open."""
         lines = [
             "apiVersion: v1",
             "kind: Service",
             f"metadata: {{name: {self.name}}}",
             "spec:",
+            *(["  clusterIP: None"] if self.headless else []),
             f"  selector: {{app: {self.workload}}}",
             "  ports:",
         ]
@@ -88,7 +86,18 @@ class Service:
 
 
 @dataclass(frozen=True)
-class World:
+class Namespace(Declared):
+    """A second namespace beside a world's own, with objects and no pods of the lab's."""
+
+    name: str
+    """`other` in the placeholder `{namespace:other}`; a run adds its own prefix to it."""
+    objects: str
+    """YAML, applied in this namespace."""
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class World(Declared):
     """A namespace of its own: one policy, its workloads, and the calls of one phase.
 
     Calls under different policies never share pods, so that no old connection can outlive
@@ -99,24 +108,33 @@ class World:
     phase: Phase
     about: str
     workloads: tuple[str, ...]
-    """Names of functions in lab.workloads.manifests."""
+    """Names of lab.workloads.manifests.WORKLOADS, or of `variants`."""
     services: tuple[Service, ...]
     mtls: str = ""
     """PeerAuthentication mode; empty: none is applied, and the mesh's default holds."""
     rule: str = ""
     """TLS mode of the post's DestinationRule; empty: the rule is not applied."""
+    objects: str = ""
+    """YAML of further objects of the namespace: a ServiceEntry, a Sidecar. `{ip:httpbin}` is a
+    pod's own address: what names one is applied once the pods are ready."""
+    others: tuple[Namespace, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    """Workloads that differ from the lab's: another name, annotations, no sidecar."""
 
     @property
     def policy(self) -> str:
-        """The policy as YAML, with `{namespace}` still open."""
+        """Return the policy as YAML, with `{namespace}` still open."""
         texts = [PEER_AUTHENTICATION] if self.mtls else []
         texts += [DESTINATION_RULE] if self.rule else []
         return "---\n".join(fill(text, {"mtls": self.mtls, "rule": self.rule}) for text in texts)
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request as a person would type it: `{marker}` and `{namespace}` are filled in."""
+class Call(Declared):
+    """One request as a person would type it.
+
+    `{marker}`, `{namespace}` and `{ip:httpbin}`, a pod's own address, are filled in as it is made.
+    """
 
     name: str
     world: str
@@ -125,7 +143,7 @@ class Call:
     to: str
     """Workload that is meant to answer."""
     port: int
-    """Service port; 0 for a call to the API server."""
+    """Service port, or the pod's where its address is called; 0 for a call to the API server."""
     command: str
     manifest: str = ""
     """What `api` is given."""
@@ -136,8 +154,15 @@ class Call:
     step: Step = ""
 
     @property
+    def to_address(self) -> bool:
+        """Return whether a pod's own address is called, past every Service."""
+        return "{ip:" in self.command
+
+    @property
     def asked(self) -> tuple[str, str, int]:
-        """(workload, Service, port) that the caller itself asks."""
+        """Return (workload, Service, port) that the caller itself asks; no Service by address."""
+        if self.to_address:
+            return self.to, "", self.port
         if self.through:
             workload, _, port = self.through.partition(":")
             return workload, self.service or workload, int(port)
@@ -159,13 +184,13 @@ NO_CHANGE = Change()
 
 
 def renamed(service: Service, name: str, app_protocol: str = "") -> Change:
-    """One field of a Service's first port: its name, or its appProtocol."""
+    """Return a change of one field of a Service's first port: its name, or its appProtocol."""
     port = replace(service.ports[0], name=name, app_protocol=app_protocol)
     return Change(service.manifest, replace(service, ports=(port,)).manifest)
 
 
 @dataclass(frozen=True)
-class Parameter:
+class Parameter(Declared):
     """Something that a person may change; a changed one is an experiment of its own."""
 
     about: str

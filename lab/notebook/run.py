@@ -155,13 +155,13 @@ class NotebookRun:
 
     def graphs(self, *names: str) -> Table:
         """Show what each generation of Kiali would have drawn of a call, and why."""
-        from lab.render.disagreements_table import graphs_table
+        from lab.render.tables import graphs_table
 
         return graphs_table(self._case, self._required(names))
 
     def disagreements(self, *names: str) -> Table:
         """Show where the planes are at odds about a call, and what is likely behind it."""
-        from lab.render.disagreements_table import disagreements_table
+        from lab.render.tables import disagreements_table
 
         return disagreements_table(self._case, self._required(names))
 
@@ -217,9 +217,9 @@ class NotebookRun:
         there = [*(c.id for c in verdict.claims), *(r.name for r in verdict.remedies)]
         if unknown := [name for name in names if name not in there]:
             raise BadArguments(f"no claim or remedy {unknown[0]!r}; there is {', '.join(there)}")
-        return Text(
-            tuple(explain.of(verdict, folder, names) if names else explain.lines(verdict, folder))
-        )
+        if names:
+            return Text(tuple(explain.lines_of(verdict, folder, names)))
+        return Text(tuple(explain.lines(verdict, folder)))
 
     def graph(self) -> Picture:
         """Draw who called whom, and how each edge was secured as proven."""

@@ -1,1 +1,1 @@
-"""Any edge of a cluster: one call between somebody's own pods, seen through every plane."""
+"""Observes any edge of a cluster: one call between a user's own pods, seen in every plane."""

@@ -1,4 +1,4 @@
-"""`lab observe`: one call between any two pods of a cluster, five planes, one picture."""
+"""Runs `istio-lab observe`: one call between any two pods, in five planes and one picture."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ if TYPE_CHECKING:
 
 
 def add(observe: argparse.ArgumentParser) -> None:
-    """Its arguments."""
-    observe.add_argument("run", nargs="?", help="a recorded one, shown again; else a call is made")
+    """Add the arguments of `observe` to its parser."""
+    observe.add_argument(
+        "run", nargs="?", help="a recorded run to show again; without it a call is made"
+    )
     observe.add_argument("--from", dest="source", metavar="[NAMESPACE/]POD", default="")
     observe.add_argument("--to", metavar="SERVICE[.NAMESPACE]:PORT", default="", help="or IP:PORT")
     observe.add_argument(
         "--call",
         default="",
-        help="what is typed in the pod; else a GET by curl. {marker}: bytes "
-        "that are looked for in packets",
+        help="the command to run in the pod (default: a GET by curl); {marker} stands for bytes "
+        "that are searched for in the packets",
     )
     observe.add_argument("--cluster", default="auto")
     observe.add_argument(
         "--packets",
         action="store_true",
-        help="on an existing cluster: record them, by a container in each pod that stays in it",
+        help="on an existing cluster: capture packets, by an ephemeral container left in each pod",
     )
 
 
 def main(options: argparse.Namespace) -> int:
-    """0 where it can be said how the edge was secured, 3 where it cannot."""
+    """Return 0 where the evidence says how the edge was secured, 3 where it does not."""
     from lab.observe import stored, text
 
     case = _recorded(options) if options.run else _made(options)
@@ -49,7 +51,9 @@ def _recorded(options: argparse.Namespace) -> Case:
     from lab.observe import stored
 
     if options.source or options.to or options.call:
-        raise BadArguments("a recorded edge is shown as it is: without --from, --to and --call")
+        raise BadArguments(
+            "a recorded edge is shown as it is: --from, --to and --call are for a new call"
+        )
     folders = (store.runs() / options.run, Path(options.run))
     found = next((one for one in folders if (one / stored.NAME / "call.json").exists()), None)
     if found is None:
@@ -74,7 +78,7 @@ def _made(options: argparse.Namespace) -> Case:
     cluster = open_cluster(options.cluster)
     if not cluster.running():
         up = f"istio-lab up --cluster {options.cluster}"
-        raise ClusterGone(f"no {cluster.kind} cluster is up: there is no edge to observe", hint=up)
+        raise ClusterGone(f"no {cluster.kind} cluster is running, so no call can be made", hint=up)
     source = ends.source(cluster.kube, options.source)
     target = ends.target(cluster.kube, options.to, source.namespace)
     print(f"calling from {source.namespace}/{source.name}", file=sys.stderr, flush=True)

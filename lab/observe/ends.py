@@ -1,4 +1,4 @@
-"""Which pods stand at the two ends of an edge, by what a person typed."""
+"""Finds the pods at the two ends of an edge, by what a person typed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lab.common.suggest import meant
 from lab.record.world import ready, reference
 
 MOST = 8
-"""Pods behind one Service whose packets are recorded at once: who answers is known afterwards."""
+"""Most pods behind one Service: all are captured, since which one answers is known afterwards."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Whom a call asks: a Service's port, or a pod's by its address."""
+    """What a call asks: a port of a Service, or a port of a pod by its address."""
 
     name: str
     """The Service's, or the address."""
     namespace: str
     address: str
-    """ClusterIP; the address that was typed; of a headless Service nothing."""
+    """ClusterIP, or the address that was typed; empty for a headless Service."""
     port: int
     target: int
     """Where the pods listen."""
@@ -35,14 +35,14 @@ class Target:
 
     @property
     def host(self) -> str:
-        """As a caller in any namespace types it."""
+        """The host as a caller in any namespace types it."""
         return self.name if self.name == self.address else f"{self.name}.{self.namespace}"
 
 
 def source(kube: Kube, typed: str) -> PodRef:
-    """The ready pod meant by `POD` or `NAMESPACE/POD`; a Deployment's name does for its only pod.
+    """Find the ready pod that `POD`, `NAMESPACE/POD` or the name of a Deployment of one pod means.
 
-    Raises BadArguments with what there is.
+    Raises BadArguments, which lists the ready pods.
     """
     namespace, slash, name = typed.rpartition("/")
     path = f"/api/v1/namespaces/{namespace}/pods" if slash else "/api/v1/pods"
@@ -52,16 +52,18 @@ def source(kube: Kube, typed: str) -> PodRef:
     found = exact or [pod for pod in pods if pod["metadata"]["name"].startswith(f"{name}-")]
     if not found:
         near = meant(f"{namespace}/{name}", names)
-        raise BadArguments(f"no pod {typed!r} is ready: {near}there is {_listed(names)}")
+        raise BadArguments(f"no ready pod {typed!r}: {near}ready are {_listed(names)}")
     if len(found) > 1:
-        raise BadArguments(f"{typed!r} could be {_listed([_full_name(pod) for pod in found])}")
+        listed = _listed([_full_name(pod) for pod in found])
+        raise BadArguments(f"{typed!r} could mean any of {listed}")
     return reference(found[0])
 
 
 def target(kube: Kube, typed: str, namespace: str) -> Target:
-    """Whom `SERVICE:PORT`, `SERVICE.NAMESPACE:PORT` or `POD_IP:PORT` means, asked from a namespace.
+    """Find what `SERVICE:PORT`, `SERVICE.NAMESPACE:PORT` or `POD_IP:PORT` means.
 
-    Raises BadArguments for what is not there, and for more pods than are recorded at once.
+    namespace: the caller's. Raises BadArguments for what does not exist, and for more pods than
+    can be captured at once.
     """
     host, colon, number = typed.rpartition(":")
     if not colon or not number.isdecimal():
@@ -85,10 +87,10 @@ def _service(kube: Kube, name: str, namespace: str, number: int) -> Target:
         raise BadArguments(f"Service {name} has no port {number}: it has {there}")
     pods = _behind(kube, namespace, spec)
     if not pods:
-        raise BadArguments(f"no ready pod stands behind Service {name} of {namespace}")
+        raise BadArguments(f"Service {name} in {namespace} has no ready pod")
     if len(pods) > MOST:
         raise BadArguments(
-            f"{len(pods)} pods stand behind Service {name}, and {MOST} are recorded at most",
+            f"Service {name} has {len(pods)} pods; at most {MOST} can be captured",
             hint=f"--to {pods[0]['status']['podIP']}:{_number(port, pods[0])} is one of them",
         )
     address = "" if spec.get("clusterIP") == "None" else str(spec.get("clusterIP"))
@@ -100,13 +102,13 @@ def _service(kube: Kube, name: str, namespace: str, number: int) -> Target:
 def _behind(kube: Kube, namespace: str, spec: Obj) -> list[Obj]:
     selector = ",".join(f"{key}={value}" for key, value in (spec.get("selector") or {}).items())
     if not selector:
-        raise BadArguments("a Service without a selector has no pods of its own to look at")
+        raise BadArguments("the Service has no selector, so its pods are not known")
     path = f"/api/v1/namespaces/{namespace}/pods"
     return [pod for pod in kube.items(path, {"labelSelector": selector}) if ready(pod)]
 
 
 def _number(port: Obj, pod: Obj) -> int:
-    """A target port's number; a named one is looked up in the pod."""
+    """Return a target port's number; a named port is looked up in the pod."""
     wanted = port.get("targetPort", port["port"])
     if isinstance(wanted, int):
         return wanted
@@ -120,7 +122,7 @@ def _number(port: Obj, pod: Obj) -> int:
 def _pod_at(kube: Kube, address: str, port: int) -> Target:
     pods = [pod for pod in kube.items("/api/v1/pods") if ready(pod)]
     found = [pod for pod in pods if pod["status"].get("podIP") == address]
-    if len(found) != 1:  # of a node's own network many pods have one address
+    if len(found) != 1:  # pods on a node's own network share one address
         raise BadArguments(f"{len(found)} ready pods have the address {address}")
     pod = reference(found[0])
     return Target(address, pod.namespace, address, port, port, "", (pod,))

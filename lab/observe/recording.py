@@ -1,4 +1,4 @@
-"""One call over an edge, recorded as a failure's own calls are: packets, logs, counters."""
+"""Records one call over an edge as a failure's own calls are: packets, logs, counters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lab.model.evidence import (
 from lab.model.scenario import Port, Service, World
 from lab.observe import stored
 from lab.observe.ends import Target
-from lab.observe.stored import NAME, Asked
+from lab.observe.stored import NAME, AskedCall
 from lab.planes import config
 from lab.record import access_log, calls, envoy_admin, logs, world
 from lab.record.captures import Captures
@@ -39,17 +39,17 @@ from lab.record.world import LiveWorld
 
 T = TypeVar("T")
 UNASKED = (
-    "recording packets of pods that are not the lab's takes an ephemeral container in each, which "
-    "stays until the pod is gone: --packets allows it"
+    "capturing packets of pods that are not the lab's needs an ephemeral container in each, which "
+    "stays until the pod is deleted; allow it with --packets"
 )
-ANOTHER_LOG = "the mesh's access log is not in the lab's format: no line of it can be read"
+ANOTHER_LOG = "the mesh's access log is not in the lab's format: its lines cannot be read"
 GENERATED = re.compile(r"-[a-z0-9]{5,10}-[a-z0-9]{5}$")
 """What a Deployment adds to its own name for a pod's."""
 TLS, GRPC = ("https", "tls"), ("grpc", "http2", "h2c")
 
 
 def command(target: Target, typed: str) -> str:
-    """What is typed in the caller's pod; without a wish, a GET that any TCP port takes.
+    """Return the command for the caller's pod; if none is typed, a GET that any TCP port accepts.
 
     The marker that is looked for in packets is added where the program can carry one. Raises
     BadArguments for half a quote.
@@ -73,9 +73,9 @@ def _get(target: Target) -> list[str]:
 
 
 def live_world(source: PodRef, target: Target) -> LiveWorld:
-    """Both ends as the one world that the lab records. Raises BadArguments for a call to itself."""
+    """Return both ends as a world to record. Raises BadArguments for a pod that calls itself."""
     if any((pod.namespace, pod.name) == (source.namespace, source.name) for pod in target.pods):
-        raise BadArguments(f"pod {source.name} would call itself, which is no edge between pods")
+        raise BadArguments(f"pod {source.name} would call itself: there is no edge between pods")
     ends = (source, *target.pods)
     short = [GENERATED.sub("", pod.name) for pod in ends]
     whole = [f"{pod.name}.{pod.namespace}" for pod in ends]
@@ -98,17 +98,20 @@ class Recording:
     """One call over one edge of a live cluster."""
 
     def __init__(self, cluster: Cluster, source: PodRef, target: Target, typed: str) -> None:
-        """typed: the command, or nothing. Raises BadArguments for what cannot be called so."""
+        """Prepare a call; typed: the command, or empty for a GET.
+
+        Raises BadArguments for a command that cannot be read, and for a pod that calls itself.
+        """
         self._cluster, self._target = cluster, target
         self._live = live_world(source, target)
         first, *self._there = self._live.pods
         wanted = command(target, typed)
-        self._asked = Asked(first, self._there[0], target.name, target.port, wanted)
+        self._asked = AskedCall(first, self._there[0], target.name, target.port, wanted)
 
     def make(self, run: Path, *, packets: bool) -> Case:
-        """Make the call once; all that is recorded of it is on disk then, in a run's folder.
+        """Make the call once, write all that is recorded into a run's folder, and return the case.
 
-        packets: whether they may be recorded. Raises LabError where the cluster cannot be asked.
+        packets: whether they may be captured. Raises LabError where the cluster does not answer.
         """
         self.folder = run / NAME
         settings = mesh.read(self._cluster.kube)
@@ -144,7 +147,7 @@ class Recording:
         return world.pod_record(self._cluster, self._live.pods[name])
 
     def _keep_view(self, name: str) -> None:
-        """What istiod told a pod's proxy about this edge."""
+        """Write what istiod sent to a pod's proxy about this edge."""
         dump = envoy_admin.config_dump(self._cluster, self._live.pods[name])
         addresses = {self._target.address, *(pod.ip for pod in self._target.pods)} - {""}
         view = config.reduce(dump, self._live.namespace, self._live.all_ports, addresses)
@@ -187,15 +190,15 @@ class Recording:
         )
 
     def _answered(self, told: Evidence) -> Case:
-        """The case whose answering end is the pod that the call was seen to come to."""
+        """Return the case whose server is the pod that the call was seen to reach."""
         asked_each = [dataclasses.replace(self._asked, to=name) for name in self._there]
         cases = [stored.case(told, one, self.folder) for one in asked_each]
-        number = next((n for n, case in enumerate(cases) if _came_there(case)), 0)
+        number = next((n for n, case in enumerate(cases) if _reached_server(case)), 0)
         stored.save(asked_each[number], self.folder)
         return cases[number]
 
 
-def _came_there(case: Case) -> bool:
+def _reached_server(case: Case) -> bool:
     seen = stored.seen(case)
     return seen is not None and (
         seen.server_line is not None or seen.wire.security not in ("none", "unknown")

@@ -1,4 +1,4 @@
-"""What the planes say of a recorded edge, in words and as a picture."""
+"""Shows what the planes say of a recorded edge, as text and as a picture."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lab.render.wording import SHOWS, came_back
 
 
 def text(case: Case, width: int) -> str:
-    """The call, each plane's answer with its source, identities, and what is at odds."""
+    """Return the call, each plane's answer with its source, identities, and disagreements."""
     record = case.evidence.calls[0]
     seen = stored.seen(case)
     told = [f"$ {record.typed}", f"{case.failure.title}: {came_back(record)}", ""]
     if seen is None:
-        return "\n".join([*told, f"nothing can be said: {case.unseen(stored.NAME)}"])
+        return "\n".join([*told, f"nothing can be concluded: {case.unseen(stored.NAME)}"])
     edge = observe_edge(case, seen)
     told += [f"Together: {SHOWS[seen.security].upper()}", ""]
     told += [_planes(case, seen).text(width), ""]
@@ -46,7 +46,7 @@ def _planes(case: Case, seen: Observation) -> Table:
 
 def _identities(edge: Edge) -> Table:
     rows = tuple(
-        (whose, one.shown or "none was seen", one.held or "none: it has no sidecar")
+        (whose, one.shown or "none was seen", one.held or "none: no sidecar")
         for whose, one in (("client", edge.client), ("server", edge.server))
     )
     return Table("", ("end", "certificate the other end took", "certificate it holds"), rows)
@@ -59,10 +59,10 @@ def _odd(edge: Edge) -> Table:
 
 
 def files(case: Case) -> list[Path]:
-    """Writes the picture with its table, and the call's packets of all interfaces with comments."""
+    """Write the picture with its table, and the call's packets with comments; return the files."""
     written = [planes_figure.write(case, case.folder / "planes.svg")]
     packets = case.folder / "call.pcapng"
-    with contextlib.suppress(BadEvidence):  # the wire says why, where none may be recorded
+    with contextlib.suppress(BadEvidence):  # where none may be recorded, the wire says why
         call_pcapng.write(case, stored.NAME, packets)
         written.append(packets)
     return [store.from_here(path) for path in written]

@@ -41,8 +41,9 @@ def make(
     """
     _, service, port = call.asked
     there = live.services.get(service)
+    known = there.targets.get(str(port), 0) if there else 0
     marker, request_id = f"lab-{secrets.token_hex(12)}", str(uuid.uuid4())
-    typed = fill(call.command, {"marker": marker, "namespace": live.namespace})
+    typed = fill(call.command, {**live.values, "marker": marker})
     blank = CallRecord(
         name=call.name,
         world=call.world,
@@ -55,7 +56,7 @@ def make(
         outcome="error",
         act=act,
         step=call.step,
-        target=there.targets.get(str(port), 0) if there else 0,
+        target=port if call.to_address else known,
         since=since,
         clock=clock.ahead(),
     )

@@ -11,7 +11,6 @@ concluded here: `lab.notebook.live` judges what was written.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,8 +58,14 @@ class LiveRun:
         self.folder, self.parameters = folder, values
         self._cluster, self.tell = cluster, progress
         self._worlds: dict[str, LiveWorld] = {}
-        self.record = RunRecord()
-        self._status, self._stack = cluster.status(), cluster.stack
+        self.record = RunRecord(
+            failure=self.failure.name,
+            run=folder.parent.name,
+            cluster=cluster.kind,
+            stack=dataclasses.asdict(cluster.stack),
+            parameters=values,
+            started={name: float(at) for name, at in cluster.status().details.items()},
+        )
         self._lock = MeshLock(cluster.lock)
 
     @property
@@ -280,26 +285,7 @@ class LiveRun:
     @property
     def evidence(self) -> Evidence:
         """What is recorded so far."""
-        kept = self.record
-        return Evidence(
-            failure=self.failure.name,
-            run=self.folder.parent.name,
-            recorded_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            cluster=self._cluster.kind,
-            stack=evidence.with_proxies(
-                dataclasses.asdict(self._stack),
-                (pod for pods in kept.pods.values() for pod in pods.values()),
-            ),
-            parameters=self.parameters,
-            started={name: float(at) for name, at in self._status.details.items()},
-            worlds={name: kept.world(live) for name, live in self._worlds.items()},
-            calls=kept.calls_in_order,
-            problems=tuple(kept.problems),
-            untried=dict(kept.untried),
-            trouble=kept.trouble,
-            skipped=dict(kept.skipped),
-            mesh=kept.mesh,
-        )
+        return self.record.evidence(self._worlds.values())
 
     def _save(self) -> None:
         evidence.save(self.evidence, self.folder)

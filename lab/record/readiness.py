@@ -11,7 +11,7 @@ from lab.common.wait import until
 from lab.model.scenario import Call, Port, Service
 from lab.planes import config
 from lab.record import envoy_admin, kube_proxy
-from lab.record.world import LiveWorld, ready, reference, services
+from lab.record.world import LiveWorld, apply_objects, ready, reference, services
 from lab.workloads.manifests import GATEWAYS
 
 ACCEPTED = {"STRICT": "tls", "PERMISSIVE": "tls+plaintext", "DISABLE": "plaintext"}
@@ -38,6 +38,7 @@ def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> Non
         last_seen=lambda: _describe_pods(cluster, live.namespace),
         hint=f"kubectl get pods -n {live.namespace}; kubectl logs shows why",
     )
+    apply_objects(cluster, live, with_addresses=True)
     live.services = services(cluster, live.namespace)
     ended_containers(cluster, live)
 
@@ -178,9 +179,11 @@ def _outbound_difference(live: LiveWorld, name: str, service: Service, port: Por
     cluster = f"outbound|{port.number}||{host}"
     spoken, address = config.speaks(seen, cluster), f"{live.pods[service.workload].ip}"
     healthy = [e for e in seen["endpoints"].get(cluster, []) if e["health_status"] == "HEALTHY"]
+    if not spoken:
+        return f"{name} has no cluster for {service.name}:{port.number}"
     # Without a rule the mesh decides how it speaks: that is for the verdict to see.
-    if not spoken or (live.world.rule and spoken != OUTBOUND[live.world.rule]):
-        return f"{name} speaks {spoken or 'not at all'} to {service.name}:{port.number}"
+    if live.world.rule and spoken != OUTBOUND[live.world.rule]:
+        return f"{name} speaks {spoken} to {service.name}:{port.number}"
     if f"{address}:{port.target}" not in [endpoint["address"] for endpoint in healthy]:
         return f"{name} has no endpoint {address}:{port.target} of {service.name}"
     return ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import datetime
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.model.evidence import CallRecord, CaptureRecord, PodRecord, WorldRecord
+from lab.model import evidence
+from lab.model.evidence import CallRecord, CaptureRecord, Evidence, PodRecord, WorldRecord
 from lab.record.world import LiveWorld
 
 
@@ -14,6 +16,14 @@ from lab.record.world import LiveWorld
 class RunRecord:
     """Calls, captures, pods and problems of one run. Threads of several worlds write into it."""
 
+    failure: str
+    run: str
+    cluster: str
+    """Its kind."""
+    stack: dict[str, str]
+    parameters: dict[str, str]
+    started: dict[str, float]
+    """Control plane's process -> when it was started, Unix seconds."""
     mesh: dict[str, Any] = field(default_factory=dict)
     """The mesh's settings before anything was deployed (clusters/mesh.py)."""
     pods: dict[str, dict[str, PodRecord]] = field(default_factory=dict)
@@ -41,8 +51,28 @@ class RunRecord:
             tell(f"{world}: packets cannot be recorded, so the wire is unknown: {why}")
         known.update(refused)
 
-    def world(self, live: LiveWorld) -> WorldRecord:
-        """Return one world as evidence has it."""
+    def evidence(self, worlds: Iterable[LiveWorld]) -> Evidence:
+        """Return what is recorded so far, of the worlds that are deployed."""
+        pods = (pod for there in self.pods.values() for pod in there.values())
+        return Evidence(
+            failure=self.failure,
+            run=self.run,
+            recorded_at=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            cluster=self.cluster,
+            stack=evidence.with_proxies(self.stack, pods),
+            parameters=self.parameters,
+            started=self.started,
+            worlds={live.world.name: self._world(live) for live in worlds},
+            # By the clock that is never set back (lab/common/clock.py).
+            calls=tuple(sorted(self.calls, key=lambda call: call.started - call.clock)),
+            problems=tuple(self.problems),
+            untried=dict(self.untried),
+            trouble=self.trouble,
+            skipped=dict(self.skipped),
+            mesh=self.mesh,
+        )
+
+    def _world(self, live: LiveWorld) -> WorldRecord:
         name = live.world.name
         return WorldRecord(
             name=name,
@@ -55,8 +85,3 @@ class RunRecord:
             secrets=self.secrets.get(name, ()),
             uncaptured=dict(self.uncaptured.get(name, {})),
         )
-
-    @property
-    def calls_in_order(self) -> tuple[CallRecord, ...]:
-        """The calls by when they began, on the clock that is not set anew (lab/common/clock.py)."""
-        return tuple(sorted(self.calls, key=lambda call: call.started - call.clock))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from lab.model.evidence import PodRecord, ServiceRecord
 from lab.model.scenario import World, fill
 from lab.planes import config
 from lab.record import access_log, envoy_admin, kube_proxy
+from lab.workloads import variants
 from lab.workloads.manifests import WORKLOADS, Setting
 
 NAMESPACES = "/api/v1/namespaces"
@@ -41,8 +43,17 @@ class LiveWorld:
     services: dict[str, ServiceRecord] = field(default_factory=dict)
     views: dict[str, config.View] = field(default_factory=dict)
     """Workload -> the configuration of its proxy, as last read."""
+    namespaces: dict[str, str] = field(default_factory=dict)
+    """The world's other namespaces: the name it gives them -> the name on the cluster."""
     restarts: dict[tuple[str, str], int] = field(default_factory=dict)
     """(workload, container) -> how often it had ended, as last read."""
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Return what placeholders stand for here: namespaces, and the addresses of ready pods."""
+        others = {f"namespace:{name}": there for name, there in self.namespaces.items()}
+        addresses = {f"ip:{name}": pod.ip for name, pod in self.pods.items()}
+        return {"namespace": self.namespace, **others, **addresses}
 
     @property
     def all_ports(self) -> set[int]:
@@ -69,9 +80,28 @@ def deploy(
     setting = Setting()
     for service in world.services:
         cluster.kube.apply(service.manifest, live.namespace)
+    differing = {variant.name: variant for variant in world.variants}
     for name in world.workloads:
-        cluster.kube.apply(WORKLOADS[name](setting), live.namespace)
+        made = differing.get(name)
+        objects = variants.manifests(made, setting) if made else WORKLOADS[name](setting)
+        cluster.kube.apply(objects, live.namespace)
+    for other in world.others:
+        namespace = _namespace(cluster, [f"{own}-{other.name}"], {**labels, **dict(other.labels)})
+        live.namespaces[other.name] = namespace
+        cluster.kube.apply(fill(other.objects, live.values), namespace)
+    apply_objects(cluster, live, with_addresses=False)
     return live
+
+
+def apply_objects(cluster: Cluster, live: LiveWorld, *, with_addresses: bool) -> None:
+    """Apply the world's further objects: those that name a pod's address, or the others.
+
+    Addresses are known once the pods are ready.
+    """
+    texts = re.split(r"^---\n", live.world.objects, flags=re.MULTILINE)
+    for text in texts:
+        if text.strip() and ("{ip:" in text) == with_addresses:
+            cluster.kube.apply(fill(text, live.values), live.namespace)
 
 
 def _namespace(cluster: Cluster, names: list[str], labels: dict[str, str]) -> str:

@@ -1,1 +1,1 @@
-"""Tables, figures and words for what was judged."""
+"""Shows what was judged: tables, figures, explanations, and their wording."""

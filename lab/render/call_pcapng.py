@@ -1,4 +1,4 @@
-"""One call's packets as one pcapng: what its hops' interfaces saw of it, and of nothing else."""
+"""Writes one call's packets as one pcapng: those of every hop, and none of another call."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from lab.render.wording import SHOWS
 
 SUFFIX = ".pcapng"
 APPLICATION = "Istio failure lab"
-SHARED = "the call begins here: what is before it on this connection is of other calls"
+SHARED = "the call begins here: earlier packets of this connection belong to other calls"
 
 
 @dataclass(frozen=True)
 class CallPackets:
-    """All packets of a call by time, where each was recorded, and what call it was."""
+    """All packets of a call by time, the interfaces that saw them, and what call it was."""
 
     interfaces: tuple[pcapng.Interface, ...]
     packets: tuple[pcapng.Packet, ...]
@@ -36,45 +36,45 @@ class CallPackets:
 
 @dataclass
 class _Recorded:
-    """One capture file, and what of it is the call's."""
+    """One capture file, and which of its frames belong to the call."""
 
     capture: pcap.Capture
     interface: pcapng.Interface
     comments: dict[int, list[str]] = field(default_factory=dict)
-    """Frame of the call -> what is said of it."""
+    """Frame of the call -> its comments."""
 
 
 def write(case: Case, name: str, path: Path) -> int:
-    """Write a call's pcapng; returns how many packets it holds. Raises BadEvidence as `of`."""
-    found = of(case, name)
+    """Write a call's pcapng; returns how many packets it holds. Raises BadEvidence as `collect`."""
+    found = collect(case, name)
     files.write_bytes(path, pcapng.file(found.interfaces, found.packets, found.about, APPLICATION))
     return len(found.packets)
 
 
-def of(case: Case, name: str) -> CallPackets:
-    """What a call's pcapng holds.
+def collect(case: Case, name: str) -> CallPackets:
+    """Collect what a call's pcapng holds.
 
     Raises BadEvidence where no packet of the call was recorded, and says why.
     """
     recorded = _recorded(case, name)
     interfaces = tuple(one.interface for one in recorded)
-    return CallPackets(interfaces, tuple(_packets(recorded)), _told(case, name))
+    return CallPackets(interfaces, tuple(_packets(recorded)), _about(case, name))
 
 
 def file_name(name: str) -> str:
-    """A call's name as a file's: `tcp-name:changed` is tcp-name.changed.pcapng."""
+    """Return the name of a call's file: of `tcp-name:changed` it is tcp-name.changed.pcapng."""
     return files.plain(name) + SUFFIX
 
 
 def _recorded(case: Case, name: str) -> list[_Recorded]:
-    """The captures of a call's interfaces in the call's direction, each once.
+    """Return the captures of a call's interfaces in the call's direction, each once.
 
-    One that holds no packet of it shows that nothing passed there.
+    A capture without any packet of the call is kept: it shows that nothing passed there.
     """
     found: dict[Path, _Recorded] = {}
     record = case.evidence.call(name)
     if record is None:
-        raise BadEvidence(f"no packet of {name} is to be had: {case.unseen(name)}")
+        raise BadEvidence(f"no packet of {name} was recorded: {case.unseen(name)}")
     for hop in hops.hops_of_call(case, name):
         for tap in hop.taps:
             if tap.capture is None or (whole := _whole(tap.capture)) is None:
@@ -86,12 +86,12 @@ def _recorded(case: Case, name: str) -> list[_Recorded]:
                 _comment(found[path], tap.connection, tap.capture, hop, record)
     if not any(one.comments for one in found.values()):
         why = case.unseen(name) or "; ".join(hop.why for hop in hops.hops_of_call(case, name))
-        raise BadEvidence(f"no packet of {name} is to be had: {why or 'it asked the API server'}")
+        raise BadEvidence(f"no packet of {name} was recorded: {why or 'it asked the API server'}")
     return [*found.values()]
 
 
 def _whole(file: CaptureFile) -> pcap.Capture | None:
-    """None where the file is missing or damaged: what is told of its hop says so."""
+    """Read a capture; return None where it is missing or damaged, as the hop's reason says."""
     try:
         return pcap.capture(file.path)
     except BadEvidence:
@@ -108,7 +108,7 @@ def _interface(whole: pcap.Capture, tap: Tap, file: CaptureFile, hop: Hop) -> pc
 def _comment(
     one: _Recorded, connection: Connection, file: CaptureFile, hop: Hop, record: CallRecord
 ) -> None:
-    """Take a connection's packets, and say at each what it shows."""
+    """Add a connection's packets to what is the call's, and comment on those that matter."""
     for segment in connection.segments:
         one.comments[segment.frame] = []
     first = record.started - CLOCK_SLACK
@@ -127,19 +127,19 @@ def _comment(
 
 
 def _beginning(connection: Connection, file: CaptureFile, hop: Hop) -> Iterator[str]:
-    """Where a connection goes, where its addresses do not say it, and how it is secured."""
+    """Say where a connection goes, where its addresses do not, and how it is secured."""
     host, port = connection.server
     if connection.server == REDIRECTED:
         asked = address_asked(file, connection)
-        meant = f"; it asked for {asked[0]}:{asked[1]}" if asked else ""
-        yield f"redirected to the sidecar's {port}{meant}"
+        meant = f"; the application connects to {asked[0]}:{asked[1]}" if asked else ""
+        yield f"redirected to the sidecar's port {port}{meant}"
     elif not hop.between_pods:
-        yield f"handed on to the application at {host}:{port}"
-    yield f"from here to {hop.receiver} it is {SHOWS[hop.security]}: {hop.why}"
+        yield f"passed by the sidecar to the application at {host}:{port}"
+    yield f"{SHOWS[hop.security]} from here to {hop.receiver}: {hop.why}"
 
 
 def _packets(recorded: Sequence[_Recorded]) -> list[pcapng.Packet]:
-    """All of them by time; where two are of the same time, in the call's direction."""
+    """Return all packets by time; those of the same time in the call's direction."""
     found = [
         pcapng.Packet(number, frame.stamp, frame.data, frame.length, tuple(said))
         for number, one in enumerate(recorded)
@@ -150,8 +150,8 @@ def _packets(recorded: Sequence[_Recorded]) -> list[pcapng.Packet]:
     return sorted(found, key=lambda packet: packet.stamp * ticks[packet.interface])
 
 
-def _told(case: Case, name: str) -> str:
-    """The section's comment: which call this was, what came of it, and how each hop was secured."""
+def _about(case: Case, name: str) -> str:
+    """Describe the call for the file's head: its command, its outcome, how each hop was secured."""
     record, evidence = case.evidence.call(name), case.evidence
     if record is None:
         return ""
@@ -160,13 +160,13 @@ def _told(case: Case, name: str) -> str:
         f"Call {name} of {evidence.failure}, recorded {evidence.recorded_at} in run {evidence.run}:"
         f" {evidence.cluster} cluster, Istio {stack['istio']}, Envoy {stack['envoy']}.",
         f"$ {record.typed}",
-        f"What came of it: {record.outcome} {record.status or ''}".rstrip() + ".",
-        f"Its marker: {record.marker}",
+        f"Outcome: {record.outcome} {record.status or ''}".rstrip() + ".",
+        f"Marker: {record.marker}",
     ]
     for hop in hops.hops_of_call(case, name):
         beside = f"; {hop.note}" if hop.note else ""
         lines.append(f"{hop.sender} to {hop.receiver}: {SHOWS[hop.security]}: {hop.why}{beside}")
-    lines.append("Packets are as they were recorded; these comments are the lab's.")
+    lines.append("Packets are as they were recorded. The comments are the lab's.")
     return "\n".join(_safe(line) for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""Things that show themselves: the same content as text and, in a notebook, as HTML."""
+"""Tables, texts and pictures that show themselves as text and, in a notebook, as HTML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Table:
     note: str = ""
 
     def text(self, width: int = 100) -> str:
-        """Columns that share `width` characters; long cells wrap."""
+        """Return the table as text of at most `width` characters a line; long cells wrap."""
         widths = self._widths(width)
         lines = [*textwrap.wrap(self.title, width), ""] if self.title else []
         lines += _row(self.header, widths)
@@ -34,7 +34,7 @@ class Table:
         room = width - 2 * (len(natural) - 1)
         floors = [max(map(_floor, column)) for column in columns]
         while sum(natural) > room:
-            # Taken from what is widest; a short word is broken only where nothing else is left.
+            # The widest column gives; a short word is broken only where no other column can give.
             giving = [i for i, size in enumerate(natural) if size > floors[i]]
             natural[max(giving or range(len(natural)), key=natural.__getitem__)] -= 1
         return [max(1, size) for size in natural]
@@ -61,14 +61,14 @@ _JOINT = re.compile(r"(?<=[./|_:])(?=[^./|_:])")
 
 
 def _floor(cell: str) -> int:
-    """How narrow a cell can be without a short word broken, or bytes in two lines."""
+    """Return how narrow a cell can be before a short word or a row of bytes is broken."""
     if _BYTES.match(cell):
         return len(cell.split("\n", maxsplit=1)[0])
     return max([len(word) for word in cell.split() if len(word) < 24], default=1)
 
 
 def _style(text: str) -> str:
-    """A short cell is kept on one line: a name broken at its hyphen is hard to read."""
+    """Return a cell's style. A short cell stays on one line: a broken name is hard to read."""
     return "text-align:left" + ("; white-space:nowrap" if len(text) < 24 else "")
 
 
@@ -87,7 +87,7 @@ def _breakable(name: re.Match[str]) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most `width`; a name that is longer breaks at its joints if it has any."""
+    """Wrap a text into lines of at most `width`; a longer name breaks after `./|_:` if it can."""
     lines: list[str] = [""]
     for word in text.split():
         space = " " if lines[-1] else ""

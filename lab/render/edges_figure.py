@@ -1,4 +1,4 @@
-"""One figure for each failure: who called whom, and how each edge was secured as proven."""
+"""Draws a failure's edges: who called whom, and how the packets prove each to be secured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STYLES = {
 
 
 class EdgeGroup(NamedTuple):
-    """What calls have in common that are drawn as one line."""
+    """What the calls have in common that are drawn as one line."""
 
     world: str
     remedy: str
@@ -38,7 +38,7 @@ class EdgeGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class DrawnEdge:
-    """One line of the figure: a kind of call in one world, or with one remedy in force."""
+    """One line of the figure: alike calls in one world, or with one remedy in force."""
 
     kind: EdgeGroup
     target: str
@@ -52,7 +52,7 @@ class DrawnEdge:
 
 
 def edges(case: Case) -> list[DrawnEdge]:
-    """Calls that went the same way with the same result are one edge."""
+    """Group a case's calls: those that went the same way with the same result are one edge."""
     grouped: dict[EdgeGroup, list[Observation]] = {}
     for name in _names(case):
         if seen := case.see(name):
@@ -78,7 +78,7 @@ def _kind(seen: Observation) -> EdgeGroup:
 
 
 def _names(case: Case) -> list[str]:
-    """All calls between pods; those with a remedy in force where a claim is shown by them."""
+    """Name the calls between pods; calls with a remedy only where they show a claim."""
     names = [call.name for call in case.failure.calls if call.source != "api"]
     answers = [one for claim in case.failure.claims for one in (claim.as_posted, claim.today)]
     for name in dict.fromkeys(answer.shows for answer in answers if ":" in answer.shows):
@@ -94,7 +94,7 @@ def _outcome(seen: Observation) -> str:
 
 
 def table(found: list[DrawnEdge]) -> Table:
-    """The figure's content as a table."""
+    """Return the figure's content as a table."""
     header = ("world", "from", "to", "on the wire", "result", "marker read", "calls")
     rows = tuple(
         (
@@ -112,13 +112,16 @@ def table(found: list[DrawnEdge]) -> Table:
 
 
 def picture(case: Case) -> Picture:
-    """The figure as SVG, with its words and its table. The same evidence gives the same bytes."""
+    """Draw the figure as SVG, with its text and its table.
+
+    The same evidence gives the same bytes.
+    """
     found = edges(case)
     counts = {
         word: sum(e.kind.crossed == word for e in found) for word in (*SHOWS.values(), AROUND)
     }
     told = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
-    alt = f"{case.failure.title}: {len(found)} edges between pods as proven on the wire: {told}."
+    alt = f"{case.failure.title}: {len(found)} edges between pods, as packets prove them: {told}."
     height = 0.52 * len(found) + 0.45 * len({e.place for e in found}) + 0.6
     drawn = svg.svg((9.6, height), lambda axes: _draw(axes, case, found), constrained=True)
     return Picture(drawn, alt, table(found))

@@ -1,4 +1,4 @@
-"""Why a verdict is as it is: which packet, which log line, which configuration decided."""
+"""Explains a verdict: which packet, which log line, which configuration decided it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from lab.model import store
 
 
 def lines(verdict: Verdict, folder: Path) -> list[str]:
-    """The whole explanation of one failure; folder: where its evidence lies."""
+    """Return the whole explanation of one failure, as lines; folder: where its evidence lies."""
     told = [f"{verdict.failure}: {verdict.title}", ""]
     told += _controls(verdict)
-    return [*told, *[line for one in verdict.said for line in ["", *_said(verdict, one, folder)]]]
+    for one in verdict.said:
+        told += ["", *_explain(verdict, one, folder)]
+    return told
 
 
-def of(verdict: Verdict, folder: Path, names: Container[str], width: int = 100) -> list[str]:
-    """What decided these claims and remedies (`C4`, `tcp-name`), folded to a page's width."""
+def lines_of(verdict: Verdict, folder: Path, names: Container[str], width: int = 100) -> list[str]:
+    """Explain these claims and remedies only (`C4`, `tcp-name`), folded to a page's width."""
     told: list[str] = []
     for one in verdict.said:
         if (one.id if isinstance(one, ClaimVerdict) else one.name) in names:
-            told += [*([""] if told else []), *_said(verdict, one, folder)]
+            told += [*([""] if told else []), *_explain(verdict, one, folder)]
     return [part for line in told for part in _fold(line, width)]
 
 
-def _said(verdict: Verdict, one: ClaimVerdict | RemedyVerdict, folder: Path) -> list[str]:
+def _explain(verdict: Verdict, one: ClaimVerdict | RemedyVerdict, folder: Path) -> list[str]:
     if isinstance(one, ClaimVerdict):
         told = [f"{one.id}. The post says: {one.says}"]
         for name, said in one.answers:
             told += [f"  {name}: {said.word.upper()}", *_parts(said.why)]
             told += _in_graphs(said)
             again = said is one.today and said.proof == one.as_posted.proof is not None
-            told += ["  seen on the same call"] if again else _decided(said.proof, folder)
+            told += ["  Seen on the same call."] if again else _decided(said.proof, folder)
     else:
         told = [f"Remedy {one.name}: {one.says}", f"  {one.word.upper()}", *_parts(one.why)]
         told += _decided(one.proof, folder)
@@ -44,7 +46,7 @@ def _said(verdict: Verdict, one: ClaimVerdict | RemedyVerdict, folder: Path) -> 
 
 
 def _fold(line: str, width: int) -> list[str]:
-    """A command stays whole, so that it can be copied."""
+    """Fold a line to a width; a command stays whole, so that it can be copied."""
     start = line.lstrip()
     if not start or start.startswith("tshark "):
         return [line]
@@ -60,7 +62,7 @@ def _fold(line: str, width: int) -> list[str]:
 
 
 def _controls(verdict: Verdict) -> list[str]:
-    told = ["What had to hold, or nothing could be said:"]
+    told = ["Controls, which must hold before anything can be concluded:"]
     for says, holds, text in verdict.controls:
         told.append(f"  {'holds' if holds else 'FAILS'}  {says}")
         told += [] if holds else _parts(text)
@@ -75,10 +77,10 @@ _VERB = {"wire": "say", "stats": "counted"}
 
 
 def _decided(proof: Proof | None, folder: Path) -> list[str]:
-    """Each plane's answer on the call that shows it, and the place where it can be read."""
+    """Give each plane's answer on the call that shows a verdict, and where it can be read."""
     if proof is None:
         return []
-    told = [f"  seen on: $ {proof.typed}", f"    it was {proof.outcome}; {proof.agreement}"]
+    told = [f"  Seen on: $ {proof.typed}", f"    outcome: {proof.outcome}; {proof.agreement}"]
     if len(set(proof.nodes)) > 1:
         told.append(f"    from node {proof.nodes[0]} to node {proof.nodes[1]}")
     for said in proof.planes:
@@ -87,20 +89,20 @@ def _decided(proof: Proof | None, folder: Path) -> list[str]:
         )
         told += [f"      {place}" for place in _places(said, proof, folder)]
     for odd in proof.disagreements:
-        told += [f"    {odd.name}: {odd.told}", f"      likely: {odd.likely}"]
+        told += [f"    {odd.name}: {odd.told}", f"      likely cause: {odd.likely}"]
     return told
 
 
 def _in_graphs(said: Said) -> list[str]:
-    """Of what was read off a missing lock: what Kiali's generations would have drawn."""
+    """Say what each generation of Kiali would have drawn, for a claim about a graph's lock."""
     if not said.graph or said.proof is None:
         return []
     drawn = [f"    {one.generation}: {one.drawn}: {one.because}" for one in said.proof.graphs]
-    return [f"  and in a graph: {said.graph}", "  by a model of Kiali's rules:", *drawn]
+    return [f"  In a graph: {said.graph}", "  By a model of Kiali's rules:", *drawn]
 
 
 def _places(said: PlaneSaid, proof: Proof, folder: Path) -> Iterator[str]:
-    """Where to look, and what stands there."""
+    """Say where a plane's answer can be read, and quote what stands there."""
     if not said.where:
         return
     name, _, position = said.where.partition(" ")
@@ -117,16 +119,16 @@ def _places(said: PlaneSaid, proof: Proof, folder: Path) -> Iterator[str]:
 
 
 def _short(path: Path) -> Path:
-    """From the checkout's root on, where it lies in there."""
+    """Shorten a path inside the checkout to one from its root on."""
     return path.relative_to(store.ROOT) if path.is_relative_to(store.ROOT) else path
 
 
 def quoted(path: Path, number: int) -> str:
-    """The fields of a log line that speak of how it was secured and how it ended."""
+    """Quote the fields of a log line that say how its connection was secured and how it ended."""
     try:
         line = untrusted.parse(untrusted.read_text(path, path.parent).splitlines()[number - 1])
     except (BadEvidence, IndexError, ValueError):
-        return "that line is not there any more"
+        return "that line is missing from the file"
     wanted = (
         "response_code",
         "response_flags",
@@ -140,7 +142,7 @@ def quoted(path: Path, number: int) -> str:
 
 
 def drift(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
-    """For a verdict that differs from its pin: what was expected, and when it last was so."""
+    """Say what was pinned and when it was last seen, for a verdict that differs from its pin."""
     if said.agreement != "differs" or not said.pinned:
         return []
     seen = (
@@ -149,12 +151,12 @@ def drift(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
     last = _last_agreed(verdict, said.id if isinstance(said, ClaimVerdict) else said.name)
     return [
         f"  DIFFERS from its pin: expected {' / '.join(said.pinned)} ({said.pin_why})",
-        f"    seen {' / '.join(seen)}; it last agreed in {last or 'no stored run'}",
+        f"    seen {' / '.join(seen)}; last as pinned in {last or 'no stored run'}",
     ]
 
 
 def _last_agreed(verdict: Verdict, name: str) -> str:
-    """The newest stored run before this one in which this claim or remedy was as pinned."""
+    """Name the newest stored run before this one in which a claim or remedy was as pinned."""
     for run in reversed(store.stored()):
         if run.name >= verdict.run:
             continue
@@ -164,5 +166,5 @@ def _last_agreed(verdict: Verdict, name: str) -> str:
                 if name in (one.get("id"), one.get("name")) and one["agreement"] == "as pinned":
                     return f"{run.name} (Istio {told['stack']['istio']}, {told['stack']['envoy']})"
         except (BadEvidence, AttributeError, KeyError, TypeError):
-            continue  # a verdict that is damaged says nothing
+            continue  # a damaged verdict.json says nothing
     return ""

@@ -1,4 +1,4 @@
-"""Verdicts as JUnit XML."""
+"""Writes verdicts as JUnit XML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FORBIDDEN = re.compile(r"[^\t\n\x20-\uD7FF\uE000-\uFFFD]")
 
 
 def junit(verdicts: Sequence[Verdict], missing: dict[str, str], seconds: float) -> str:
-    """JUnit XML: a test case for each result; what could not be said is an error."""
+    """Return JUnit XML: a test case for each result; an inconclusive one is an error."""
     suite = ElementTree.Element("testsuite", name="istio-failure-lab", time=f"{seconds:.1f}")
     for result in results.list_results(verdicts, missing):
         _case(suite, result)

@@ -1,4 +1,4 @@
-"""A call drawn as what crosses each of its hops, in time order.
+"""Draws a call as what crosses each of its hops, in time order.
 
 Life lines from left to right: the client's application, its sidecar, between the pods, the
 server's sidecar, its application; a gateway where one stands between.
@@ -25,7 +25,7 @@ from lab.render.edges_figure import STYLES
 from lab.render.wording import SHOWS
 
 MOST = 40
-"""Most arrows of one drawing; of a longer exchange the first and the last are drawn."""
+"""Most arrows of one drawing; the middle of a longer exchange is left out."""
 LOCKS = {"mutual_tls": "[locked] ", "plaintext": "[open] ", "mixed": "[open] "}
 READABLE = {"plaintext": "can be read", "mixed": "can be read in part"}
 READABLE |= {"tls": "cannot be read", "mutual_tls": "cannot be read"}
@@ -39,20 +39,22 @@ INK, QUIET, FAINT = "#1f1f1f", "#5c5c5c", "#b5b5b5"
 
 
 class Crossing(NamedTuple):
-    """One arrow."""
+    """One arrow: a flight of packets, and the hop that it crosses."""
 
     hop: Hop
     flight: Flight
 
 
 def picture(case: Case, name: str) -> Picture:
-    """The drawing as SVG, with its words and its table. The same evidence gives the same bytes.
+    """Draw a call as SVG, with its text and its table. The same evidence gives the same bytes.
 
-    Raises BadEvidence where nothing can be seen of the call, and says why.
+    Raises BadEvidence where nothing is seen of the call, and says why.
     """
     record, found = case.evidence.call(name), hops.hops_of_call(case, name)
     if record is None or not found:
-        raise BadEvidence(f"{name} cannot be drawn: {case.unseen(name) or 'no hop is seen of it'}")
+        raise BadEvidence(
+            f"{name} cannot be drawn: {case.unseen(name) or 'none of its hops is seen'}"
+        )
     crossings = _crossings(found, record)
     alt = _safe(_alt(record, found))
     page = _Page(case, record, found, crossings)
@@ -60,12 +62,12 @@ def picture(case: Case, name: str) -> Picture:
 
 
 def file_name(name: str) -> str:
-    """Of a call's drawing in a run's folder."""
+    """Return the name of a call's drawing in a run's folder."""
     return f"sequence-{files.plain(name)}.svg"
 
 
 def _crossings(found: Sequence[Hop], record: CallRecord) -> list[Crossing]:
-    """What crossed while the call was made: a connection may serve other calls before and after."""
+    """Return what crossed while the call was made: its connection may serve other calls too."""
     first, last = record.started - CLOCK_SLACK, record.ended + CLOCK_SLACK
     told = [
         Crossing(hop, flight)
@@ -92,7 +94,7 @@ def _secured(hop: Hop) -> str:
 
 
 def _outcome(record: CallRecord) -> str:
-    """What the caller got; an alert that it alone could decrypt is told by itself."""
+    """Say what the caller got, and the TLS alert, which only the caller could decrypt."""
     told = f"The caller got: {record.outcome}"
     if record.status:
         told += f" {record.status}"
@@ -123,7 +125,7 @@ def _safe(text: str) -> str:
 
 
 def _lanes(found: Sequence[Hop]) -> list[End | int]:
-    """The life lines in order; a number is the way between pods that this hop of them takes."""
+    """Return the life lines in order; a number stands for the network of the hop of that number."""
     lanes: list[End | int] = []
     for number, hop in enumerate(found):
         ends: list[End | int] = [hop.sender, hop.receiver]
@@ -231,14 +233,14 @@ class _Page:
         self._text(MARGIN + TIMES - 0.12, y, since, fontsize=7.5, color=QUIET, ha="right")
 
     def _place(self, hop: Hop) -> tuple[float, float]:
-        """Middle and width of what is told below a hop: past a sidecar it does not reach."""
+        """Return middle and width of the text below a hop; it ends at the hop's sidecars."""
         if hop.between_pods:
             return self._x(self._hops.index(hop)), 1.9 * STEP
         return (self._x(hop.sender) + self._x(hop.receiver)) / 2, STEP
 
     def _below(self, hop: Hop) -> list[str]:
         room = int(self._place(hop)[1] * LETTERS * 0.9)
-        told = [f"{LOCKS.get(hop.security, '')}{SHOWS[hop.security]}", *_told(hop, self._record)]
+        told = [f"{LOCKS.get(hop.security, '')}{SHOWS[hop.security]}", *_facts(hop, self._record)]
         return [line for words in told for line in _lines(words, room)]
 
     def _foot(self) -> None:
@@ -256,18 +258,18 @@ def _name(lane: End | int) -> str:
     return lane.pod if lane.part == "gateway" else f"{lane.pod}\n{lane.part}"
 
 
-def _told(hop: Hop, record: CallRecord) -> list[str]:
-    """What is told of a hop below its arrows."""
+def _facts(hop: Hop, record: CallRecord) -> list[str]:
+    """Return what is written below a hop's arrows."""
     if hop.security in ("none", "unknown"):
         return [hop.why]
     told = [hop.note] if hop.note else []
     if hop.tap.connection and hop.tap.connection.began < record.started - CLOCK_SLACK:
-        told.append("on a connection that was opened before")
+        told.append("on a connection that was open before the call")
     return [*told, READABLE[hop.security], f"marker read {hop.marker_count}x"]
 
 
 def _short(flight: Flight, words: str) -> list[str]:
-    """Words as lines of a label; of a hello, name and offer."""
+    """Return a label's lines; of a ClientHello only SNI and ALPN."""
     return words.split("; ")[:2] if flight.kind == "hello" else [words]
 
 
@@ -283,10 +285,10 @@ def _style(crossing: Crossing) -> tuple[str, Any, float]:
 
 
 def _lines(words: str, room: int) -> list[str]:
-    """Words within a width; what somebody made endless does not make the drawing so."""
+    """Wrap words to a width, cut at LONGEST: recorded text may be of any length."""
     return wrap(_safe(_shorter(words, LONGEST)), room)
 
 
 def _shorter(words: str, most: int) -> str:
-    """The beginning and the end of what is too long."""
+    """Keep the beginning and the end of a text that is too long."""
     return words if len(words) <= most else f"{words[: most // 2]} … {words[-most // 2 :]}"

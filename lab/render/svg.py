@@ -1,4 +1,4 @@
-"""What all figures share: the same content gives the same bytes, and no text is a formula."""
+"""Draws figures with Matplotlib: the same content gives the same bytes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def data(
     form: Format = "svg",
     constrained: bool = False,
 ) -> bytes:
-    """A figure as a file; `draw` fills its axes, which are all of it.
+    """Draw a figure, and return it as a file's bytes; `draw` fills its axes.
 
-    constrained: axes as large as a layout leaves them, in the place of all of it.
+    The axes fill the figure. constrained: they leave room for labels around them.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,7 +28,7 @@ def data(
     from matplotlib.figure import Figure
 
     settings: Any = {"svg.hashsalt": "lab", "svg.fonttype": "none", "font.family": "sans-serif"}
-    settings["text.parse_math"] = False  # a `$` in what was recorded is no formula
+    settings["text.parse_math"] = False  # a `$` in recorded text begins no formula
     with mpl.rc_context(settings):
         figure = Figure(figsize=size, layout="constrained" if constrained else None)
         (FigureCanvasSVG if form == "svg" else FigureCanvasAgg)(figure)
@@ -43,5 +43,5 @@ def data(
 def svg(
     size: Inches, draw: Callable[[Any], None], title: str = "", *, constrained: bool = False
 ) -> str:
-    """The same as text."""
+    """Draw a figure, and return it as SVG text."""
     return data(size, draw, title=title, constrained=constrained).decode()

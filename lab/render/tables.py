@@ -1,4 +1,4 @@
-"""Verdicts for people and machines: the table, the proofs, Markdown, JUnit."""
+"""Shows verdicts as tables, as text for the terminal, and as Markdown."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lab.judge import telemetry
+from lab.judge.case import Case
+from lab.judge.disagreements import find_disagreements
+from lab.judge.edge import observe_edge
 from lab.judge.verdict import ClaimVerdict, RemedyVerdict, Said, Verdict
 from lab.render.display import Table
 from lab.render.wording import SHOWS
 
+MODEL = "A model of Kiali's rules, fed from the proxies' logs: neither Kiali nor Mixer runs."
+
 
 def claims_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
-    """The post says / as posted, today / what fails today / on the wire."""
+    """Return a row for each claim: its two answers, what crossed the wire, and its pin."""
     rows = tuple(
         (
             claim.id,
@@ -30,13 +36,13 @@ def claims_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
 
 
 def _in_order(verdicts: Iterable[Verdict], what: str) -> list[Any]:
-    """Claims or remedies of all failures, in the order of the post's claims."""
+    """Return claims or remedies of all failures, in the order of the post's claims."""
     found = [one for verdict in verdicts for one in getattr(verdict, what)]
     return sorted(found, key=lambda one: str(getattr(one, "id", "") or one.claim))
 
 
 def remedies_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
-    """What is done / does it heal / what is then on the wire / what it costs."""
+    """Return a row for each remedy: whether it heals, what then crosses the wire, its price."""
     rows = tuple(
         (one.claim, one.says, one.word, wire(one), one.price, one.agreement)
         for one in _in_order(verdicts, "remedies")
@@ -46,7 +52,7 @@ def remedies_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
 
 
 def wire(said: Said | RemedyVerdict) -> str:
-    """What was on the wire of the call that shows an answer, or of the call with the remedy."""
+    """Say what crossed the wire in the call that shows an answer or a remedy."""
     if said.proof is None:
         return "-"
     read = f", read {said.proof.marker_count}x" if said.proof.marker_count else ""
@@ -54,16 +60,16 @@ def wire(said: Said | RemedyVerdict) -> str:
 
 
 def proofs(verdict: Verdict) -> list[str]:
-    """What was sent, the first bytes on the wire, how often the marker was found, who answered."""
+    """Give the proof of each answer: the command, the first bytes, the marker, the caller."""
     lines = [verdict.failure]
     for name, said in verdict.claims[0].answers:
         proof = said.proof
         if proof is None:
-            lines.append(f"  {name}: no proof was recorded")
+            lines.append(f"  {name}: no call shows it")
             continue
         shown = f"{proof.first_bytes}  |{proof.first_text}|" if proof.first_bytes else proof.why
-        found = f"found {proof.marker_count}x in what both sides sent"
-        peer = f"; {proof.peer} called, says the server's proxy" if proof.peer else ""
+        found = f"read {proof.marker_count}x in what both sides sent"
+        peer = f"; the server's proxy names the caller: {proof.peer}" if proof.peer else ""
         if proof.security == "unknown":
             found, peer = "not looked for", ""
         lines += [
@@ -74,12 +80,12 @@ def proofs(verdict: Verdict) -> list[str]:
         ]
         if proof.security == "unknown":
             others = (f"{one.source}: {SHOWS[one.security]}" for one in proof.planes[1:])
-            lines.append(f"    else         {', '.join(others)}")
+            lines.append(f"    other planes {', '.join(others)}")
     return lines
 
 
 def _graph(said: Said) -> list[str]:
-    """Of what the post read off a missing lock: the wire and the graphs, folded."""
+    """Compare the wire with the graphs, for a claim about a graph's lock; folded lines."""
     indent = "    graph        "
     return textwrap.wrap(
         said.graph, 100, initial_indent=indent, subsequent_indent=" " * len(indent)
@@ -87,7 +93,7 @@ def _graph(said: Said) -> list[str]:
 
 
 def reasons(verdict: Verdict) -> list[str]:
-    """What was seen that led to each verdict, control by control and claim by claim."""
+    """List what led to each verdict: controls, then claims, then remedies."""
     lines = ["controls"]
     for says, holds, text in verdict.controls:
         lines.append(f"  {'holds' if holds else 'FAILS'}  {says}")
@@ -108,25 +114,27 @@ def reasons(verdict: Verdict) -> list[str]:
 
 
 def terminal(verdicts: Sequence[Verdict], width: int, *, title: str = "") -> str:
-    """The table, each failure's proof, and what could not be said."""
+    """Return what a run ends with on the terminal: tables, proofs, and what is not as pinned."""
     parts = [claims_table(verdicts, title).text(width), ""]
     if any(verdict.remedies for verdict in verdicts):
         parts += [remedies_table(verdicts).text(width), ""]
     parts += [line for verdict in verdicts for line in [*proofs(verdict), ""]]
     silent: dict[str, list[str]] = {}
     for verdict in verdicts:
-        if why := _unsaid(verdict):
+        if why := _all_inconclusive(verdict):
             silent.setdefault(why, []).append(verdict.failure)
-    parts += [f"{', '.join(names)}: nothing can be said: {why}\n" for why, names in silent.items()]
+    parts += [
+        f"{', '.join(names)}: nothing can be concluded: {why}\n" for why, names in silent.items()
+    ]
     for verdict in verdicts:
-        for said in [] if _unsaid(verdict) else verdict.said:
+        for said in [] if _all_inconclusive(verdict) else verdict.said:
             if said.inconclusive or said.agreement == "differs":
                 parts += _explain(verdict, said)
     return "\n".join([*parts, *_skipped(verdicts), *_unusual(verdicts)]).rstrip()
 
 
 def _skipped(verdicts: Sequence[Verdict]) -> list[str]:
-    """What is not for this kind of cluster, by name, and why."""
+    """List what was skipped on this kind of cluster, and why."""
     told = [
         f"{verdict.failure} {remedy.name}: skipped: {remedy.why}"
         for verdict in verdicts
@@ -144,14 +152,14 @@ def _skipped(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _unusual(verdicts: Sequence[Verdict]) -> list[str]:
-    """Settings of the mesh, where a verdict is not as pinned: they may be why."""
+    """List unusual settings of the mesh where a verdict is not as pinned: they may be the cause."""
     found = [one for verdict in verdicts if verdict.exit_code for one in verdict.unusual]
     told = [f"  {setting}" for setting in dict.fromkeys(found)]
-    return ["The mesh is not set as Istio is by default:", *told, ""] if told else []
+    return ["Settings of this mesh that are not Istio's defaults:", *told, ""] if told else []
 
 
-def _unsaid(verdict: Verdict) -> str:
-    """The one reason for which nothing at all can be said of a failure; or nothing."""
+def _all_inconclusive(verdict: Verdict) -> str:
+    """Return the one reason why all of a failure is inconclusive; empty where there is none."""
     reasons = {said.why for claim in verdict.claims for _, said in claim.answers}
     return reasons.pop() if len(reasons) == 1 and all(s.inconclusive for s in verdict.said) else ""
 
@@ -169,7 +177,7 @@ def _explain(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
 
 
 def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict]) -> str:
-    """summary.md: the table, the proofs, and how to repeat it."""
+    """Return summary.md: the tables, the proofs, and how to repeat the run."""
     lines = [f"# Run {summary['run']}", "", _stack_line(summary), ""]
     lines += markdown_table(claims_table(verdicts))
     if any(verdict.remedies for verdict in verdicts):
@@ -183,7 +191,7 @@ def markdown(summary: dict[str, Any], verdicts: Sequence[Verdict]) -> str:
 
 
 def markdown_table(table: Table) -> list[str]:
-    """A table as lines of Markdown; no cell may hold a line's end."""
+    """Return a table as lines of Markdown. No cell may hold a line break."""
     rows = (table.header, ("---",) * len(table.header), *table.rows)
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
@@ -194,3 +202,29 @@ def _stack_line(summary: dict[str, Any]) -> str:
         f"{name} {stack[name]}" for name in ("kubernetes", "istio", "envoy") if name in stack
     )
     return f"{summary['cluster']} cluster; {told}; exit code {summary['exit_code']}"
+
+
+def graphs_table(case: Case, names: Sequence[str]) -> Table:
+    """Return what each generation of Kiali would have drawn of these calls, and why."""
+    rows = []
+    for name in names:
+        seen = case.see(name)
+        rows += [
+            (name, *(str(said.facts[fact]) for fact in ("generation", "drawn", "because")))
+            for said in (telemetry.graphs(case, seen) if seen else ())
+        ] or [(name, *["no record"] * 3)]
+    header = ("call", "drawn by", "what is drawn", "why")
+    return Table("The edge in Kiali's graphs", header, tuple(rows), MODEL)
+
+
+def disagreements_table(case: Case, names: Sequence[str]) -> Table:
+    """Return where the planes disagree about these calls, and the likely cause."""
+    rows = []
+    for name in names:
+        seen = case.see(name)
+        found = find_disagreements(observe_edge(case, seen)) if seen else ()
+        rows += [(name, odd.name, odd.told, odd.likely) for odd in found] or [
+            (name, "none" if seen else "no record", "-", "-")
+        ]
+    header = ("call", "disagreement", "what was seen", "likely cause")
+    return Table("Where the planes are at odds", header, tuple(rows))

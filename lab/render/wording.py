@@ -1,29 +1,25 @@
-"""Words for a person: outcomes, commands, answers, exit codes."""
+"""Words for people: outcomes, commands, answers, exit codes."""
 
 from __future__ import annotations
 
 import difflib
 import re
 import textwrap
-from typing import TYPE_CHECKING
 
 from lab.judge.observation import Observation
 from lab.model.evidence import CallRecord, Evidence
 from lab.model.failure import Remedy
 from lab.model.scenario import fill
 
-if TYPE_CHECKING:
-    pass
-
 
 def filled(text: str, world: str, evidence: Evidence) -> str:
-    """A manifest with the namespace that a world had, where it was made."""
+    """Fill in the namespace that a world had, if it was deployed, into a manifest."""
     record = evidence.worlds.get(world)
     return fill(text, {"namespace": record.namespace}) if record else text
 
 
 def difference(remedy: Remedy, evidence: Evidence) -> list[str]:
-    """What a remedy changes, line by line; what is typed comes first, where that changes too."""
+    """Return what a remedy changes, as lines of a diff; a changed command comes first."""
     change, typed = remedy.change, []
     if remedy.instead:
         typed = [f"- $ {remedy.call.command}", f"+ $ {remedy.instead.command}", ""]
@@ -36,7 +32,7 @@ def difference(remedy: Remedy, evidence: Evidence) -> list[str]:
 
 
 def _folded(line: str, width: int = 100) -> list[str]:
-    """A line of a diff within a page's width; YAML in braces may go on in the next line."""
+    """Fold a line of a diff to a page's width; YAML in braces may continue on the next line."""
     mark, text = line[:1], line[1:]
     indent = " " * (len(text) - len(text.lstrip()) + 4)
     parts = textwrap.wrap(
@@ -50,7 +46,7 @@ def _folded(line: str, width: int = 100) -> list[str]:
 
 
 def came_back(record: CallRecord) -> str:
-    """How a call ended, in a word or two."""
+    """Say in a word or two how a call ended."""
     if record.lost:
         return f"lost: {record.lost}"
     return f"{record.outcome} {record.status or ''}".strip()
@@ -60,7 +56,7 @@ _METER = re.compile(r"\s*(% Total|Dload|\d+\s+\d+\s+\d.*--:--:--\s+\d*)")
 
 
 def legible(said: str) -> list[str]:
-    """Lines without curl's progress meter, and without empty ones."""
+    """Return the lines of an output without curl's progress meter and without empty lines."""
     lines = (_METER.sub("", line) if "--:--" in line else line for line in said.splitlines())
     return [line.rstrip() for line in lines if line.strip() and not _METER.match(line)]
 
@@ -69,7 +65,7 @@ _WORD = re.compile(r"'[^']*'|\S+")
 
 
 def shorten(typed: str, length: int = 132) -> str:
-    """The beginning and the end of a long command; of a marker and a long word what tells it."""
+    """Shorten a command to its beginning and end, and markers and long words in it."""
     typed = re.sub(r"(lab-[0-9a-f]{8})[0-9a-f]+", r"\1…", typed)
     words = [_middle(word, 32 if word[0] == "'" else 46) for word in _WORD.findall(typed)]
     last = len(words)
@@ -112,13 +108,13 @@ AROUND = f"{SHOWS['mutual_tls']} around own TLS"
 
 
 def crossed(seen: Observation) -> str:
-    """How a call crossed, in words; the application's own TLS inside mutual TLS is told apart."""
+    """Say how a call crossed the wire; mutual TLS around the application's own TLS is named so."""
     around = seen.security == "mutual_tls" and (seen.app_line or {}).get("spoke") == "tls"
     return AROUND if around else SHOWS[seen.security]
 
 
 def said(recorded: Evidence) -> str:
-    """`RECORDED`, with stack and date, for wherever a replay is shown."""
+    """Return `RECORDED` with date and stack, for wherever recorded evidence is shown."""
     stack = recorded.stack
     return (
         f"RECORDED on {recorded.recorded_at[:10]}: {recorded.cluster} cluster, "

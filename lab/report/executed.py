@@ -1,7 +1,8 @@
-"""Executed notebooks as pages of the report.
+"""Writes executed notebooks as pages of the report.
 
-A notebook may come from anybody: of what nbconvert makes of it, only text, tables and figures are
-kept. nbconvert takes longer to import than all the rest of a report takes: it is asked for by name.
+A notebook may come from anybody: of the HTML that nbconvert makes, only text, tables and figures
+are kept. Importing nbconvert takes longer than writing all the rest of a report: it is imported
+only when it is used.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from lab.common import files, untrusted
 from lab.common.errors import BadEvidence
 
 if TYPE_CHECKING:
-    from lab.report.stored import Run, Told
+    from lab.report.stored import FailureReport, ReportedRun
 
 TAGS = frozenset(
     (
@@ -25,34 +26,34 @@ TAGS = frozenset(
     )
 )
 _RULES = re.compile(r"(?is)<(style|script)\b.*?(</\1\s*>|$)")
-Render = Callable[["Told", str], str]
+Render = Callable[["FailureReport", str], str]
 
 
-def write(run: Run, folder: Path, render: Render) -> Mapping[str, str]:
-    """Write the page of each notebook; returns failure -> its file in the report's folder.
+def write(run: ReportedRun, folder: Path, render: Render) -> Mapping[str, str]:
+    """Write the page of each notebook; return failure -> its file in the report's folder.
 
-    render: the whole page, from what the notebook became. A notebook that cannot be read has no
-    page: it is linked as it is.
+    render: makes the whole page from a notebook's HTML. A notebook that cannot be read has no
+    page: it is linked as a file.
     """
     written = {}
-    for told in run.told:
-        path = told.folder / "notebook.ipynb"
+    for report in run.reports:
+        path = report.folder / "notebook.ipynb"
         if not untrusted.is_there(path):
             continue
         try:
-            body = convert(untrusted.read_text(path, told.folder))
+            body = convert(untrusted.read_text(path, report.folder))
         except BadEvidence:
             continue
-        name = f"{told.failure.name}.html"
-        files.write_text(folder / name, render(told, body))
-        written[told.failure.name] = name
+        name = f"{report.failure.name}.html"
+        files.write_text(folder / name, render(report, body))
+        written[report.failure.name] = name
     return written
 
 
 def convert(text: str) -> str:
-    """A notebook as HTML without anything that runs or loads.
+    """Convert a notebook to HTML that runs and loads nothing.
 
-    Raises BadEvidence where it is none.
+    Raises BadEvidence for what is no notebook.
     """
     import nbformat
     from nbconvert.exporters import HTMLExporter
@@ -74,7 +75,7 @@ def convert(text: str) -> str:
 
 
 def harmless(body: str) -> str:
-    """HTML with only what shows: no script, form, frame, style or reload, no address but https."""
+    """Keep what only shows: no script, form, frame, style or reload, and only https links."""
     import bleach
 
     return str(
@@ -97,5 +98,5 @@ def _allowed(tag: str, name: str, value: str) -> bool:
 
 
 def _without_rules(body: str) -> str:
-    """Without the text of elements that are no text: stripped of its tag it would show."""
+    """Remove style and script elements with their text, which would show without its tag."""
     return _RULES.sub("", body)

@@ -1,4 +1,4 @@
-"""Figures within the page: an SVG becomes a part of it, with its words and its table beside."""
+"""Puts SVG figures into the page, without anything that runs or loads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WORD = 40
 
 
 def inline(picture: Picture, prefix: str) -> str:
-    """The SVG as a part of a page; prefix: makes its ids this figure's own.
+    """Return an SVG as a part of a page; prefix: makes its ids this figure's own.
 
     Raises ValueError for what is no SVG.
     """
@@ -55,7 +55,7 @@ def inline(picture: Picture, prefix: str) -> str:
 
 
 def _cleaned(element: ElementTree.Element, prefix: str) -> ElementTree.Element | None:
-    """A copy without a namespace, of what only draws."""
+    """Copy an element without its namespace, and only what draws; None for any other."""
     name = str(element.tag).removeprefix(_SVG)
     if name not in _DRAWN:
         return None
@@ -78,7 +78,7 @@ def _attributes(given: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 def drawable(case: Case) -> Case:
-    """The case with policies as short as Istio's: another's evidence may hold any text there."""
+    """Return the case with policies cut to WORD: evidence of others may hold any text there."""
     worlds = {
         name: dataclasses.replace(
             world, mtls=printable(world.mtls)[:WORD], rule=printable(world.rule)[:WORD]

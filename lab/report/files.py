@@ -1,4 +1,4 @@
-"""Links into a run's folder: only to plain files, by relative addresses that lead nowhere else."""
+"""Links into a run's folder: only to plain files, and by relative addresses inside it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class File:
 
     @property
     def size(self) -> str:
-        """For a person: `4.1 kB`."""
+        """The size for a person: `4.1 kB`."""
         if self.bytes < 1000:
             return f"{self.bytes} B"
         return f"{self.bytes / 1e3:.1f} kB" if self.bytes < 1e6 else f"{self.bytes / 1e6:.1f} MB"
 
 
 class Files:
-    """What there is of one failure, linked from a page in another folder."""
+    """The files of one failure, linked from a page in another folder."""
 
     def __init__(self, folder: Path, page: Path, packets: Mapping[str, Path] | None = None) -> None:
         self._folder, self._page = folder, page
@@ -51,7 +51,7 @@ class Files:
         return (*self.single, *(file for group in self.groups.values() for file in group))
 
     def find(self, name: str) -> File | None:
-        """A file by its name from the failure's folder on."""
+        """Return a file by its name from the failure's folder on; None where there is none."""
         return self._known.get(name)
 
     def _in(self, name: str) -> Iterator[File]:
@@ -74,12 +74,15 @@ class Files:
         return self._link(self._folder / name, name.as_posix())
 
     def _link(self, path: Path, name: str = "") -> File:
-        """Relative and quoted, and begun with a folder: no name is taken for a scheme."""
+        """Link a file by a relative address."""
         return File(name or path.name, href(path, self._page), path.lstat().st_size)
 
 
 def href(path: Path, page: Path) -> str:
-    """From a page's folder to a file, as a link has it."""
+    """Return the address of a file from a page's folder on, relative and quoted.
+
+    It begins with `./` or `../`, so that no name is taken for a URL scheme.
+    """
     relative = os.path.relpath(path, page)
     quoted = quote(os.fsencode(relative), safe="/")
     return quoted if quoted.startswith("../") else f"./{quoted}"

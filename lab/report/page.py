@@ -12,11 +12,11 @@ from lab.common import files, untrusted
 from lab.common.errors import BadEvidence, LabError, NeedsUnmet
 from lab.model import store
 from lab.render import call_pcapng, comparison, comparison_text, wording
-from lab.report import executed, figure, stored, words
+from lab.report import executed, figure, signs, stored
 from lab.report.files import Files, href
+from lab.report.sanitize import finalize
 from lab.report.sections import SECTIONS, shown_by
-from lab.report.stored import Run, Told
-from lab.report.values import finalize
+from lab.report.stored import FailureReport, ReportedRun
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,11 +27,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(places: Sequence[Path], *, notebooks: bool = True) -> Path:
-    """The page of one run, or of several side by side; returns its file.
+    """Write the page of one run, or of several side by side; return its file.
 
-    places: folders of runs; `store.RECORDED` is what is committed. notebooks: whether executed
+    places: folders of runs; `store.RECORDED` is the committed evidence. notebooks: whether executed
     notebooks become pages too, which takes longer than all the rest. Raises NeedsUnmet where
-    nothing can be written, and BadEvidence for a run whose `report` leads out of it.
+    nothing can be written, and BadEvidence for a run whose folder `report` leads out of the run.
     """
     runs = [stored.read(place) for place in dict.fromkeys(places)]
     try:
@@ -43,70 +43,70 @@ def write(places: Sequence[Path], *, notebooks: bool = True) -> Path:
         ) from None
 
 
-def _write_one(run: Run, notebooks: bool) -> Path:
+def _write_one(run: ReportedRun, notebooks: bool) -> Path:
     folder = _folder(run)
     made = executed.write(run, folder, _notebook) if notebooks else {}
-    packets = {told.failure.name: _packets(told, folder) for told in run.told}
-    files.write_text(folder / INDEX, one(run, folder, made, packets))
+    packets = {report.failure.name: _packets(report, folder) for report in run.reports}
+    files.write_text(folder / INDEX, render_run(run, folder, made, packets))
     return folder / INDEX
 
 
-def _packets(told: Told, folder: Path) -> dict[str, Path]:
-    """Writes the packets of each call that an answer is shown by; those that are to be had."""
+def _packets(report: FailureReport, folder: Path) -> dict[str, Path]:
+    """Write the packets of each call that shows an answer; return call -> file of those written."""
     written = {}
-    for name in shown_by(told):
-        path = folder / "packets" / told.failure.name / call_pcapng.file_name(name)
+    for name in shown_by(report):
+        path = folder / "packets" / report.failure.name / call_pcapng.file_name(name)
         with suppress(BadEvidence):  # the section says why there are none
-            call_pcapng.write(told.case, name, path)
+            call_pcapng.write(report.case, name, path)
             written[name] = path
     return written
 
 
-def _notebook(told: Told, body: str) -> str:
-    return _render("notebook.html", told.folder.parents[1], told=told, body=body)
+def _notebook(report: FailureReport, body: str) -> str:
+    return _render("notebook.html", report.folder.parents[1], report=report, body=body)
 
 
-def _folder(run: Run) -> Path:
-    """Where a run's page belongs; that of what is committed lies beside the runs."""
+def _folder(run: ReportedRun) -> Path:
+    """Return the folder of a run's page; that of committed evidence lies among the runs."""
     if run.folder == store.RECORDED:
         return store.runs() / "recorded" / FOLDER
     untrusted.require_inside(run.folder / FOLDER, run.folder)
     return run.folder / FOLDER
 
 
-def _write_several(runs: Sequence[Run], pages: Sequence[Path]) -> Path:
+def _write_several(runs: Sequence[ReportedRun], pages: Sequence[Path]) -> Path:
     page = store.runs() / "side-by-side" / "+".join(run.name for run in runs) / INDEX
-    files.write_text(page, several(runs, pages, page.parent))
+    files.write_text(page, render_runs(runs, pages, page.parent))
     return page
 
 
-def one(
-    run: Run,
+def render_run(
+    run: ReportedRun,
     folder: Path,
     notebooks: Mapping[str, str] | None = None,
     packets: Mapping[str, Mapping[str, Path]] | None = None,
 ) -> str:
-    """The page of one run as HTML; folder: where it will lie, which links start from.
+    """Return the page of one run as HTML; folder: where it will lie, which links start from.
 
     notebooks: failure -> the page of its executed notebook, in the same folder. packets: failure
     -> call -> its packets' file there.
     """
     parts = [
         _part(
-            told,
-            Files(told.folder, folder, (packets or {}).get(told.failure.name)),
+            report,
+            Files(report.folder, folder, (packets or {}).get(report.failure.name)),
             notebooks or {},
         )
-        for told in run.told
+        for report in run.reports
     ]
     return _render(
         "run.html",
         run.folder.parent,
         run=run,
         parts=parts,
-        claims=_sorted([(part, c) for part in parts for c in part["told"].verdict.claims], "id"),
+        claims=_sorted([(part, c) for part in parts for c in part["report"].verdict.claims], "id"),
         remedies=_sorted(
-            [(part, r) for part in parts for r in part["told"].verdict.remedies], "claim"
+            [(part, r) for part in parts for r in part["report"].verdict.remedies], "claim"
         ),
         tally=_tally(run),
         explained=wording.EXPLAINED.get(run.exit_code, ""),
@@ -115,42 +115,42 @@ def one(
     )
 
 
-def _part(told: Told, files: Files, notebooks: Mapping[str, str]) -> dict[str, Any]:
-    shown = [(section, section.of(told, files)) for section in SECTIONS]
+def _part(report: FailureReport, files: Files, notebooks: Mapping[str, str]) -> dict[str, Any]:
+    shown = [(section, section.build(report, files)) for section in SECTIONS]
     return {
-        "told": told,
+        "report": report,
         "files": files,
-        "notebook": notebooks.get(told.failure.name, ""),
+        "notebook": notebooks.get(report.failure.name, ""),
         "sections": [(section, found) for section, found in shown if found is not None],
     }
 
 
 def _sorted(pairs: list[tuple[Any, Any]], key: str) -> list[tuple[Any, Any]]:
-    """In the order of the post's claims, whichever failure they are of."""
+    """Sort by the post's claims, whichever failure they belong to."""
     return sorted(pairs, key=lambda pair: str(getattr(pair[1], key)))
 
 
-def _tally(run: Run) -> dict[str, int]:
-    """How often each word was said, of claims as posted and of remedies."""
+def _tally(run: ReportedRun) -> dict[str, int]:
+    """Count how often each verdict was reached, of claims as posted and of remedies."""
     said: list[str] = [claim.as_posted.word for verdict in run.verdicts for claim in verdict.claims]
     said += [remedy.word for verdict in run.verdicts for remedy in verdict.remedies]
-    return {word: said.count(word) for word in words.VERDICT if word in said}
+    return {word: said.count(word) for word in signs.VERDICT if word in said}
 
 
-def _command(run: Run) -> str:
-    """What to type to do it again."""
+def _command(run: ReportedRun) -> str:
+    """Return the command that repeats the run."""
     return run.text("command") or "make reproduce"
 
 
-def _kept(run: Run, folder: Path) -> list[tuple[str, str]]:
-    """Name and address of the run's own files."""
+def _kept(run: ReportedRun, folder: Path) -> list[tuple[str, str]]:
+    """Return name and address of the run's own files."""
     names = ("summary.md", "summary.json", "junit.xml", "run.log")
     there = [run.folder / name for name in names if (run.folder / name).is_file()]
     return [(path.name, href(path, folder)) for path in there if not path.is_symlink()]
 
 
-def several(runs: Sequence[Run], pages: Sequence[Path], folder: Path) -> str:
-    """The page of several runs as HTML: a table of all, then each beside the first."""
+def render_runs(runs: Sequence[ReportedRun], pages: Sequence[Path], folder: Path) -> str:
+    """Return the page of several runs as HTML: a table of all, then each beside the first."""
     return _render(
         "several.html",
         store.runs(),
@@ -165,7 +165,7 @@ def several(runs: Sequence[Run], pages: Sequence[Path], folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One answer, in the words of each run."""
+    """One question, and the answer of each run."""
 
     failure: str
     what: str
@@ -174,14 +174,14 @@ class Row:
 
     @property
     def state(self) -> comparison.State:
-        """`differs` where any run differs from the first; unsaid is no difference."""
+        """`differs` where any run differs from the first; `cannot say` where any has no answer."""
         first, *others = self.words
         found = {comparison.Pair("", first, other, "", "").state for other in others}
         return next((one for one in comparison.STATES if one in found), "same")
 
 
-def rows(runs: Sequence[Run]) -> list[Row]:
-    """Every answer that any of the runs has, in the words of each."""
+def rows(runs: Sequence[ReportedRun]) -> list[Row]:
+    """Return a row for every question that any of the runs answers."""
     found: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}
     for run in runs:
         for row in comparison.compare(run.compared, run.compared).rows:
@@ -194,14 +194,14 @@ def rows(runs: Sequence[Run]) -> list[Row]:
     ]
 
 
-def _pair(number: int, left: Run, right: Run) -> dict[str, Any]:
+def _pair(number: int, left: ReportedRun, right: ReportedRun) -> dict[str, Any]:
     from lab.render import comparison_figure
 
     compared = comparison.compare(left.compared, right.compared)
     try:
         drawn = comparison_figure.picture(compared)
         svg, problem = figure.inline(drawn, f"pair-{number}"), ""
-    except Exception as wrong:  # of another's evidence; the tables say the same
+    except Exception as wrong:  # evidence may come from anybody; the tables say the same
         svg, problem = "", f"{type(wrong).__name__}: {wrong}"
     return {
         "number": number,
@@ -219,7 +219,10 @@ def _render(template: str, above: Path, **shown: Any) -> str:
 
 
 def _environment(above: Path) -> jinja2.Environment:
-    """above: the folder that runs lie in; names of files are told from there on."""
+    """Return the environment of the templates.
+
+    above: the folder that runs lie in; names of files are shown from there on.
+    """
     import jinja2
 
     made = jinja2.Environment(
@@ -231,19 +234,19 @@ def _environment(above: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.globals.update(
-        words=words,
+        signs=signs,
         shows=wording.SHOWS,
         style=(TEMPLATES / "style.css").read_text(),
-        signs=(TEMPLATES / "signs.svg").read_text(),
+        sign_shapes=(TEMPLATES / "signs.svg").read_text(),
     )
     made.tests["address"] = lambda text: text.startswith("https://")
     return made
 
 
 def last_words(places: Sequence[Path]) -> tuple[Path | None, str]:
-    """For the end of a run: the page, or None and in a sentence why there is none.
+    """Write the pages at the end of a run; return the page, or None and a sentence why not.
 
-    Whatever goes wrong here takes no verdict with it.
+    No error of the report is raised: it must not take the verdicts with it.
     """
     try:
         return write(places, notebooks=False), ""

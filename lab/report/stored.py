@@ -1,4 +1,4 @@
-"""A stored run as its report tells it: judged now, from its files alone."""
+"""Reads a stored run for its report: judged now, from its files alone."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from lab.render.wording import said
 
 
 @dataclass(frozen=True)
-class Told:
-    """One failure of a run: its evidence, and what is concluded of it."""
+class FailureReport:
+    """One failure of a run: its evidence, and the verdict on it."""
 
     case: Case
     verdict: Verdict
     replayed: str
-    """`RECORDED`, with stack and date, where this run made no call of its own; else empty."""
+    """`RECORDED`, with date and stack, where this run made no call of its own; else empty."""
 
     @property
     def failure(self) -> Failure:
@@ -44,38 +44,38 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Run:
+class ReportedRun:
     """One run, and what its summary says of how it was made."""
 
     name: str
     folder: Path
-    told: tuple[Told, ...]
+    reports: tuple[FailureReport, ...]
     missing: Mapping[str, str]
     """Failure -> why there is no verdict of it."""
     summary: Mapping[str, Any]
-    """Empty where the run broke off before it was written, and of what is committed."""
+    """Empty where the run ended before it was written, and for committed evidence."""
 
     @property
     def verdicts(self) -> list[Verdict]:
-        return [one.verdict for one in self.told]
+        return [one.verdict for one in self.reports]
 
     @property
     def exit_code(self) -> int:
-        """As today's judge has it."""
+        """The exit code that follows from these verdicts."""
         return stored.exit_code(self.verdicts, dict(self.missing))
 
     @property
     def replayed(self) -> bool:
-        """Whether anything that it tells was recorded in another run."""
-        return any(one.replayed for one in self.told)
+        """Whether any of its evidence was recorded in another run."""
+        return any(one.replayed for one in self.reports)
 
     @property
     def compared(self) -> Compared:
-        """As one side of a comparison."""
+        """The run as one side of a comparison."""
         return Compared(self.name, tuple(self.verdicts), self.missing)
 
     def text(self, key: str) -> str:
-        """A text of the summary; empty where it has none, or something else."""
+        """Return a text of the summary; empty where it has none, or something else."""
         value = self.summary.get(key)
         return value if isinstance(value, str) else ""
 
@@ -90,19 +90,20 @@ class Run:
         return f"{commit}, with uncommitted changes" if found.get("dirty") else commit
 
 
-def read(place: Path) -> Run:
-    """A run's folder, or `evidence/` of the checkout. Damage is told in `missing`."""
+def read(place: Path) -> ReportedRun:
+    """Judge a run's folder, or `evidence/` of the checkout. Damage is told in `missing`."""
     there = [failures.load(name) for name in failures.names() if untrusted.is_there(place / name)]
     judged, missing = stored.judge_cases(there, place)
     ours = "recorded" if place == store.RECORDED else place.name
     judged.sort(key=lambda one: one.verdict.claims[0].id)  # as the post tells them
-    told = tuple(_told(one, ours) for one in judged)
-    return Run(ours, place, told, missing, _summary(place))
+    reports = tuple(_report(one, ours) for one in judged)
+    return ReportedRun(ours, place, reports, missing, _summary(place))
 
 
-def _told(judged: Judged, run: str) -> Told:
+def _report(judged: Judged, run: str) -> FailureReport:
     recorded = judged.case.evidence
-    return Told(judged.case, judged.verdict, said(recorded) if recorded.run != run else "")
+    replayed = said(recorded) if recorded.run != run else ""
+    return FailureReport(judged.case, judged.verdict, replayed)
 
 
 def _summary(place: Path) -> Mapping[str, Any]:
@@ -112,5 +113,5 @@ def _summary(place: Path) -> Mapping[str, Any]:
     try:
         found = untrusted.read_json(path, place)
     except BadEvidence:
-        return {}  # what it says is beside the evidence, which speaks for itself
+        return {}  # a damaged summary: the evidence is judged without it
     return found if isinstance(found, dict) else {}

@@ -1,1 +1,1 @@
-"""What runs in the worlds: images, manifests, and the probes inside pods."""
+"""The lab's own workloads: images, manifests, certificates, and the probes inside pods."""

@@ -1,4 +1,4 @@
-"""The images that the lab's workloads name, as the embedded cluster offers them."""
+"""Lists the images that the lab's workloads name, as the embedded cluster offers them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Image:
 
 
 def reference(name: str) -> str:
-    """An image as manifests name it: `lab/client:1`, or the same in the registry LAB_HUB."""
+    """Return an image as manifests name it: `lab/client:1`, or the same in the registry LAB_HUB."""
     hub = os.environ.get("LAB_HUB") or "lab"
     return f"{hub}/{name.removeprefix('lab/')}:1"
 

@@ -1,4 +1,4 @@
-"""Certificates of a CA that is made in memory, for services and strangers with TLS of their own."""
+"""Issues certificates of a CA in memory, for services and strangers with TLS of their own."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Authority:
 
     @property
     def certificate_pem(self) -> bytes:
-        """What who trusts this CA is given."""
+        """The CA's certificate (PEM), for whoever is to trust it."""
         return _pem(self._certificate)
 
     def issue(self, name: str, *, dns: Sequence[str] = (), uri: str = "") -> tuple[bytes, bytes]:
-        """Key and certificate (PEM) for a server or a client.
+        """Return a key and a certificate (PEM) for a server or a client.
 
         name: the subject's common name; "" leaves the subject empty, as Istio's CA does.
         """
@@ -61,7 +61,7 @@ class Authority:
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
     ) -> x509.CertificateBuilder:
-        """What every certificate has: names, dates, and whose keys they are."""
+        """Return a builder with what every certificate has: names, dates, key identifiers."""
         from cryptography import x509
 
         now = datetime.datetime.now(datetime.UTC)

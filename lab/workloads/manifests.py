@@ -1,4 +1,4 @@
-"""The lab's workloads as Kubernetes objects: the same on every kind of cluster."""
+"""Builds the lab's workloads as Kubernetes objects: the same on every kind of cluster."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ FORMS: Mapping[str, range] = {
 }
 """B's three forms, a container each, and the ports at which it listens."""
 EXCLUDED = 8451
-"""The one port of B that its sidecar does not intercept."""
+"""The one port of B that is excluded from interception by its sidecar."""
 B_NAMES = ("b", *(f"b-{name}" for name in ("server", "demand", "ask", "cost", "https", "tls")))
 B_NAMES += tuple(f"b-{name}" for name in ("tcp", "unnamed", "declared", "disabled", "excluded"))
 B_NAMES += ("b-originated",)
-"""The Services by which B is asked: its certificate is for each of them."""
-# What Pod Security `restricted` asks for: nothing of it is anything that a workload here misses.
+"""Names of the Services of B: its certificate is valid for each of them."""
+# What Pod Security `restricted` demands; no workload here needs more.
 ORDINARY: Obj = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 CONFINED: Obj = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 GATEWAYS = frozenset({"gateway"})
 CALLERS = frozenset({"client", "stranger", "member", "a"})
 SIDE = "lab.istio-failure/side"
-"""A label of nodes, `caller` or `callee`: the other side's pods keep off. One without takes all."""
+"""A label of nodes, `caller` or `callee`, for one side's pods only; a node without it takes all."""
 
 
 class Setting:
-    """What a world's workloads share: the CA of services that have TLS of their own."""
+    """What the workloads of one world share: the CA of services with TLS of their own."""
 
     @cached_property
     def authority(self) -> Authority:
@@ -66,7 +66,7 @@ def _proxy_config(**metadata: str) -> str:
 
 
 def _apart(name: str) -> Obj:
-    """Callers and those they call on different nodes, on a cluster that gives its nodes a side."""
+    """Return an affinity that keeps callers and callees on nodes of different sides."""
     other = "callee" if name in CALLERS else "caller"
     rule = {"key": SIDE, "operator": "NotIn", "values": [other]}
     terms = {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}
@@ -117,20 +117,20 @@ def _workload(
 
 
 def client(_: Setting) -> list[Obj]:
-    """A pod with a sidecar from which a person types commands."""
+    """Build the caller: a pod with a sidecar, in which commands are typed."""
     return _workload("client", "lab/client", [])
 
 
 def stranger(_: Setting) -> list[Obj]:
-    """The same without a sidecar: not part of the mesh."""
+    """Build a caller without a sidecar, which is not part of the mesh."""
     return _workload("stranger", "lab/client", [], sidecar=False)
 
 
 def member(_: Setting) -> list[Obj]:
-    """The probe's control: a mesh certificate in hand, and no redirection of what it sends.
+    """Build the control of TLS probes: it holds a mesh certificate and is not redirected.
 
     The agent writes the certificate to a volume (OUTPUT_CERTS, as Istio documents it for
-    Prometheus), and only the uid that it runs as can read the key.
+    Prometheus), and only the uid that the agent runs as can read the key.
     """
     annotations = {
         "proxy.istio.io/config": _proxy_config(OUTPUT_CERTS=CERTIFICATES),
@@ -150,34 +150,34 @@ def member(_: Setting) -> list[Obj]:
 
 
 def httpbin(_: Setting) -> list[Obj]:
-    """REST over HTTP/1.1, as in Istio's own sample.
+    """Build httpbin: REST over HTTP/1.1, as in Istio's own sample.
 
-    Its command is said: on kind the image may be httpbin's own, which would serve port 80.
+    The command is given, since on kind the image may be httpbin's own, which serves port 80.
     """
     command = [*CATALOGUE["lab/httpbin"].command]
     return _workload("httpbin", "lab/httpbin", [8080], container={"command": command})
 
 
 def tcp_echo(_: Setting) -> list[Obj]:
-    """Istio's tcp-echo: answers a line with the same line."""
+    """Build Istio's tcp-echo, which answers a line with the same line."""
     ports = [*range(9000, 9006)]
     listed = ",".join(map(str, ports))
     return _workload("tcp-echo", "lab/tcp-echo", ports, args=[listed, "hello"])
 
 
 def grpcbin(_: Setting) -> list[Obj]:
-    """Grpcbin's interface, in plaintext, at the post's port and some more."""
+    """Build grpcbin, in plaintext, at the post's port and some more."""
     ports = [*range(4200, 4206)]
     return _workload("grpcbin", "lab/grpcbin", ports, args=[",".join(map(str, ports))])
 
 
 def gateway(_: Setting) -> list[Obj]:
-    """A gateway pod, injected by Istio's own template; what it serves a remedy says."""
+    """Build a gateway pod, injected by Istio's own template; a remedy says what it serves."""
     objects = _workload("gateway", "auto", [])
     template = objects[1]["spec"]["template"]
     template["metadata"]["annotations"]["inject.istio.io/templates"] = "gateway"
     # The template fills in everything else of a container with this name.
-    # Without a policy of its own, `auto` is taken for a :latest that is pulled each time.
+    # Without a pull policy, `auto` is taken for `auto:latest`, which is pulled each time.
     container: Obj = {"name": "istio-proxy", "image": "auto", "securityContext": CONFINED}
     container["imagePullPolicy"] = "IfNotPresent"
     template["spec"]["containers"] = [container]
@@ -185,7 +185,7 @@ def gateway(_: Setting) -> list[Obj]:
 
 
 def a(setting: Setting) -> list[Obj]:
-    """Service A: TLS of its own, and the one that calls B."""
+    """Build service A, which has TLS of its own and calls B."""
     container = _own_tls("server", range(8400, 8401))
     # Its sidecar may use the certificate too, where a rule tells it to originate TLS.
     mount = json.dumps({"own-tls": {"mountPath": OWN_TLS}})
@@ -195,7 +195,7 @@ def a(setting: Setting) -> list[Obj]:
 
 
 def b(setting: Setting) -> list[Obj]:
-    """Service B: TLS of its own in three forms, side by side, each with a log of its own."""
+    """Build service B: TLS of its own in three forms, a container each, each with its own log."""
     excluded = {"traffic.sidecar.istio.io/excludeInboundPorts": str(EXCLUDED)}
     forms = [*FORMS.items()]
     objects = _workload(
@@ -211,7 +211,7 @@ def b(setting: Setting) -> list[Obj]:
 
 
 def _own_tls(form: str, ports: range) -> Obj:
-    """A container of the image lab/own-tls."""
+    """Return the container spec of lab/own-tls in one form, which listens at these ports."""
     files = [f"--{flag}={OWN_TLS}/{flag}.pem" for flag in ("cert", "key", "ca")]
     listed = f"--ports={','.join(map(str, ports))}"
     mounts = [{"name": "own-tls", "mountPath": OWN_TLS, "readOnly": True}]
@@ -221,7 +221,7 @@ def _own_tls(form: str, ports: range) -> Obj:
 def _with_own_tls(
     objects: list[Obj], more: list[Obj], setting: Setting, names: tuple[str, ...]
 ) -> list[Obj]:
-    """The workload with a certificate of its own CA, and more containers beside its first."""
+    """Return a workload with a certificate of the services' CA, and with more containers."""
     name = objects[0]["metadata"]["name"]
     key, certificate = setting.authority.issue(name, dns=names)
     files = {"key": key, "cert": certificate, "ca": setting.authority.certificate_pem}

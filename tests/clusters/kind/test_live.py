@@ -63,9 +63,9 @@ def inconclusive(came: tuple[int, str, Path], why: str) -> dict:
     code, said, folder = came
     assert code == 3, said
     assert "Traceback" not in said
-    told = [line for line in said.splitlines() if "nothing can be said" in line]
+    told = [line for line in said.splitlines() if "nothing can be concluded" in line]
     assert len(told) == 1, said
-    assert told[0].startswith(f"{FAILURE}: nothing can be said: {why}"), said
+    assert told[0].startswith(f"{FAILURE}: nothing can be concluded: {why}"), said
     assert "Exit code 3" in said
     recorded: dict = json.loads((folder / "evidence.json").read_text())
     assert recorded["trouble"].startswith(why)

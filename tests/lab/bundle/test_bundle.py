@@ -207,7 +207,7 @@ def test_the_rocrate_library_reads_what_it_is_and_finds_every_file(opened: Path)
     assert versions["Envoy"] == "1.38.3 (stock)"
     assert crate.get("#tcp_mtls-port_name")["value"] == "udp-foo"
     assert crate.get("#again")["text"].startswith("make reproduce FAILURE=grpc_h2c,")
-    assert "captures are as they crossed the wire" in crate.root_dataset["description"]
+    assert "Captures are as they were recorded" in crate.root_dataset["description"]
 
 
 def test_every_word_of_the_crate_is_one_that_its_context_defines(opened: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_runs_own_command_and_commit_are_told(run: Path) -> None:
     held = bundles.files(pack.pack(run, RUN).archive)
     graph = {one["@id"]: one for one in json.loads(held[CRATE])["@graph"]}
     assert graph["#again"]["text"] == SUMMARY["command"]
-    assert graph["#lab"]["version"] == "a" * 40 + " and changes"
+    assert graph["#lab"]["version"] == "a" * 40 + " with uncommitted changes"
     assert json.loads(held[CTRF])["results"]["environment"]["commit"] == "a" * 40
     configuration = json.loads(held[STATEMENT])["predicate"]["configuration"]
     assert {"gitCommit": "a" * 40} in [one["digest"] for one in configuration]
@@ -294,8 +294,8 @@ KEYS = "CLIENT_RANDOM " + "ab" * 32 + " " + "cd" * 48 + "\n"
 SECRET_LINE = "SERVER_TRAFFIC_SECRET_0 " + "ab" * 32 + " " + "cd" * 32
 DSB = b"\n\r\r\n" + struct.pack("<I", 28) + b"\x4d\x3c\x2b\x1a" + b"\0" * 20 + KEYS.encode()
 LEFT_OUT: dict[str, tuple[str, bytes, str]] = {
-    "a key log by its name": ("logs/tls-KeyLog", b"nothing yet", "never handed on"),
-    "one in a folder of that name": ("sslkeylog/client", b"nothing", "never handed on"),
+    "a key log by its name": ("logs/tls-KeyLog", b"nothing yet", "never packed"),
+    "one in a folder of that name": ("sslkeylog/client", b"nothing", "never packed"),
     "one by its lines": ("logs/other.txt", KEYS.encode(), "lines of a TLS key log"),
     "one of TLS 1.3 within a log": (
         "logs/app.jsonl",
@@ -303,10 +303,10 @@ LEFT_OUT: dict[str, tuple[str, bytes, str]] = {
         "lines of a TLS key log",
     ),
     "one within a capture": ("captures/decrypted.pcapng", DSB, "lines of a TLS key log"),
-    "a program": ("logs/core", b"\x7fELF\0\0", "neither text nor a capture nor a picture"),
+    "a program": ("logs/core", b"\x7fELF\0\0", "neither text, nor a capture, nor a picture"),
     "a file larger than any": ("logs/large.jsonl", b"x" * ((16 << 20) + 1), "larger than 16 MiB"),
-    "a name with a line in it": ("logs/a\nb", b"x", "every system can hold"),
-    "a name that is too long": (f"logs/{'a' * 101}", b"x", "every system can hold"),
+    "a name with a line in it": ("logs/a\nb", b"x", "not valid on every system"),
+    "a name that is too long": (f"logs/{'a' * 101}", b"x", "not valid on every system"),
 }
 
 
@@ -337,7 +337,7 @@ def test_links_and_fifos_are_left_out_wherever_they_lead(run: Path, tmp_path: Pa
     packed = pack.pack(run, RUN)
     places = ("logs/in.jsonl", "logs/out.jsonl", "outside", "pipe")
     assert list(packed.left_out) == ["report", *(f"{FAILURE}/{one}" for one in places)]
-    assert set(packed.left_out.values()) == {"it is no plain file"}
+    assert set(packed.left_out.values()) == {"it is not a regular file"}
     assert not [c for c in bundles.files(packed.archive).values() if b"words-that-lie" in c]
 
 
@@ -360,7 +360,7 @@ def test_a_run_that_could_not_be_read_again_is_not_packed(
     name: str, most: int, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, name, most)
-    with pytest.raises(BadEvidence, match="could not be read again"):
+    with pytest.raises(BadEvidence, match="would refuse it"):
         pack.pack(run, RUN)
 
 

@@ -84,28 +84,34 @@ ALTERED: dict[str, tuple[Callable[[Files], object], str]] = {
 }
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "it holds no"),
-    "no archive": (lambda: b"GIF89a" * 100, "it is no bundle"),
-    "cut off": (lambda: bundles.recorded().archive[:-2000], "it is no bundle, or is damaged"),
+    "no archive": (lambda: b"GIF89a" * 100, "it is not a bundle"),
+    "cut off": (lambda: bundles.recorded().archive[:-2000], "it is not a bundle, or it is damaged"),
     "a tar that is cut off": (
         lambda: gzip.compress(gzip.decompress(bundles.recorded().archive)[:700], 1),
         "cut off",
     ),
-    "no tar": (lambda: gzip.compress(b"x" * 2000), "it is no bundle"),
+    "no tar": (lambda: gzip.compress(b"x" * 2000), "it is not a bundle"),
     "a sum of a header that is wrong": (
         lambda: gzip.compress(b"y" + gzip.decompress(bundles.recorded().archive)[1:], 1),
-        "it is no bundle",
+        "it is not a bundle",
     ),
-    "a path upwards": (lambda: outside(f"{NAME}/../../out"), "no name that a bundle has"),
-    "a path upwards at once": (lambda: outside("../out"), "no name that a bundle has"),
-    "an absolute path": (lambda: outside("/tmp/out"), "no name that a bundle has"),
+    "a path upwards": (lambda: outside(f"{NAME}/../../out"), "not a name that a bundle may hold"),
+    "a path upwards at once": (lambda: outside("../out"), "not a name that a bundle may hold"),
+    "an absolute path": (lambda: outside("/tmp/out"), "not a name that a bundle may hold"),
     "a second folder": (lambda: outside("other/out"), "outside the one folder"),
     "a file beside the folder": (lambda: outside("out"), "outside the one folder"),
-    "a folder that is hidden": (lambda: outside(f"{NAME}/.git/hooks"), "no name that"),
-    "a drive": (lambda: outside(f"{NAME}/C:out"), "no name that a bundle has"),
-    "a backslash": (lambda: outside(f"{NAME}/a\\..\\out"), "no name that a bundle has"),
-    "a command for the terminal": (lambda: outside(f"{NAME}/\x1b[2J"), "no name that"),
-    "a deep path": (lambda: outside(f"{NAME}/" + "a/" * 9 + "b"), "no name that a bundle has"),
-    "a file below a file": (lambda: outside(f"{NAME}/{LOG}/more"), "is there twice"),
+    "a folder that is hidden": (lambda: outside(f"{NAME}/.git/hooks"), "not a name that"),
+    "a drive": (lambda: outside(f"{NAME}/C:out"), "not a name that a bundle may hold"),
+    "a backslash": (lambda: outside(f"{NAME}/a\\..\\out"), "not a name that a bundle may hold"),
+    "a command for the terminal": (lambda: outside(f"{NAME}/\x1b[2J"), "not a name that"),
+    "a deep path": (
+        lambda: outside(f"{NAME}/" + "a/" * 9 + "b"),
+        "not a name that a bundle may hold",
+    ),
+    "a file below a file": (
+        lambda: outside(f"{NAME}/{LOG}/more"),
+        f"it holds {NAME}/{LOG}/more twice",
+    ),
     "a symbolic link": (
         lambda: beside(special(tarfile.SYMTYPE, f"{NAME}/out", "/etc/passwd")),
         "neither a file nor a folder",
@@ -163,7 +169,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "something after its end": (
         lambda: gzip.compress(gzip.decompress(bundles.recorded().archive) + b"more", 1),
-        "something stands after its end",
+        "it goes on after its end",
     ),
 }
 HOSTILE |= {

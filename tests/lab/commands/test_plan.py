@@ -15,7 +15,7 @@ from lab import failures
 from lab.commands import finish, plan, side_by_side
 from lab.common.errors import BadArguments
 from lab.model import store
-from lab.model.failure import Pin
+from lab.model.pins import Pin
 
 pytestmark = pytest.mark.usefixtures("undrawn")  # a run that is finished has its page written
 
@@ -66,9 +66,17 @@ def test_a_run_without_verdict_or_evidence_is_inconclusive(gone: str, own_runs: 
 def test_a_verdict_that_differs_weighs_more_than_one_that_is_missing(own_runs: Path) -> None:
     run = stored(own_runs, "tcp_mtls")
     wanted = plan.plan([], {}, "recorded", False)
-    pins = (Pin("C2", ("reproduced", "reproduced"), "as the post has it"),)
+    pins = (Pin(("reproduced", "reproduced"), "as the post has it"),)
     changed = tuple(
-        dataclasses.replace(failure, pins=pins) if failure.name == "tcp_mtls" else failure
+        dataclasses.replace(
+            failure,
+            claims=(
+                dataclasses.replace(failure.claims[0], pins=pins),
+                *failure.claims[1:],
+            ),
+        )
+        if failure.name == "tcp_mtls"
+        else failure
         for failure in wanted.failures
     )
     assert finish.finish(dataclasses.replace(wanted, failures=changed), run, 1.0) == 1

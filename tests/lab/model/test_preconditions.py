@@ -84,7 +84,7 @@ def test_what_a_claim_is_about_is_no_precondition_but_told_beside_a_verdict_that
     assert "enableAutoMtls" not in tables.terminal([as_pinned], 100)
     claim = dataclasses.replace(as_pinned.claims[0], agreement="differs")
     differs = dataclasses.replace(as_pinned, claims=(claim, *as_pinned.claims[1:]))
-    assert "The mesh is not set as Istio is by default:\n  enableAutoMtls: false" in (
+    assert "Settings of this mesh that are not Istio's defaults:\n  enableAutoMtls: false" in (
         tables.terminal([differs], 100)
     )
 

@@ -71,7 +71,7 @@ def test_a_recorded_edge_that_is_damaged_is_a_sentence(content: str, tmp_path: P
 
 
 def test_what_was_asked_is_read_as_it_was_kept(tmp_path: Path) -> None:
-    asked = stored.Asked("cart", "web", "web", 80, "curl web")
+    asked = stored.AskedCall("cart", "web", "web", 80, "curl web")
     stored.save(asked, tmp_path)
     assert json.loads((tmp_path / "call.json").read_text()) == vars(asked)
     assert asked.call.asked == ("web", "web", 80)

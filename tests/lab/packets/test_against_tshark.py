@@ -121,7 +121,7 @@ def test_every_calls_packets_and_comments_are_as_tshark_reads_them(
     written: list[Packet] = []
     for call in case.calls:
         try:
-            found = call_pcapng.of(case, call)
+            found = call_pcapng.collect(case, call)
         except BadEvidence:
             continue
         first = len(interfaces)

@@ -62,7 +62,6 @@ FAILURE = Failure(
     ),
     claims=(Claim("P1", "secrets are kept to oneself", HELD, HELD),),
     controls=(Control("it is answered", answered("sent")),),
-    pins=(),
 )
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 FILTER = f"""

@@ -30,7 +30,7 @@ def case(name: str) -> Case:
 
 @functools.cache
 def of(name: str, call: str) -> CallPackets:
-    return call_pcapng.of(case(name), call)
+    return call_pcapng.collect(case(name), call)
 
 
 def told(found: CallPackets) -> list[tuple[str, str]]:
@@ -68,11 +68,11 @@ def test_comments_say_what_is_seen_where_it_is_seen() -> None:
     words = told(of("tcp_mtls", "tcp-foo"))
     for interface, beginning in (
         ("client lo", "client's application to client's sidecar: SYN"),
-        ("client lo", "redirected to the sidecar's 15001; it asked for 10.96."),
+        ("client lo", "redirected to the sidecar's port 15001; the application connects to 10.96."),
         ("client eth0", "client's sidecar to tcp-echo's sidecar: ClientHello: SNI outbound_.9000"),
         ("tcp-echo eth0", "tcp-echo's sidecar to client's sidecar: ServerHello: TLSv1.3"),
         ("tcp-echo eth0", "client's sidecar to tcp-echo's sidecar: its first encrypted record"),
-        ("tcp-echo lo", "handed on to the application at 10.244."),
+        ("tcp-echo lo", "passed by the sidecar to the application at 10.244."),
         ("tcp-echo lo", "tcp-echo's application to tcp-echo's sidecar: plaintext, 35 bytes"),
     ):
         assert any(at == interface and said.startswith(beginning) for at, said in words), beginning
@@ -85,7 +85,7 @@ def test_who_broke_it_off_and_what_was_read_by_then_is_said() -> None:
     assert ("tcp-echo eth0", marked) in words
     about = of("tcp_mtls", "udp-foo-strict").about
     assert "tcp-echo's sidecar to tcp-echo's application: nothing crossed" in about
-    assert "What came of it: reset." in about
+    assert "Outcome: reset." in about
 
 
 def test_the_applications_tls_inside_the_sidecars_is_recognised() -> None:
@@ -116,7 +116,7 @@ def test_words_from_evidence_hold_no_secret_and_nothing_for_a_terminal() -> None
         for one in whole.evidence.calls
     )
     evidence = dataclasses.replace(whole.evidence, calls=calls)
-    about = call_pcapng.of(Case(whole.failure, evidence, whole.folder), "tcp-foo").about
+    about = call_pcapng.collect(Case(whole.failure, evidence, whole.folder), "tcp-foo").about
     assert "$ curl -H 'Cookie: [redacted]" in about
     assert "\x1b" not in about
 
@@ -131,13 +131,13 @@ def test_a_capture_that_is_cut_off_gives_what_the_others_hold(tmp_path: Path) ->
     folder = tmp_path / "tcp_mtls"
     shutil.copytree(whole.folder, folder)
     (folder / "captures" / "posted-client-eth0.pcap").unlink()
-    found = call_pcapng.of(Case(whole.failure, whole.evidence, folder), "tcp-foo")
+    found = call_pcapng.collect(Case(whole.failure, whole.evidence, folder), "tcp-foo")
     names = [one.name for one in found.interfaces]
     assert names == ["client lo", "tcp-echo eth0", "tcp-echo lo"]
     assert "unknown: capture posted-client-eth0.pcap is missing" in found.about
     cut = folder / "captures" / "posted-tcp-echo-eth0.pcap"
     cut.write_bytes(cut.read_bytes()[:-3])
-    found = call_pcapng.of(Case(whole.failure, whole.evidence, folder), "tcp-foo")
+    found = call_pcapng.collect(Case(whole.failure, whole.evidence, folder), "tcp-foo")
     assert [one.name for one in found.interfaces] == ["client lo", "tcp-echo lo"]
 
 
@@ -153,7 +153,7 @@ def test_the_command_writes_one_call_into_a_file_or_all_into_folders(
     assert (tmp_path / "tcp-foo.pcapng").read_bytes() == one.read_bytes()
     assert main(["pcapng", "recorded", "rest_mtls", "-o", str(tmp_path)]) == 0
     assert (tmp_path / "rest_mtls" / "get.pcapng").exists()
-    assert "no packet of rule is to be had" in capsys.readouterr().out
+    assert "no packet of rule was recorded" in capsys.readouterr().out
 
 
 def test_the_command_needs_the_standard_library_alone(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_bytes_of_other_calls_on_the_same_connection_are_not_drawn() -> None:
         asked = [words for words in asked if "HTTP/1.1" in words]
         assert len(asked) == 2, "from the application, and to the application"
         assert all(call.upper() in words for words in asked)
-        drawn_on += texts(picture).count("on a connection that was opened before")
+        drawn_on += texts(picture).count("on a connection that was open before the call")
     assert drawn_on
 
 

@@ -55,7 +55,7 @@ def test_a_cluster_that_failed_is_told_once_for_all_failures_and_nothing_is_conc
     ]
     assert {verdict.exit_code for verdict in broken} == {3}
     told = [line for line in tables.terminal(broken, 100).splitlines() if "a node died" in line]
-    assert told == [f"{', '.join(NAMES)}: nothing can be said: a node died"]
+    assert told == [f"{', '.join(NAMES)}: nothing can be concluded: a node died"]
 
 
 def differing(verdict: Verdict) -> Verdict:

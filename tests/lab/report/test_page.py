@@ -21,7 +21,7 @@ from lab.commands.plan import Plan
 from lab.common.errors import BadEvidence
 from lab.model import store
 from lab.render.display import Picture, Table
-from lab.report import executed, figure, page, sections, stored, values
+from lab.report import executed, figure, page, sanitize, sections, stored
 
 pytestmark = pytest.mark.slow  # each test writes pages with their figures
 
@@ -131,7 +131,7 @@ def test_all_that_is_recorded_is_told_and_is_the_same_each_time(
 
 
 def test_a_transcript_is_as_typed_with_what_came_back_and_who_says_what(recorded: str) -> None:
-    told = stored.read(store.RECORDED).told
+    told = stored.read(store.RECORDED).reports
     text = read_once(recorded).text
     record = next(one for one in told if one.failure.name == "tcp_mtls").evidence.call("udp-foo")
     assert record
@@ -296,7 +296,7 @@ def test_a_huge_answer_is_cut_and_control_characters_do_not_show(runs: Path) -> 
     text = page.write([run]).read_text()
     assert len(text) < 3 * plain
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
-    assert "characters more" in text
+    assert "more characters" in text
 
 
 def test_secrets_are_taken_out_and_the_page_stays_whole(runs: Path) -> None:
@@ -364,10 +364,10 @@ def test_a_section_is_a_function_and_a_template_of_its_name() -> None:
 
 
 def test_values_are_cut_told_without_folders_and_none_is_nothing() -> None:
-    finished = values.finalize((Path("/a/b"),))
+    finished = sanitize.finalize((Path("/a/b"),))
     assert finished("/a/b/run/x cannot be read") == "run/x cannot be read"
     assert finished(None) == ""
-    assert finished("x" * (values.LONGEST + 5)).endswith("... and 5 characters more")
+    assert finished("x" * (sanitize.LONGEST + 5)).endswith("... and 5 more characters")
 
 
 def a_notebook(*cells: dict[str, object]) -> str:
@@ -516,7 +516,7 @@ def test_what_is_not_in_a_run_is_told_where_it_would_be(runs: Path) -> None:
     there = json.loads((run / "rest_mtls" / "evidence.json").read_text())
     altered(run, "rest_mtls", calls=there["calls"][:3], problems=["a world fell over"])
     text = Read(page.write([run]).read_text()).text
-    assert "While recording: a world fell over" in text
+    assert "Problem while recording: a world fell over" in text
     assert "inconclusive" in text
 
 

@@ -1,4 +1,4 @@
-"""Everything that a template shows passes here: it may come from anybody.
+"""Sanitizes every value that a template shows: it may come from anybody.
 
 Secrets are taken out, a long text is cut, control characters and marks that turn the direction of
 writing are shown as `?`, and what names this machine's folders becomes relative. Escaping comes
@@ -23,15 +23,18 @@ _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 @functools.lru_cache(maxsize=1 << 12)
 def shown(text: str) -> str:
-    """A text as a page may hold it."""
+    """Return a text as a page may hold it."""
     more = len(text) - LONGEST
     kept = redact(text[:LONGEST])
-    told = f"{kept} ... and {more} characters more" if more > 0 else kept
+    told = f"{kept} ... and {more} more characters" if more > 0 else kept
     return _TURNS.sub("?", printable(told))
 
 
 def finalize(folders: tuple[Path, ...]) -> Callable[[Any], Any]:
-    """What jinja2 does with each value before it is escaped; folders: named relatively."""
+    """Return what jinja2 does with each value before it escapes it.
+
+    folders: paths below them are shown relative to them.
+    """
     from markupsafe import Markup
 
     prefixes = [f"{folder}/" for folder in folders]

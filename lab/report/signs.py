@@ -1,4 +1,4 @@
-"""The signs that stand beside words, so that nothing is told by colour alone."""
+"""Signs that stand beside words, so that nothing is told by colour alone, and words explained."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ COMPARED: Mapping[str, Sign] = {
 }
 OTHER: Sign = ("question", "quiet")
 MEANINGS: Mapping[str, str] = {
-    "reproduced": "it is as the post says; of today's form, as this lab says",
-    "fails otherwise": "it does not work today, but in another way than the post tells",
-    "not reproduced": "it is proven that it is not so",
-    "inconclusive": "it cannot be said, and the reason is told",
-    "skipped": "it is not for this kind of cluster",
-    "as pinned": "the verdict is the known one for these versions",
-    "differs": "the verdict is another than the known one",
-    "unsure": "a verdict is known, and this run could not say one",
-    "new": "nothing is known yet for these versions or parameters",
+    "reproduced": "the call fails as the post says; for today's form, as this lab says",
+    "fails otherwise": "it fails today, but in another way than the post says",
+    "not reproduced": "it is proven not to fail so",
+    "inconclusive": "the evidence is not sufficient; the reason is given",
+    "skipped": "not tried: it is not for this kind of cluster",
+    "as pinned": "the verdict is the one pinned for these versions",
+    "differs": "the verdict is another than the pinned one",
+    "unsure": "a verdict is pinned, and this run was inconclusive",
+    "new": "nothing is pinned for these versions or parameters",
 }

@@ -1,0 +1,94 @@
+"""Calls to a Service: the command that a person types, and who is meant to answer it."""
+
+from __future__ import annotations
+
+from lab.model.scenario import Call, Service
+
+
+def curl(
+    name: str,
+    world: str,
+    service: Service,
+    flags: str = "",
+    *,
+    path: str = "/{marker}",
+    scheme: str = "http",
+    shows: str = "-sS",
+    source: str = "client",
+) -> Call:
+    """Return a request for a path. shows: curl's flags for what it prints, before all others."""
+    address = f"{scheme}://{service.name}:{service.ports[0].number}{path}"
+    return call(name, world, service, _words("curl", shows, flags, address), source=source)
+
+
+def say(
+    name: str,
+    world: str,
+    service: Service,
+    *,
+    port: int = 0,
+    gateway: int = 0,
+    source: str = "client",
+) -> Call:
+    """Return a call that sends the marker over TCP.
+
+    port: which of the Service's; without it the first. gateway: the port of the workload `gateway`
+    that is called instead, and passes it on.
+    """
+    number = port or service.ports[0].number
+    asked = f"gateway {gateway}" if gateway else f"{service.name} {number}"
+    through = f"gateway:{gateway}" if gateway else ""
+    command = f"say {asked} {{marker}}"
+    return call(name, world, service, command, port=number, through=through, source=source)
+
+
+def grpcurl(
+    name: str, world: str, service: Service, method: str, body: str, *, source: str = "client"
+) -> Call:
+    """Return a gRPC call in plaintext. body: JSON that has the marker in it."""
+    address = f"{service.name}:{service.ports[0].number}"
+    command = f"grpcurl -plaintext -d '{body}' {address} {method}"
+    return call(name, world, service, command, source=source)
+
+
+def tls_probe(name: str, world: str, service: Service, *, sni: str, source: str = "client") -> Call:
+    """Return a TLS handshake and no more; the probe reads before it writes."""
+    command = f"tls-probe {service.name} {service.ports[0].number} --sni {sni}"
+    return call(name, world, service, command, source=source)
+
+
+def apply(name: str, world: str, to: str, file: str, manifest: str) -> Call:
+    """Return `kubectl apply` of a manifest: a call to the API server."""
+    return Call(name, world, "api", to, 0, f"kubectl apply -f {file}", manifest)
+
+
+def to_address(
+    name: str, world: str, workload: str, port: int, command: str, *, source: str = "client"
+) -> Call:
+    """Return a call to a pod's own address, past every Service.
+
+    `{ip}` in the command is the address of the workload's pod, `{port}` the port.
+    """
+    typed = command.replace("{ip}", f"{{ip:{workload}}}").replace("{port}", str(port))
+    return Call(name, world, source, workload, port, typed)
+
+
+def call(
+    name: str,
+    world: str,
+    service: Service,
+    command: str,
+    *,
+    port: int = 0,
+    through: str = "",
+    source: str = "client",
+) -> Call:
+    """Return any command as a call to a Service; without a port, to its first."""
+    number = port or service.ports[0].number
+    asked = "" if service.name == service.workload or through else service.name
+    to = service.workload
+    return Call(name, world, source, to, number, command, service=asked, through=through)
+
+
+def _words(*words: str) -> str:
+    return " ".join(filter(None, words))

@@ -1,0 +1,99 @@
+"""`istio-lab new failure`, the check of failures, and what `record` lets pins claim."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from lab import failures
+from lab.commands import check_failures, new, stored
+from lab.common.errors import BadArguments
+from lab.model import evidence, store
+from lab.notebook import execute
+
+
+def test_what_it_writes_loads_and_its_notebook_fits(tmp_path: Path) -> None:
+    file, notebook = new.write("port_of_ours", tmp_path, tmp_path)
+    failure = failures.load_file(file)
+    assert failure.name == "port_of_ours"
+    declared = {p.name: p.default for p in execute.declared(notebook)}
+    assert declared.pop("cluster") == "auto"
+    assert declared == {name: p.default for name, p in failure.parameters.items()}
+    cells = json.loads(notebook.read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert 12 <= len(cells) <= 22
+    assert 0.35 <= len(code) / len(cells) <= 0.65
+    assert all(1 <= len(source.splitlines()) <= 5 for source in code)
+    assert 'lab.open_run("port_of_ours"' in code[1]
+    assert "my_failure" not in file.read_text() + notebook.read_text()
+
+
+@pytest.mark.parametrize("name", ["My-Failure", "1st", "class", "a__b", "../up", ""])
+def test_a_name_that_no_file_may_have_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadArguments, match="cannot be a failure's name"):
+        new.write(name, tmp_path, tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_name_that_is_there_is_refused_and_nothing_is_written() -> None:
+    before = (store.ROOT / "lab/failures/tcp_mtls.py").read_text()
+    with pytest.raises(BadArguments, match=r"tcp_mtls\.py is there already"):
+        new.write("tcp_mtls")
+    assert (store.ROOT / "lab/failures/tcp_mtls.py").read_text() == before
+
+
+def test_it_says_what_is_missing_and_what_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / "ours.py", tmp_path / "ours.ipynb"]
+    monkeypatch.setattr(new, "write", lambda _name: paths)
+    assert new.new(argparse.Namespace(what="failure", name="ours")) == 0
+    said = capsys.readouterr().out
+    assert "Missing: pins" in said
+    assert [line[2:4] for line in said.splitlines() if line[2:3].isdigit()] == [
+        f"{n}." for n in range(1, 6)
+    ]
+    assert "make reproduce FAILURE=ours KEEP=1" in said
+
+
+def test_the_failures_here_may_be_committed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_failures.main() == 0
+    assert (
+        capsys.readouterr().out == "every failure is short enough, fits together, and is pinned\n"
+    )
+
+
+def test_one_of_201_lines_one_without_pins_and_a_wrong_one_may_not(tmp_path: Path) -> None:
+    long = (store.ROOT / "lab/failures/rest_mtls.py").read_text()
+    long += "# one line more\n" * (201 - len(long.splitlines()))
+    (tmp_path / "rest_mtls.py").write_text(long)
+    assert check_failures.problems(tmp_path) == [
+        f"{tmp_path}/rest_mtls.py:201: it has 201 lines; a failure has 200 at most"
+    ]
+    (tmp_path / "rest_mtls.py").unlink()
+    new.write("unpinned", tmp_path, tmp_path)
+    claim, remedy = check_failures.problems(tmp_path)
+    assert claim.startswith(f"{tmp_path}/unpinned.py:")
+    assert claim.endswith(": M1 has no pin")
+    assert remedy.endswith(": http-name has no pin")
+    (tmp_path / "unpinned.py").write_text("FAILURE = None\n")
+    assert "it does not hold a FAILURE" in check_failures.problems(tmp_path)[0]
+
+
+def test_make_check_runs_it() -> None:
+    makefile = (store.ROOT / "Makefile").read_text()
+    check = makefile.partition("\ncheck:")[2].partition("\n\n")[0]
+    assert "-m lab.commands.check_failures" in check
+
+
+def test_record_tells_what_the_run_lets_pins_claim() -> None:
+    found = evidence.load(store.RECORDED / "tcp_mtls")
+    told = stored._range(found)
+    assert told == (
+        "this run lets pins claim embedded: Istio 1.31, Envoy 1.38.3; pins cover it already"
+    )
+    found.stack["envoy"] = "1.39.0"
+    assert "Envoy 1.39.0; add it to MEASURED in lab/model/pins.py" in stored._range(found)
