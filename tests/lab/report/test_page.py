@@ -502,7 +502,7 @@ def test_a_page_that_cannot_be_written_takes_no_verdict_with_it(
     assert "The report is its summary alone: the report cannot be written: Not a directory" in out
     assert re.search(rf"Report: .*{RUN}/summary.md", out)
     assert json.loads((run / "summary.json").read_text())["verdicts"]["rest_mtls"]
-    monkeypatch.setattr(page, "one", lambda *_: 1 / 0)
+    monkeypatch.setattr(page, "render_run", lambda *_: 1 / 0)
     (run / "report").unlink()
     assert page.last_words([run]) == (
         None,
