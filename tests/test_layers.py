@@ -42,7 +42,7 @@ def test_make_check_lints_imports() -> None:
 @pytest.mark.parametrize(
     ("file", "planted", "told"),
     [
-        ("lab/judge/checks.py", "from lab.render import wording", "lab.judge is not allowed"),
+        ("lab/judge/checks/packets.py", "from lab.render import wording", "lab.judge is not allowed"),
         ("lab/planes/stats.py", "from clusters import KINDS", "lab.planes is not allowed"),
         ("clusters/mesh.py", "from lab.model import store", "clusters is not allowed"),
         ("lab/common/clock.py", "from lab.workloads import catalogue", "lab.common is not allowed"),

@@ -15,12 +15,10 @@ from typing import Any
 
 from clusters.api import ApiCluster
 from clusters.base import Capture, PodRef, Progress, Stack, Status
-from clusters.embedded.node import mesh
 from clusters.kind import engine as engines
-from clusters.kind import official, trouble
+from clusters.kind import istio, network, official, trouble
 from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
-from clusters.kind.images import HUB
 from clusters.kind.nodes import counted, definition
 from clusters.kind.preload import NodeImage
 from clusters.stacks.assembly import DEFAULT
@@ -34,8 +32,6 @@ PREFIX = "istio-failure-lab-"
 RUNS = "run-"
 """Begins the name of a run's own cluster, which is to end with the run."""
 LOCK = ".kind-lock"
-NETWORK = "kind-network"
-"""A file that holds the id of kind's network where the lab was the first to need it."""
 OWNER = "owner"
 """A file whose lock is held as long as the process lives that the cluster is to end with."""
 FIREWALL = """set -e
@@ -214,34 +210,15 @@ class Kind(ApiCluster):
         config.write_text(json.dumps(definition(self._nodes or 1, image)))
         argv = [str(images.program("kind")), "create", "cluster", f"--name={PREFIX}{self.name}"]
         argv += [f"--config={config}", f"--kubeconfig={self.kubeconfig}", "--wait=0s"]
-        before = _network(engine)
-        try:
+        with network.noted(engine):
             shell.run(argv, cwd=self.state, env=engine.environment)
-        finally:
-            if not before:
-                (scratch.states() / NETWORK).write_text(_network(engine))
         self.kubeconfig.chmod(0o600)
 
     def _install(self, images: NodeImage, progress: Progress) -> None:
         progress("installing Istio")
-        import yaml
-
-        wanted = yaml.safe_load(Path(__file__).with_name("istio.yaml").read_text())
-        spec = wanted["spec"]
-        flavour = images.stack.flavour
-        settings = mesh.mesh_config(flavour)
-        del settings["rootNamespace"]
-        spec |= {"hub": HUB, "tag": images.stack.istio, "meshConfig": settings}
-        if flavour == "stock":
-            spec["values"]["telemetry"] = {"enabled": False}
-            spec["values"]["pilot"] = {"env": mesh.WITHOUT_OWN_FILTERS}
-        file = self.state / "istio.json"
-        file.write_text(json.dumps(wanted))
-        argv = [str(images.program("istioctl")), "install", "-y", f"--filename={file}"]
-        argv += [f"--kubeconfig={self.kubeconfig}", "--readiness-timeout=120s"]
-        shell.run(argv, cwd=self.state, env={**os.environ, "HOME": str(self.state)})
+        istio.install(images, self.kubeconfig, self.state)
         until(self._nodes_ready, "every node to be ready", timeout=120, every=0.2)
-        if flavour == "stock":
+        if images.stack.flavour == "stock":
             self._start_stand_in()
 
     def _nodes_ready(self) -> bool:
@@ -312,19 +289,8 @@ class Kind(ApiCluster):
         with engines.unused() as free:
             engine = engines.find()
             if free and engine:
-                self._end_network(engine)
+                network.remove(engine)
         engines.stop()
-
-    def _end_network(self, engine: Engine) -> None:
-        """Remove kind's network, which all its clusters share, where it was made for the lab."""
-        ours, there = scratch.states() / NETWORK, _network(engine)
-        mark = ours.read_text() if ours.exists() else ""
-        others = engine.docker("ps", "--all", "--quiet", "--filter=label=io.x-k8s.kind.cluster")
-        if there and (engine.own or mark == there) and not others.strip():
-            engine.run("network", "rm", "kind")
-            there = ""
-        if mark and mark != there:
-            ours.unlink()
 
     def firewall(self, pod: PodRef) -> str:
         """Return what `iptables-save` says in a pod's network namespace."""
@@ -338,8 +304,3 @@ class Kind(ApiCluster):
         """Return the node that runs it, and its uid."""
         found = self.kube.request("GET", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
         return found["spec"]["nodeName"], found["metadata"]["uid"]
-
-
-def _network(engine: Engine) -> str:
-    """Return the id of kind's network, or nothing."""
-    return engine.run("network", "inspect", "--format={{.Id}}", "kind").stdout.decode().strip()

@@ -60,10 +60,9 @@ def run(
         running.wait()
     except sh.ErrorReturnCode as failed:
         said = "\n".join([*"".join(out).splitlines()[-TAIL:], *tail])
+        typed = f"cd {shlex.quote(str(cwd))} && {shlex.join(argv)}"
         raise CommandFailed(
-            f"`cd {shlex.quote(str(cwd))} && {shlex.join(argv)}` ended with "
-            f"{failed.exit_code}:\n{said}",
-            hint=hint,
+            f"`{typed}` ended with {failed.exit_code}:\n{said}", hint=hint
         ) from None
     except BaseException:
         running.terminate()

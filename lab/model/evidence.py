@@ -161,7 +161,7 @@ class Evidence:
 
 
 def with_proxies(stack: dict[str, str], pods: Iterable[PodRecord]) -> dict[str, str]:
-    """A stack with what only its proxies know: of an existing cluster nobody else tells it."""
+    """Return the stack with what only proxies know; of an existing cluster nobody else tells it."""
     found = {**stack}
     for pod in (one for one in pods if one.sidecar):
         found["envoy"] = found["envoy"] or pod.envoy_version
@@ -192,7 +192,7 @@ def load(folder: Path) -> Evidence:
 
 
 def _fits_together(evidence: Evidence) -> None:
-    """What is said twice is said alike, and what is named is there."""
+    """Check that what is said twice is said alike, and that what is named is there."""
     for name in _STACK:
         if name not in evidence.stack:
             raise BadEvidence(f"the stack has no {name}")
@@ -205,7 +205,7 @@ def _fits_together(evidence: Evidence) -> None:
 
 
 def _can_be_held(evidence: Evidence, folder: Path) -> None:
-    """That captures lie in the folder, and are not too many to be read together."""
+    """Check that captures lie in the folder, and are not too many to be read together."""
     total = 0
     for world in evidence.worlds.values():
         for capture in world.captures:
@@ -217,7 +217,7 @@ def _can_be_held(evidence: Evidence, folder: Path) -> None:
 
 
 def digest(path: Path, within: Path) -> str:
-    """sha256 of a file, in hex. Raises BadEvidence where it cannot be read."""
+    """Return the sha256 of a file, in hex. Raises BadEvidence where it cannot be read."""
     return hashlib.sha256(untrusted.read_bytes(path, within)).hexdigest()
 
 
@@ -227,6 +227,6 @@ are stamped by one clock, and the call before may have ended a few milliseconds 
 
 
 def config_name(world: str, pod: str, act: str, step: str) -> str:
-    """File of a proxy's recorded configuration; a step before any change has the first one."""
+    """Return the file of a proxy's configuration; a step before any change has the first one."""
     changed = f"-{act}-{step}" if act and step != "broken" else ""
     return f"{world}-{pod}{changed}.json"

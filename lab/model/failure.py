@@ -97,11 +97,11 @@ class Remedy(Declared):
 
     @property
     def proxies(self) -> tuple[str, ...]:
-        """Workloads whose proxies the change shows at."""
+        """Return the workloads whose proxies show the change."""
         return self.seen_at or (self.call.source,)
 
     def call_of(self, step: Step) -> Call:
-        """The call of one step, named `<remedy>:<step>`."""
+        """Return the call of one step, named `<remedy>:<step>`."""
         call = self.instead if self.instead and step == "changed" else self.call
         return replace(call, name=f"{self.name}:{step}", step=step)
 

@@ -17,12 +17,12 @@ Settings = Mapping[str, Any]
 
 
 def unmet(failure: Failure, mesh: Settings) -> list[str]:
-    """Each precondition of a failure that these settings do not meet, in words."""
+    """Return each precondition of a failure that these settings do not meet, in words."""
     return [*_by_default(failure, mesh), *_unruled(failure, mesh), *_assumed(failure, mesh)]
 
 
 def _by_default(failure: Failure, mesh: Settings) -> Iterator[str]:
-    """A world without a PeerAuthentication is to have Istio's default, which accepts both."""
+    """Find what changes Istio's default, both accepted, for worlds without PeerAuthentication."""
     worlds = ", ".join(world.name for world in failure.worlds if not world.mtls)
     for name, mode in _mesh_wide(mesh):
         if worlds and mode not in ("UNSET", "PERMISSIVE"):
@@ -30,7 +30,7 @@ def _by_default(failure: Failure, mesh: Settings) -> Iterator[str]:
 
 
 def _unruled(failure: Failure, mesh: Settings) -> Iterator[str]:
-    """In a world without a DestinationRule nothing is to say how clients speak."""
+    """Find what tells clients how to speak in worlds without a DestinationRule."""
     worlds = ", ".join(world.name for world in failure.worlds if not world.rule)
     for name, spec in _root(mesh, "DestinationRule").items():
         mode = spec.get("trafficPolicy", {}).get("tls", {}).get("mode")
@@ -39,7 +39,7 @@ def _unruled(failure: Failure, mesh: Settings) -> Iterator[str]:
 
 
 def _assumed(failure: Failure, mesh: Settings) -> Iterator[str]:
-    """Every failure: proxies know their own namespace. Some: what no Service has passes through."""
+    """Find proxies that do not know their own namespace, or let nothing unknown pass through."""
     for name, spec in _root(mesh, "Sidecar").items():
         hosts = [host for egress in spec.get("egress", []) for host in egress.get("hosts", [])]
         if not spec.get("workloadSelector") and hosts and not {"*/*", "./*"} & set(hosts):
@@ -49,7 +49,7 @@ def _assumed(failure: Failure, mesh: Settings) -> Iterator[str]:
 
 
 def unusual(mesh: Settings) -> list[str]:
-    """Settings that are not Istio's defaults, in words: told beside a verdict that surprises."""
+    """Return settings that are not Istio's defaults, in words; they may explain a verdict."""
     told = [f"PeerAuthentication {name}: {mode}" for name, mode in _mesh_wide(mesh)]
     config = mesh.get("config", {})
     if config.get("enableAutoMtls") is False:
@@ -63,7 +63,7 @@ def unusual(mesh: Settings) -> list[str]:
 
 
 def _outbound(mesh: Settings) -> str:
-    """Of the mesh, unless a Sidecar for all of it says another."""
+    """Return the mesh's outbound policy, or that of a Sidecar for all of it."""
     said = [*_root(mesh, "Sidecar").values(), mesh.get("config", {})]
     policies = [one["outboundTrafficPolicy"] for one in said if one.get("outboundTrafficPolicy")]
     return str(policies[0].get("mode", "ALLOW_ANY")) if policies else "ALLOW_ANY"

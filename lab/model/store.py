@@ -26,12 +26,12 @@ ELSEWHERE = "LAB_RUNS=FOLDER keeps runs in another folder"
 
 
 def runs() -> Path:
-    """The folder of all runs: LAB_RUNS, else runs/ in the checkout."""
+    """Return the folder of all runs: LAB_RUNS, else runs/ in the checkout."""
     return Path(os.environ.get("LAB_RUNS") or ROOT / "runs")
 
 
 def new_run() -> Path:
-    """A new run's folder, named by the time (UTC) and four random characters.
+    """Make a new run's folder, named by the time (UTC) and four random characters.
 
     Raises NeedsUnmet where nothing can be written, or too little.
     """
@@ -52,7 +52,7 @@ def new_run() -> Path:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether nothing more can be written there."""
+    """Return whether nothing more can be written there."""
     return shutil.disk_usage(folder).free < 1 << 16
 
 
@@ -64,7 +64,7 @@ def link_latest(run: Path) -> None:
 
 
 def find(name: str) -> Path:
-    """A stored run by its name, `latest`, or a path; one that was killed too, by its evidence.
+    """Return a stored run by its name, `latest`, or a path; a killed one too, by its evidence.
 
     Raises BadArguments with what there is.
     """
@@ -76,18 +76,18 @@ def find(name: str) -> Path:
 
 
 def from_here(path: Path) -> Path:
-    """A path as one would type it here."""
+    """Return a path as one would type it here."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def stored() -> list[Path]:
-    """Every finished run, oldest first."""
+    """Return every finished run, oldest first."""
     return sorted(path.parent for path in runs().glob("2*/summary.json"))
 
 
 def commit() -> dict[str, Any]:
-    """The checkout's commit and whether it has uncommitted changes; empty without git."""
+    """Return the checkout's commit, and whether it has uncommitted changes; empty without git."""
     try:
         head = _git("rev-parse", "HEAD")
         return {"commit": head, "dirty": bool(_git("status", "--porcelain"))}

@@ -14,9 +14,11 @@ from lab.model import store
 NOT_COMMANDS = {  # what commands are made of
     "__init__",
     "arguments",
+    "check_failures",
     "finish",
     "generate",
     "line",
+    "new_failure_template",
     "plan",
     "run_plan",
     "side_by_side",

@@ -89,7 +89,7 @@ def test_disagreements_are_shown_by_name_with_their_likely_cause() -> None:
 
 def test_an_explanation_tells_the_graphs_of_what_was_read_off_one_and_disagreements() -> None:
     text = " ".join(repr(run("tcp_mtls").why("C2")).split())
-    assert "and in a graph: not reproduced on the wire; reproduced in a Kiali graph of 2019" in text
+    assert "In a graph: not reproduced on the wire; reproduced in a Kiali graph of 2019" in text
     assert "Kiali before 1.6: no lock: it asks istio_requests_total for locks" in text
     assert "telemetry blind to TCP: the edge is mutual TLS" in text
-    assert "in a graph" not in repr(run("rest_mtls").why("C0"))
+    assert "In a graph" not in repr(run("rest_mtls").why("C0"))
