@@ -263,13 +263,13 @@ def test_runs_that_fill_up_on_the_way_end_with_what_was_recorded_and_the_next_on
 ) -> None:
     """The disk of the run's own is filled to its end as soon as the first calls are made."""
     assembly.wanted("1.31").ensure(lambda _line: None)
-    with place.start("run", QUICK, before=place.small(place.runs, "24m")) as process:
+    with place.start("run", "tcp_mtls", before=place.small(place.runs, "24m")) as process:
         said: list[str] = []
         assert process.stdout is not None
         inside = Path(f"/proc/{process.pid}/root{place.runs}")
         for line in process.stdout:
             said.append(line)
-            if f"{QUICK}  before" in line:
+            if "tcp_mtls  before" in line:
                 filled = fill(inside / "filler")
             if "ending the cluster" in line:
                 shutil.copytree(inside, place.top / "seen", symlinks=True)
@@ -279,9 +279,9 @@ def test_runs_that_fill_up_on_the_way_end_with_what_was_recorded_and_the_next_on
     text = "".join(said)
     assert "no room is left in" in text
     assert "summary could not be written: No space left on device" in sentence(text)
-    recorded = next((place.top / "seen").glob(f"2*/{QUICK}/evidence.json"))
+    recorded = next((place.top / "seen").glob("2*/tcp_mtls/evidence.json"))
     assert json.loads(recorded.read_text())["worlds"], "as it was before the disk was full"
-    assert not list((place.top / "seen").glob(f"2*/{QUICK}/verdict.json"))
+    assert not list((place.top / "seen").glob("2*/tcp_mtls/verdict.json"))
     code, text = place.lab("run", QUICK)
     assert code == 0, text
 

@@ -190,6 +190,7 @@ def missing_captures(found: Evidence) -> Iterator[tuple[str, Evidence]]:
             yield capture.file, of_world(found, world.name, captures=rest)
 
 
+@pytest.mark.slow  # a run is judged as often as it has calls and captures
 @pytest.mark.parametrize("spoil", [lost_calls, lossy_captures, missing_captures])
 @pytest.mark.parametrize("name", NAMES)
 def test_spoilt_evidence_never_makes_another_verdict_only_none(
