@@ -49,6 +49,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry
         yield made
 
 
+@pytest.mark.cluster  # of its programs only: they are built for it
 def test_the_filter_that_tells_envoys_apart_is_the_one_that_istiod_asks_for() -> None:
     bin_of = assembly.wanted("1.31").ensure(lambda _step: None).bin
     assert proxy.OWN_FILTER in (bin_of / "pilot-discovery").read_bytes()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import failures
-from lab.commands import check_failures, new, stored
+from lab.commands import check_failures, new, record
 from lab.common.errors import BadArguments
 from lab.model import evidence, store
 from lab.notebook import execute
@@ -50,7 +50,7 @@ def test_it_says_what_is_missing_and_what_comes_next(
 ) -> None:
     paths = [tmp_path / "ours.py", tmp_path / "ours.ipynb"]
     monkeypatch.setattr(new, "write", lambda _name: paths)
-    assert new.new(argparse.Namespace(what="failure", name="ours")) == 0
+    assert new.run(argparse.Namespace(what="failure", name="ours")) == 0
     said = capsys.readouterr().out
     assert "Missing: pins" in said
     assert [line[2:4] for line in said.splitlines() if line[2:3].isdigit()] == [
@@ -91,9 +91,9 @@ def test_make_check_runs_it() -> None:
 
 def test_record_tells_what_the_run_lets_pins_claim() -> None:
     found = evidence.load(store.RECORDED / "tcp_mtls")
-    told = stored._range(found)
+    told = record._claimable(found)
     assert told == (
         "this run lets pins claim embedded: Istio 1.31, Envoy 1.38.3; pins cover it already"
     )
     found.stack["envoy"] = "1.39.0"
-    assert "Envoy 1.39.0; add it to MEASURED in lab/model/pins.py" in stored._range(found)
+    assert "Envoy 1.39.0; add it to MEASURED in lab/model/pins.py" in record._claimable(found)

@@ -131,7 +131,7 @@ UNREADABLE: dict[str, tuple[Damage, str]] = {
     "nested deeply": (text("[" * 10**6), "nested too deeply"),
     "larger than any": (text(b'"' + b"a" * (17 << 20) + b'"'), "larger than 16 MiB"),
     "missing": (lambda place: (place / "evidence.json").unlink(), "cannot be read"),
-    "a FIFO": (instead(os.mkfifo), "is no file"),
+    "a FIFO": (instead(os.mkfifo), "is not a regular file"),
     "a folder": (instead(Path.mkdir), "cannot be read: Is a directory"),
     "a device": (instead(lambda path: path.symlink_to("/dev/zero")), "lies outside"),
     "a link that leads out": (instead(link), "lies outside"),
@@ -226,10 +226,10 @@ UNSURE: dict[str, tuple[Damage, str]] = {
         lambda place: recorded_as(place, pcap(b"x" * 60, held=2**32 - 1)),
         "is cut off at byte",
     ),
-    "a capture that is a FIFO": (instead(os.mkfifo, EVIDENT), "is no file"),
+    "a capture that is a FIFO": (instead(os.mkfifo, EVIDENT), "is not a regular file"),
     "a log that is a FIFO": (
         instead(os.mkfifo, "logs/posted-client.jsonl"),
-        "posted-client.jsonl is no file",
+        "posted-client.jsonl is not a regular file",
     ),
     "a log that is a link": (
         instead(link, "logs/posted-client.jsonl"),
@@ -309,7 +309,7 @@ def test_without_a_verdict_the_end_of_the_notebooks_log_is_told_unless_it_is_no_
     os.mkfifo(run / FAILURE / "notebook.log")
     code, said = told(capsys, "judge", RUN)
     assert code == 3
-    assert "notebook.log is no file" in said
+    assert "notebook.log is not a regular file" in said
 
 
 def test_a_failures_folder_that_is_a_link_is_not_entered(

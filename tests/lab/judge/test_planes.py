@@ -19,7 +19,7 @@ from lab.planes import Seen
 from lab.render import call_tables, comparison, comparison_figure, planes_figure, planes_table
 from lab.report import sections
 from lab.report.files import Files
-from lab.report.stored import Told
+from lab.report.stored import FailureReport
 
 CALL = "tcp-foo"
 PLACE = "evidence.json call tcp-foo, made up"
@@ -114,7 +114,7 @@ def test_every_witness_is_in_the_pages_matrix_of_calls(
     witnesses: list[Plane], recorded: Case
 ) -> None:
     judged = Judged(recorded, judge(recorded))
-    told = Told(judged.case, judged.verdict, "")
+    told = FailureReport(judged.case, judged.verdict, "")
     shown = sections.calls(told, Files(recorded.folder, Path()))
     assert shown
     assert [source for _, source in shown["planes"]] == [plane.source for plane in witnesses]
