@@ -221,7 +221,7 @@ def test_whoever_started_it_ends_it_even_when_its_folder_is_gone() -> None:
 
 
 def test_a_second_up_finds_it_and_one_at_the_same_time_is_told(standing: Embedded) -> None:
-    with host.locked(standing.state), pytest.raises(LabError, match="under way"):
+    with host.locked(standing.state), pytest.raises(LabError, match="is running"):
         Embedded(standing.name).up(lambda _step: None)
     told: list[str] = []
     Embedded(standing.name).up(told.append)

@@ -313,7 +313,7 @@ def test_of_two_that_bring_up_one_cluster_one_is_told_that_the_other_does(place:
         assert (code, "already up" in again) == (0, True), again
     finally:
         code, last = place.lab("down", **name)
-    assert (code, last) == (0, "down; nothing of yours is left\n")
+    assert (code, last) == (0, "The cluster is down; nothing that your runs made is left.\n")
 
 
 @pytest.mark.cluster

@@ -119,4 +119,4 @@ def test_a_cluster_that_died_before_it_was_recorded_makes_the_comparison_unsure(
     assert side_by_side.sidecars(twice[0], tmp_path, NAMES, 100) == 3
     said = capsys.readouterr().out
     assert "not recorded: " in said
-    assert "The sidecars cannot be compared: sidecars of" in said
+    assert "The sidecars cannot be compared: not the same sidecars were recorded: " in said

@@ -54,7 +54,7 @@ def test_all_failures_are_as_pinned_and_only_evidence_is_left(
 ) -> None:
     code, said, folder = lab_run()
     assert code == 0, said
-    assert "using the cluster that is up" in said
+    assert ", which is up: " in said
     found = summary(folder)
     assert found["exit_code"] == 0
     assert not found["recorded"]
