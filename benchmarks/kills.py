@@ -62,7 +62,7 @@ PHASES = {
     "a trial of the mesh": r"  mesh: ",
     "judging": r"  judging what",
     "removing": r"removing the run's namespaces",
-    "going down": r"ending the cluster",
+    "going down": r"stopping the cluster",
 }
 """Phase -> the line that announces it."""
 

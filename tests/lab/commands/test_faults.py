@@ -271,7 +271,7 @@ def test_runs_that_fill_up_on_the_way_end_with_what_was_recorded_and_the_next_on
             said.append(line)
             if "tcp_mtls  before" in line:
                 filled = fill(inside / "filler")
-            if "ending the cluster" in line:
+            if "stopping the cluster" in line:
                 shutil.copytree(inside, place.top / "seen", symlinks=True)
         process.wait()
     assert filled > 1_000_000
