@@ -6,7 +6,7 @@ from lab.declare import strangers
 from lab.declare.validate import named_calls
 from lab.judge.checks import readable, under
 from lab.model.failure import Answer, Check, Claim, Control
-from lab.model.pins import KINDS, Pin
+from lab.model.pins import Pin
 
 OURS = ("embedded", "kind")
 """Clusters that the lab makes itself; its claims about a whole mesh are tried there only."""
@@ -46,7 +46,7 @@ def answer(
     return Answer(question, reproduced, instead, otherwise, shown)
 
 
-def pin(*words: str, because: str, on: tuple[str, ...] = KINDS) -> Pin:
+def pin(*words: str, because: str, on: tuple[str, ...] = ()) -> Pin:
     """Return what is known of a claim (two words) or of a remedy (one), and why.
 
     It covers the measured stacks (lab/model/pins.py) and no other. on: the kinds of cluster on

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KINDS = ("embedded", "kind", "existing")
-"""The kinds of cluster that evidence names."""
-
 
 @dataclass(frozen=True)
 class Stack:
@@ -42,14 +39,15 @@ class Pin:
     words: tuple[str, ...]
     """As posted and today's form of a claim; the one word of a remedy."""
     why: str
-    clusters: tuple[str, ...] = KINDS
+    clusters: tuple[str, ...] = ()
+    """The kinds of cluster that it speaks of; empty: every kind of `stacks`."""
     stacks: tuple[Stack, ...] = MEASURED
     """Where a word holds for some of the measured stacks only, these."""
 
     def covers(self, istio: str, envoy: str, cluster: str) -> bool:
         """Return whether this pin speaks of that Istio with that Envoy on that kind of cluster."""
         known = any(stack.holds(istio, envoy, cluster) for stack in self.stacks)
-        return known and cluster in self.clusters
+        return known and (not self.clusters or cluster in self.clusters)
 
 
 def minor(istio: str) -> str:
