@@ -115,7 +115,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # One worker a core. The tests that use a cluster or look at the whole machine share one worker
 # (tests/support/selection.py); the other workers run the others meanwhile.
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 NOT_FAST := cluster kind machine browser slow
 
 .PHONY: test test-fast test-long check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,3 +108,17 @@ def test_on_clusters_run_first_and_on_kind_last_of_them(said: tuple[str, Path]) 
     lines = [line for line in said[0].splitlines() if "::" in line and "%]" in line]
     ran = [line.split("::")[1].split()[0] for line in lines]
     assert ran == ["test_that_passes", "test_that_fails", "test_whose_fixture_fails", "test_quick"]
+
+
+def test_files_that_use_the_machine_share_a_worker_and_the_others_do_not_wait(
+    tmp_path: Path,
+) -> None:
+    for name in ("a", "b", "c"):
+        mark = "@pytest.mark.cluster\n" if name != "c" else ""
+        text = f"import pytest, time\n\n{mark}def test_{name}():\n    time.sleep(0.5)\n"
+        (tmp_path / f"test_{name}.py").write_text(text)
+    side_by_side = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
+    said = outcome(tmp_path, *side_by_side, "-m", "not long", "-k", "test_a or test_b or test_c")
+    found = re.findall(r"^\[(gw\d)\].*::(test_[abc])\b", said, re.MULTILINE)
+    workers = {test: worker for worker, test in found}
+    assert workers["test_a"] == workers["test_b"] != workers["test_c"]
