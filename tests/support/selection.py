@@ -3,8 +3,8 @@
 With `pytest -n N --dist loadscope`, the files with tests that use a cluster, or that look at the
 whole machine, are one group. One worker runs it, one test after the other, as without workers;
 meanwhile the other workers run the other files. A file is never split: fixtures of a module are
-made once. The marker `xdist_group` would say it test by test, but pytest-xdist 3.8 passes it on by a
-private field of its items that pytest 9.2 does not have.
+made once. The marker `xdist_group` would say it test by test, but pytest-xdist 3.8 passes it on in
+a private field that the items of pytest 9.2 do not have.
 """
 
 from __future__ import annotations
