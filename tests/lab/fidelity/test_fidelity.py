@@ -24,6 +24,8 @@ NAMES = ("embedded", "another")
 def twice(cluster: Embedded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The same cluster, recorded in two runs: namespaces, names and addresses are not the same."""
     runs = [tmp_path_factory.mktemp(f"run-{name}") for name in ("a", "b")]
+    # Other tests' Services, which every proxy is told of until their namespaces are gone.
+    until(lambda: not being_removed(cluster), "other tests' namespaces to be gone", timeout=90)
     for run in runs:
         fidelity.record(cluster, run)
         gone = run.name.lower()
@@ -33,6 +35,15 @@ def twice(cluster: Embedded, tmp_path_factory: pytest.TempPathFactory) -> tuple[
             timeout=60,
         )
     return runs[0], runs[1]
+
+
+def being_removed(cluster: Embedded) -> list[str]:
+    """Which namespaces are on their way out."""
+    return [
+        one["metadata"]["name"]
+        for one in cluster.kube.items("/api/v1/namespaces")
+        if "deletionTimestamp" in one["metadata"]
+    ]
 
 
 @pytest.fixture
