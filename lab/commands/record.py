@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from lab import failures
+from lab.common.errors import BadArguments
+from lab.judge.case import Case
+from lab.judge.verdict import judge
 from lab.model import evidence, pins, store
 from lab.model.evidence import Evidence
+from lab.model.failure import Failure
+from lab.model.parameters import parameters_of
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -20,15 +26,53 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copy the evidence of each failure that has a verdict. Raises BadEvidence where damaged."""
+    """Copy the evidence of each failure that has a verdict.
+
+    Raises BadEvidence where it is damaged, and BadArguments where it is not what it is kept as.
+    """
     place = store.find(options.run)
     for name in failures.names():
         if (place / name / "verdict.json").exists():
             recorded = evidence.load(place / name)
+            refuse_other(failures.load(name), recorded, place / name, turned=options.turned)
             kept = store.record(place, name, turned=options.turned)
             print(kept.relative_to(store.ROOT))
             print(f"  {_claimable(recorded)}")
     return 0
+
+
+def refuse_other(failure: Failure, recorded: Evidence, folder: Path, *, turned: bool) -> None:
+    """Raise BadArguments where a run has not the parameters or words of what it is kept as."""
+    usual = parameters_of(failure, {})
+    other = {name: it for name, it in recorded.parameters.items() if usual.get(name) != it}
+    if not turned and other:
+        given = ",".join(f"{name}={value}" for name, value in other.items())
+        raise BadArguments(
+            f"run {recorded.run} was made with {given}; evidence/ is recorded without parameters",
+            hint="record a run without PARAMS; or keep this one for the tests with --turned",
+        )
+    if not turned:
+        return
+    if not other:
+        raise BadArguments(
+            f"run {recorded.run} was made without parameters, so nothing in it is turned round",
+            hint=f"first run: make reproduce FAILURE={failure.name} PARAMS=NAME=VALUE",
+        )
+    if not (store.RECORDED / failure.name).exists():
+        raise BadArguments(
+            f"evidence/{failure.name} is not there, so nothing tells what has turned",
+            hint="first record a run without PARAMS",
+        )
+    if words(failure, folder) == words(failure, store.RECORDED / failure.name):
+        raise BadArguments(
+            f"run {recorded.run} has the same words as evidence/{failure.name}: nothing has turned",
+            hint="choose a parameter that changes what happens; or the checks look at nothing",
+        )
+
+
+def words(failure: Failure, folder: Path) -> list[tuple[str, ...]]:
+    """Return all words that are said of a failure's evidence. Raises BadEvidence."""
+    return [said.words for said in judge(Case.open(failure, folder)).said]
 
 
 def _claimable(recorded: Evidence) -> str:

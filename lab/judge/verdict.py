@@ -58,7 +58,12 @@ class ClaimVerdict:
 
     @property
     def inconclusive(self) -> bool:
-        return "inconclusive" in (self.as_posted.word, self.today.word)
+        return "inconclusive" in self.words
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of both answers, in the order in which a pin has them."""
+        return (self.as_posted.word, self.today.word)
 
     @property
     def proof(self) -> Proof | None:
@@ -86,6 +91,11 @@ class RemedyVerdict:
     pin_why: str
     proof: Proof | None
     """Of the call with the remedy in force."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The one word, as a pin has it."""
+        return (self.word,)
 
     @property
     def inconclusive(self) -> bool:

@@ -145,13 +145,10 @@ def drift(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:
     """Say what was pinned and when it was last seen, for a verdict that differs from its pin."""
     if said.agreement != "differs" or not said.pinned:
         return []
-    seen = (
-        (said.word,) if isinstance(said, RemedyVerdict) else (said.as_posted.word, said.today.word)
-    )
     last = _last_agreed(verdict, said.id if isinstance(said, ClaimVerdict) else said.name)
     return [
         f"  DIFFERS from its pin: expected {' / '.join(said.pinned)} ({said.pin_why})",
-        f"    seen {' / '.join(seen)}; last as pinned in {last or 'no stored run'}",
+        f"    seen {' / '.join(said.words)}; last as pinned in {last or 'no stored run'}",
     ]
 
 

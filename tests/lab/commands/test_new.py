@@ -1,4 +1,4 @@
-"""`istio-lab new failure`, the check of failures, and what `record` lets pins claim."""
+"""`istio-lab new failure`, and the check of failures."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab import failures
-from lab.commands import check_failures, new, record
+from lab.commands import check_failures, new
 from lab.common.errors import BadArguments
-from lab.model import evidence, store
+from lab.model import store
 from lab.notebook import execute
 
 
@@ -87,13 +87,3 @@ def test_make_check_runs_it() -> None:
     makefile = (store.ROOT / "Makefile").read_text()
     check = makefile.partition("\ncheck:")[2].partition("\n\n")[0]
     assert "-m lab.commands.check_failures" in check
-
-
-def test_record_tells_what_the_run_lets_pins_claim() -> None:
-    found = evidence.load(store.RECORDED / "tcp_mtls")
-    told = record._claimable(found)
-    assert told == (
-        "this run lets pins claim embedded: Istio 1.31, Envoy 1.38.3; pins cover it already"
-    )
-    found.stack["envoy"] = "1.39.0"
-    assert "Envoy 1.39.0; add it to MEASURED in lab/model/pins.py" in record._claimable(found)

@@ -1,0 +1,66 @@
+"""`istio-lab record`: what a run is kept as, and what it lets pins claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import failures
+from lab.commands import record
+from lab.common.errors import BadArguments
+from lab.model import evidence, store
+
+NAME = "rest_mtls"
+TURNED = store.TURNED / f"{NAME}-turned"
+
+
+def refuse(folder: Path, *, turned: bool) -> None:
+    record.refuse_other(failures.load(NAME), evidence.load(folder), folder, turned=turned)
+
+
+@pytest.mark.parametrize("name", failures.names())
+def test_committed_evidence_is_not_refused_as_what_it_is_kept_as(name: str) -> None:
+    failure = failures.load(name)
+    for folder, turned in (
+        (store.RECORDED / name, False),
+        (store.TURNED / f"{name}-turned", True),
+    ):
+        record.refuse_other(failure, evidence.load(folder), folder, turned=turned)
+
+
+def test_a_run_with_parameters_is_not_recorded_as_the_one_without() -> None:
+    with pytest.raises(BadArguments, match=r"made with .*=.*; evidence/ is recorded without"):
+        refuse(TURNED, turned=False)
+
+
+def test_a_run_without_parameters_is_not_kept_as_turned() -> None:
+    with pytest.raises(BadArguments, match="nothing in it is turned round"):
+        refuse(store.RECORDED / NAME, turned=True)
+
+
+def test_a_run_in_which_no_word_has_turned_is_not_kept_as_turned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(store, "RECORDED", tmp_path)
+    (tmp_path / NAME).symlink_to(TURNED)
+    with pytest.raises(BadArguments, match="same words as evidence/rest_mtls: nothing has turned"):
+        refuse(TURNED, turned=True)
+
+
+def test_a_turned_run_is_not_kept_before_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(store, "RECORDED", tmp_path)
+    with pytest.raises(BadArguments, match="evidence/rest_mtls is not there"):
+        refuse(TURNED, turned=True)
+
+
+def test_record_tells_what_the_run_lets_pins_claim() -> None:
+    found = evidence.load(store.RECORDED / "tcp_mtls")
+    told = record._claimable(found)
+    assert told == (
+        "this run lets pins claim embedded: Istio 1.31, Envoy 1.38.3; pins cover it already"
+    )
+    found.stack["envoy"] = "1.39.0"
+    assert "Envoy 1.39.0; add it to MEASURED in lab/model/pins.py" in record._claimable(found)
