@@ -19,8 +19,12 @@ import pathlib, kept, pytest
 kept.KEPT = pathlib.Path(__file__).parent / "kept"
 pytest_plugins = ["kept", "selection"]
 """
+# Written in parts, or this file itself would be taken for one with tests on a cluster.
+CLUSTER = "pytest." + "mark.cluster"
 TESTS = """
 import pytest
+
+mark = pytest.mark
 
 RUN = "20260101T000000Z-0000"
 
@@ -36,20 +40,20 @@ def recorded_before(tmp_path_factory):
 def test_quick():
     pass
 
-@pytest.mark.cluster
+@mark.cluster
 def test_that_passes(tmp_path):
     recorded(tmp_path / "runs")
 
-@pytest.mark.cluster
+@mark.cluster
 def test_that_fails(tmp_path):
     recorded(tmp_path / "runs")
     assert False
 
-@pytest.mark.kind
+@mark.kind
 def test_whose_fixture_fails(recorded_before):
     pass
 
-@pytest.mark.long
+@mark.long
 def test_that_is_long():
     pass
 """
@@ -114,7 +118,7 @@ def test_files_that_use_the_machine_share_a_worker_and_the_others_do_not_wait(
     tmp_path: Path,
 ) -> None:
     for name in ("a", "b", "c"):
-        mark = "@pytest.mark.cluster\n" if name != "c" else ""
+        mark = f"@{CLUSTER}\n" if name != "c" else ""
         text = f"import pytest, time\n\n{mark}def test_{name}():\n    time.sleep(0.5)\n"
         (tmp_path / f"test_{name}.py").write_text(text)
     side_by_side = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")

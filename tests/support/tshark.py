@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import subprocess
 from collections import defaultdict
@@ -11,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.packets import pcap
+
 FIELDS = [
+    "frame.interface_id",
     "tcp.stream",
     "ip.src",
     "tcp.srcport",
@@ -61,39 +63,75 @@ class Reading:
 
 
 FOLLOWED = 4
+"""Of how many connections of a capture the bytes are compared."""
 
 
-@functools.cache
-def reading(path: Path) -> Reading:
-    """All that is compared of a capture: tshark takes longer to start than to read one."""
-    argv = ["tshark", "-r", str(path), "-T", "json", "-o", "tcp.desegment_tcp_streams:TRUE"]
+def readings(paths: Sequence[Path], folder: Path) -> dict[Path, Reading]:
+    """All that is compared of captures, by few starts of tshark, which take longer than to read.
+
+    Captures that have no connection in common are joined, an interface each. tshark tells
+    connections apart by their addresses alone, so two captures of one connection are not.
+    """
+    found: dict[Path, Reading] = {}
+    for number, batch in enumerate(_batches(paths)):
+        joined = one_after_the_other(batch, folder / f"{number}.pcapng")
+        found |= dict(zip(batch, _read(joined, len(batch)), strict=True))
+    return found
+
+
+def _batches(paths: Sequence[Path]) -> list[list[Path]]:
+    """Put captures together that share no pair of ends, whichever of them called."""
+    batches: list[tuple[list[Path], set[frozenset[object]]]] = []
+    for path in paths:
+        ends = {frozenset((one.client, one.server)) for one in pcap.connections(pcap.read(path))}
+        free = next((one for one in batches if not one[1] & ends), None)
+        if free is None:
+            free = ([], set())
+            batches.append(free)
+        free[0].append(path)
+        free[1].update(ends)
+    return [batch for batch, _ in batches]
+
+
+def _read(joined: Path, captures: int) -> list[Reading]:
+    """What tshark tells of each of the captures that were joined."""
+    argv = ["tshark", "-r", str(joined), "-T", "json", "-o", "tcp.desegment_tcp_streams:TRUE"]
     argv += ["-o", "tcp.reassemble_out_of_order:TRUE", "-Y", "tcp"]
     for port in (4433, 8080, 9000, 9001, 8000):
         argv += ["-d", f"tcp.port=={port},tls"]
     for name in FIELDS:
         argv += ["-e", name]
-    for number in range(FOLLOWED):
+    streams: list[dict[str, Stream]] = [{} for _ in range(captures)]
+    for packet in json.loads(_told(argv) or "[]"):
+        layer = packet["_source"]["layers"]
+        _add(streams[int(layer["frame.interface_id"][0])], layer)
+    followed = [list(one)[:FOLLOWED] for one in streams]
+    sent = _followed(joined, [number for numbers in followed for number in numbers])
+    return [
+        Reading(list(one.values()), [sent[number] for number in numbers])
+        for one, numbers in zip(streams, followed, strict=True)
+    ]
+
+
+def _told(argv: Sequence[str]) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def _followed(joined: Path, numbers: Sequence[str]) -> dict[str, set[bytes]]:
+    """What `follow,tcp,raw` prints of streams: the bytes of both directions, reassembled."""
+    argv = ["tshark", "-q", "-r", str(joined), "-o", "tcp.reassemble_out_of_order:TRUE"]
+    for number in numbers:
         argv += ["-z", f"follow,tcp,raw,{number}"]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    told, line, followed = said.partition("=" * 67)
-    found: dict[str, Stream] = {}
-    for packet in json.loads(told or "[]"):
-        _add(found, packet["_source"]["layers"])
-    return Reading(list(found.values()), _followed(line + followed))
-
-
-def _followed(text: str) -> list[set[bytes]]:
-    """What `follow,tcp,raw` prints of several streams, by their numbers."""
     sent = {}
-    for block in text.split("Follow: tcp,raw")[1:]:
+    for block in _told(argv).split("Follow: tcp,raw")[1:]:
         lines = block.splitlines()
-        number = next(int(line.split()[-1]) for line in lines if line.startswith("Filter:"))
+        number = next(line.split()[-1] for line in lines if line.startswith("Filter:"))
         halves: dict[bool, bytearray] = {True: bytearray(), False: bytearray()}
         for line in lines:
             if line.strip() and all(c in "0123456789abcdef" for c in line.strip()):
                 halves[not line.startswith("\t")] += bytes.fromhex(line.strip())
         sent[number] = {bytes(half) for half in halves.values()}
-    return [sent[number] for number in sorted(sent)]
+    return sent
 
 
 def _add(found: dict[str, Stream], layer: dict[str, list[str]]) -> None:
@@ -145,8 +183,8 @@ def frames(path: Path) -> list[Frame]:
 
 
 def one_after_the_other(paths: Sequence[Path], into: Path) -> Path:
-    """Captures as Wireshark's own writer joins them, without a look at their times."""
-    subprocess.run(["mergecap", "-a", "-F", "pcapng", "-w", into, *paths], check=True)
+    """Captures as Wireshark's own writer joins them, an interface each, whatever their times."""
+    subprocess.run(["mergecap", "-a", "-I", "none", "-F", "pcapng", "-w", into, *paths], check=True)
     return into
 
 

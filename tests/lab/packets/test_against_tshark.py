@@ -17,7 +17,7 @@ from lab.packets import pcap, pcapng, tls
 from lab.packets.pcapng import Interface, Packet
 from lab.render import call_pcapng
 
-pytestmark = pytest.mark.slow  # tshark is started for each capture
+pytestmark = pytest.mark.slow  # tshark reads every capture that is committed
 
 # On a client's `lo` one connection has two address pairs; tshark counts each as a stream too.
 CAPTURES = sorted(
@@ -29,9 +29,16 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@pytest.fixture(scope="module")
+def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, tshark.Reading]:
+    return tshark.readings(CAPTURES, tmp_path_factory.mktemp("joined"))
+
+
 @pytest.mark.parametrize("path", CAPTURES, ids=name)
-def test_streams_hellos_and_alerts_are_as_tshark_reads_them(path: Path) -> None:
-    theirs = tshark.reading(path).streams
+def test_streams_hellos_and_alerts_are_as_tshark_reads_them(
+    path: Path, readings: dict[Path, tshark.Reading]
+) -> None:
+    theirs = readings[path].streams
     ours = pcap.connections(pcap.read(path))
     assert len(ours) == len(theirs)
     for mine, other in zip(ours, theirs, strict=True):
@@ -59,10 +66,12 @@ def test_streams_hellos_and_alerts_are_as_tshark_reads_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=name)
-def test_reassembled_bytes_are_as_tshark_follows_them(path: Path) -> None:
+def test_reassembled_bytes_are_as_tshark_follows_them(
+    path: Path, readings: dict[Path, tshark.Reading]
+) -> None:
     ours = pcap.connections(pcap.read(path))[: tshark.FOLLOWED]
     assert [{mine.sent("client"), mine.sent("server")} for mine in ours] == (
-        tshark.reading(path).sent[: len(ours)]
+        readings[path].sent[: len(ours)]
     )
 
 
