@@ -7,18 +7,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kubectl import Kubectl
 
-from clusters.embedded.cluster import Embedded
+from clusters.stacks import assembly
 from lab.common.wait import until
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.slow  # its streams take seconds
 SERVICE = "grpcbin.GRPCBin"
 
 
@@ -70,14 +69,19 @@ def answers(text: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def grpcbin(cluster: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grpcbin]:
+def programs() -> Path:
+    return assembly.wanted("1.31").ensure(lambda _line: None).bin
+
+
+@pytest.fixture(scope="module")
+def grpcbin(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grpcbin]:
     ports = (free_port(), free_port())
     log = tmp_path_factory.mktemp("grpcbin") / "log"
-    argv = [cluster.bin / "grpcbin", ",".join(map(str, ports))]
+    argv = [programs / "grpcbin", ",".join(map(str, ports))]
     with log.open("wb") as out, subprocess.Popen(argv, stdout=out) as process:
         for port in ports:
             until(lambda port=port: listens(port), f"grpcbin on {port}", timeout=10)
-        yield Grpcbin(cluster.bin, ports, log, process)
+        yield Grpcbin(programs, ports, log, process)
         process.kill()
 
 
@@ -224,35 +228,16 @@ def test_http1_is_answered_with_http2_frames_that_curl_cannot_read(
     assert "HTTP/0.9" in done.stderr
 
 
-def test_sigterm_ends_it_at_once_in_the_middle_of_a_stream(
-    cluster: Embedded, tmp_path: Path
-) -> None:
+def test_sigterm_ends_it_at_once_in_the_middle_of_a_stream(programs: Path, tmp_path: Path) -> None:
     port = free_port()
     with (tmp_path / "log").open("wb") as out:
-        server = subprocess.Popen([cluster.bin / "grpcbin", str(port)], stdout=out)
+        server = subprocess.Popen([programs / "grpcbin", str(port)], stdout=out)
         until(lambda: listens(port), f"grpcbin on {port}", timeout=10)
         address = f"127.0.0.1:{port}"
-        argv = [cluster.bin / "grpcurl", "-plaintext", address, f"{SERVICE}/DummyServerStream"]
+        argv = [programs / "grpcurl", "-plaintext", address, f"{SERVICE}/DummyServerStream"]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
             assert client.stdout
             assert client.stdout.readline()  # the stream has begun
             server.send_signal(signal.SIGTERM)
             assert server.wait(timeout=1) == 0
             assert b"Unavailable" in client.communicate(timeout=5)[1]
-
-
-def test_a_pod_of_its_image_serves_the_ports_it_is_given(
-    kubectl: Kubectl, namespace: str, in_pod: Callable[..., str]
-) -> None:
-    container = {
-        "name": "grpcbin",
-        "image": "lab/grpcbin",
-        "args": ["9000"],
-        "readinessProbe": {"tcpSocket": {"port": 9000}, "periodSeconds": 1},
-    }
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "grpcbin"}}
-    manifest = json.dumps({**pod, "spec": {"containers": [container]}})
-    kubectl("apply", "-n", namespace, "-f", "-", stdin=manifest)
-    kubectl("wait", "pod/grpcbin", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
-    asked = ("grpcurl", "-plaintext", "localhost:9000", "list")
-    assert SERVICE in in_pod(namespace, "grpcbin", *asked).split()
