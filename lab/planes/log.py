@@ -22,6 +22,8 @@ OURS = frozenset({"start_time", "downstream_peer_uri_san"})
 """Fields by which a line is known as one of the lab's format, beside a mesh's own log."""
 NUMBER = "lab_line"
 """Where a line stands in its file."""
+NO_TEXT = (None, "", "-")
+"""What Envoy's formats write for a field that has no value."""
 
 
 def parse(text: str) -> list[Line]:
@@ -155,15 +157,17 @@ def server_says(line: Line | None) -> Seen:
 
 
 def _text(line: Line, field: str) -> str | None:
-    """Return a field's text; None where there is none, for which Envoy's formats have a dash."""
+    """Return a field's text; None where there is none."""
     value = line.get(field)
-    return value if isinstance(value, str) and value not in ("", "-") else None
+    return value if isinstance(value, str) and value not in NO_TEXT else None
 
 
 def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
     """Return what the server's proxy took a connection for, and why it says so."""
     peer, version = facts["peer"], facts["tls_version"]
-    failure = str(facts["failure"] or "-")
+    failure = "-" if facts["failure"] in NO_TEXT else facts["failure"]
+    if not isinstance(failure, str):
+        return "unknown", f"its reason for a failed handshake is no text: {failure!r}"
     if any(word in failure for word in _NO_TLS):
         return "plaintext", f"what came was no TLS: {failure}"
     if failure != "-":
@@ -194,4 +198,4 @@ def field_text(line: Line, field: str) -> str:
 def both_named(line: Line) -> bool:
     """Return whether both had a SPIFFE name, and their handshake was not refused."""
     named = all(field_text(line, f"downstream_{who}_uri_san") for who in ("peer", "local"))
-    return named and not field_text(line, "downstream_transport_failure_reason")
+    return named and line.get("downstream_transport_failure_reason") in NO_TEXT

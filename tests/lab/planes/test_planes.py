@@ -119,11 +119,13 @@ def test_two_planes_of_one_source_are_one_voice() -> None:
         ({"downstream_transport_failure_reason": "TLS_error:|HTTP_REQUEST"}, "plaintext"),
         ({"downstream_transport_failure_reason": "CERTIFICATE_VERIFY_FAILED",
           "downstream_peer_uri_san": "spiffe://x", "downstream_tls_version": "TLSv1.3"}, "tls"),
+        ({"downstream_transport_failure_reason": 0,
+          "downstream_peer_uri_san": "spiffe://x", "downstream_tls_version": "TLSv1.3"}, "unknown"),
         ({"response_code_details": "filter_chain_not_found", "requested_server_name": "b"}, "tls"),
     ],
 )  # fmt: skip
 def test_the_servers_proxy_took_a_connection_for_what_its_line_says(
-    line: dict[str, str], took: str
+    line: dict[str, Any], took: str
 ) -> None:
     assert log.server_says({**line, log.NUMBER: 1}).security == took
 
