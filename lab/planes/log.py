@@ -173,11 +173,9 @@ def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
     if failure != "-":
         # Envoy logs the name that a certificate claims, even of one that it then refuses.
         return "tls", f"the handshake was refused: {failure}"
-    if peer and version:
-        took = f"the server's proxy took {peer} from the client's certificate ({version})"
-        return "mutual_tls", took
     if version:
-        return "tls", f"{version}, no client certificate"
+        took = f"the server's proxy took {peer} from the client's certificate ({version})"
+        return ("mutual_tls", took) if peer else ("tls", f"{version}, no client certificate")
     if facts["details"] == "filter_chain_not_found" and facts["sni"]:
         return "tls", "no filter chain for TLS such as it was"
     return "plaintext", "the server's proxy saw no TLS"
