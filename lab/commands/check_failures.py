@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from lab import failures
-from lab.common.errors import BadFailure
-from lab.declare import without_pins
+from lab.common.errors import BadArguments, BadFailure
+from lab.declare.validate import place, without_pins
+from lab.model.failure import Claim, Failure
+from lab.notebook import execute
 
 LINES = 200
 """The most that a failure's file may have, as the formatter leaves it."""
@@ -15,21 +18,46 @@ LINES = 200
 
 def problems(folder: Path) -> list[str]:
     """Return what is wrong with each failure file of a folder, in sentences with file and line."""
-    found = []
+    found: list[str] = []
+    loaded: list[Failure] = []
     for path in sorted(folder.glob("[!_]*.py")):
         count = len(path.read_text().splitlines())
         if count > LINES:
             found.append(f"{path}:{LINES + 1}: it has {count} lines; a failure has {LINES} at most")
         try:
-            found += without_pins(failures.load_file(path))
+            loaded.append(failures.load_file(path))
         except BadFailure as wrong:
+            found.append(str(wrong))
+            continue
+        found += without_pins(loaded[-1])
+    return [*found, *claims_twice(loaded)]
+
+
+def claims_twice(loaded: Iterable[Failure]) -> list[str]:
+    """Return the claims whose name another failure's claim has: tables name claims alone."""
+    found, first = list[str](), dict[str, Claim]()
+    for failure in loaded:
+        for claim in failure.claims:
+            other = first.setdefault(claim.id, claim)
+            if other is not claim:
+                found.append(f"{place(claim)}: claim {claim.id} is there already, {place(other)}")
+    return found
+
+
+def other_parameters(names: Iterable[str]) -> list[str]:
+    """Return the notebooks whose parameters are not their failure's, each as a sentence."""
+    found = list[str]()
+    for name in names:
+        try:
+            execute.require_parameters(failures.load(name))
+        except BadArguments as wrong:
             found.append(str(wrong))
     return found
 
 
 def main() -> int:
     """Print what is wrong with the failures of this checkout; 1 where anything is."""
-    found = problems(Path(failures.__file__).parent)
+    found = problems(Path(failures.__file__).parent) or other_parameters(failures.names())
     print("\n".join(found) or "every failure is short enough, fits together, and is pinned")
     return 1 if found else 0
 

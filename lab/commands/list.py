@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from lab import failures
+from lab.common.errors import BadFailure
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -13,10 +15,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line for each failure."""
+    """Print a line for each failure; return 254 where a failure's file is wrong."""
     del options
+    code = 0
     for name in failures.names():
-        failure = failures.load(name)
+        try:
+            failure = failures.load(name)
+        except BadFailure as wrong:
+            print(f"lab: {wrong}", file=sys.stderr)
+            code = wrong.exit_code
+            continue
         claims = ", ".join(claim.id for claim in failure.claims)
         print(f"{name:<14} {failure.title}  ({claims})")
-    return 0
+    return code

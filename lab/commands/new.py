@@ -57,12 +57,15 @@ Written:
 It loads, and runs. It is a sample: what it calls and claims is yet to become yours.
 Missing: pins (what is known of each claim and remedy), and recorded evidence.
 
-Next, in five steps (CONTRIBUTING.md says more of each):
+Next, in seven steps (CONTRIBUTING.md says more of each):
   1. Write {file}: worlds, calls, claims, controls, remedies.
-  2. Tell it in {notebook}; its parameters are the failure's.
-  3. Run it: make reproduce FAILURE={name} KEEP=1. It ends with 3, as nothing is pinned yet.
+  2. Give {notebook} the failure's parameters, and run it:
+     make reproduce FAILURE={name} KEEP=1. It ends with 3, as nothing is pinned yet.
+  3. Tell it in the notebook.
   4. Pin the words that you saw, each beside its claim or remedy. Run it again: it ends with 0.
-  5. Record it: istio-lab record, then make notebooks readme, then make test."""
+  5. Record it: istio-lab record.
+  6. Run it with PARAMS that turn it round, then istio-lab record --turned.
+  7. Check it: make notebooks readme, then make check, then make test."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 from lab import declare as d
 
 HTTPBIN = d.service("httpbin", 8000, "http", target=8080)
-# The remedy has a Service and a port of its own: whatever it does helps no other call.
+# It has a target port of its own: a sidecar has one inbound chain for each port of its workload.
 MISNAMED = d.service("misnamed", 8001, "{port_name}", target=8081, workload="httpbin")
 ANY = "/anything/{marker}"
 

@@ -57,6 +57,7 @@ def plan(
     wanted = tuple(failures.load(name) for name in (names or failures.names()))
     for failure in wanted:
         parameters_of(failure, given)
+        execute.require_parameters(failure)
         execute.convert(execute.NOTEBOOKS / f"{failure.name}.ipynb", given)
     # A run never falls back on recorded evidence by itself, as a notebook does.
     unnamed = cluster == "auto" and not os.environ.get("LAB_CLUSTER")

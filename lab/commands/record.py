@@ -56,7 +56,7 @@ def refuse_other(failure: Failure, recorded: Evidence, folder: Path, *, turned: 
     if not other:
         raise BadArguments(
             f"run {recorded.run} was made without parameters, so nothing in it is turned round",
-            hint=f"first run: make reproduce FAILURE={failure.name} PARAMS=NAME=VALUE",
+            hint=f"first run: make reproduce FAILURE={failure.name} {_other_value(failure)}",
         )
     if not (store.RECORDED / failure.name).exists():
         raise BadArguments(
@@ -70,16 +70,26 @@ def refuse_other(failure: Failure, recorded: Evidence, folder: Path, *, turned: 
         )
 
 
+def _other_value(failure: Failure) -> str:
+    """Return how a parameter gets another value than its default: `PARAMS=port_name=http-web`."""
+    for name, parameter in failure.parameters.items():
+        for value in parameter.allowed:
+            if value != parameter.default:
+                return f"PARAMS={name}={value}"
+    return "with a parameter; it has none yet"
+
+
 def words(failure: Failure, folder: Path) -> list[tuple[str, ...]]:
     """Return all words that are said of a failure's evidence. Raises BadEvidence."""
     return [said.words for said in judge(Case.open(failure, folder)).said]
 
 
 def _claimable(recorded: Evidence) -> str:
-    """Return what a pin may claim by this run: its stack, and whether that is measured."""
+    """Return whether pins speak of the stack that this run was made on."""
     cluster = recorded.cluster
     istio, envoy = (recorded.stack.get(part, "") for part in ("istio", "envoy"))
     stack = pins.Stack(cluster, pins.minor(istio), (envoy,))
     known = any(one.holds(istio, envoy, cluster) for one in pins.MEASURED)
-    told = "pins cover it already" if known else "add it to MEASURED in lab/model/pins.py"
-    return f"this run lets pins claim {stack}; {told}"
+    if known:
+        return f"pins speak of this run's stack: {stack}"
+    return f"no pin speaks of this run's stack: {stack}; add it to MEASURED in lab/model/pins.py"

@@ -88,7 +88,7 @@ def _wire(case: Case, name: str) -> list[str]:
         f"  $ {seen.record.typed}",
         f"    {first.hex(' ')}  |{text}|",
         f"    {wording.SHOWS[seen.security]}; marker read {seen.marker_count}x; "
-        f"{seen.record.outcome}",
+        f"{seen.record.outcome} {seen.record.status or ''}".rstrip(),
     ]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from lab.common.errors import BadFailure
 from lab.common.suggest import meant
 from lab.judge.observation import FINAL_HOP
 from lab.model.declared import Declared
-from lab.model.failure import Answer, Check, Claim, Failure, Remedy
+from lab.model.failure import Answer, Check, Claim, Failure, Remedy, RemedyWord, Word
 from lab.model.scenario import PLACEHOLDER, Call, Service, World
 
 FILLED = ("marker", "namespace")
@@ -21,13 +21,19 @@ FILLED = ("marker", "namespace")
 def refuse_wrong(failure: Failure) -> None:
     """Raise BadFailure with the first part that is wrong, what is wrong, and what there is."""
     for part, wrong in _wrong(failure):
-        raise BadFailure(f"{_place(part)}: {wrong}")
+        raise BadFailure(f"{place(part)}: {wrong}")
 
 
 def without_pins(failure: Failure) -> list[str]:
     """Return the claims and remedies that have no pin, each as a sentence with its line."""
+    form = {Claim: 'pinned=("...", "...")', Remedy: 'pinned=d.pin("...")'}
     parts: list[Claim | Remedy] = [*failure.claims, *failure.remedies]
-    return [f"{_place(part)}: {_name(part)} has no pin" for part in parts if not part.pins]
+    return [
+        f"{place(part)}: {_name(part)} has no pin: write the words that a run shows as "
+        f"{form[type(part)]}, and because=..."
+        for part in parts
+        if not part.pins
+    ]
 
 
 def _wrong(failure: Failure) -> Iterator[tuple[Declared, str]]:
@@ -41,7 +47,13 @@ def _wrong(failure: Failure) -> Iterator[tuple[Declared, str]]:
     for claim in failure.claims:
         yield from _claim(failure, claim)
     for control in failure.controls:
-        yield from ((control, wrong) for wrong in _check(failure, control.check))
+        wrongs = _check(failure, control.check, f"control {control.says!r}")
+        yield from ((control, wrong) for wrong in wrongs)
+    for name, parameter in failure.parameters.items():
+        if parameter.default not in parameter.allowed:
+            there = ", ".join(parameter.allowed)
+            wrong = f"its default {parameter.default!r} is not among its values: {there}"
+            yield parameter, f"parameter {name!r}: {wrong}"
     for remedy in failure.remedies:
         yield from _remedy(failure, remedy)
     if not failure.controls:
@@ -62,7 +74,7 @@ def _twice(failure: Failure) -> Iterator[tuple[Declared, str]]:
         for part in parts:
             name = _name(part)
             if name in seen:
-                yield part, f"{what} {name!r} is there twice, first at {_place(seen[name])}"
+                yield part, f"{what} {name!r} is there twice, first at {place(seen[name])}"
             seen[name] = part
 
 
@@ -76,7 +88,7 @@ def _world(world: World) -> Iterator[tuple[Declared, str]]:
         made_of = variant.of or variant.name
         yield from ((world, wrong) for wrong in _unknown("workload", made_of, WORKLOADS))
     for service in world.services:
-        wrongs = _unknown(f"workload in world {world.name}", service.workload, world.workloads)
+        wrongs = _unknown("workload", service.workload, world.workloads, f"world {world.name} has ")
         yield from ((service, wrong) for wrong in wrongs)
 
 
@@ -96,15 +108,16 @@ def _call(failure: Failure, call: Call) -> Iterator[tuple[Declared, str]]:
     if call.source == "api":
         return
     world = worlds[call.world]
+    has = f"world {world.name} has "
     asked, service, port = call.asked
     for workload in dict.fromkeys((call.source, call.to, asked)):
         if not PLACEHOLDER.search(workload):
-            for wrong in _unknown(f"workload in world {world.name}", workload, world.workloads):
-                yield call, told + wrong
+            for wrong in _unknown("workload", workload, world.workloads, told + has):
+                yield call, wrong
     if not call.to_address:
         services = {one.name: one for one in world.services}
-        for wrong in _unknown(f"Service in world {world.name}", service, services):
-            yield call, told + wrong
+        for wrong in _unknown("Service", service, services, told + has):
+            yield call, wrong
         if service in services:
             yield from ((call, told + wrong) for wrong in _port(services[service], port))
 
@@ -150,16 +163,17 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _claim(failure: Failure, claim: Claim) -> Iterator[tuple[Declared, str]]:
-    for answer in (claim.as_posted, claim.today):
-        yield from ((answer, wrong) for wrong in _answer(failure, answer))
-    yield from _pins(claim, 2, "as posted and in today's form")
+    for answer, form in ((claim.as_posted, "as posted"), (claim.today, "today's form")):
+        wrongs = _answer(failure, answer, f"{claim.id}, {form}")
+        yield from ((answer, wrong) for wrong in wrongs)
+    yield from _pins(claim, ("as posted", "in today's form"), get_args(Word))
 
 
-def _answer(failure: Failure, answer: Answer) -> Iterator[str]:
-    yield from _unknown("call", answer.shows, failure.all_calls, "`shows` names it: ")
+def _answer(failure: Failure, answer: Answer, told: str) -> Iterator[str]:
     for check in (answer.reproduced, answer.instead, answer.otherwise):
         if check:
-            yield from _check(failure, check)
+            yield from _check(failure, check, told)
+    yield from _unknown("call", answer.shows, failure.all_calls, f"{told}, `shows`: ")
 
 
 def _remedy(failure: Failure, remedy: Remedy) -> Iterator[tuple[Declared, str]]:
@@ -168,28 +182,30 @@ def _remedy(failure: Failure, remedy: Remedy) -> Iterator[tuple[Declared, str]]:
     workloads = failure.world(remedy.call.world).workloads
     for name in remedy.seen_at:
         yield from ((remedy, wrong) for wrong in _unknown("workload", name, workloads, "seen_at: "))
-    yield from _pins(remedy, 1, "whether it heals")
+    yield from _pins(remedy, ("whether it heals",), get_args(RemedyWord))
 
 
-def _pins(part: Claim | Remedy, words: int, what: str) -> Iterator[tuple[Declared, str]]:
+def _pins(
+    part: Claim | Remedy, needed: tuple[str, ...], words: tuple[str, ...]
+) -> Iterator[tuple[Declared, str]]:
+    """Find a pin with too few or too many words, with a word that is none, or without a reason."""
     for pin in part.pins:
-        if len(pin.words) != words:
-            yield (
-                part,
-                (
-                    f"{_name(part)} is pinned with {len(pin.words)} words, {', '.join(pin.words)}; "
-                    f"it has {words}: {what}"
-                ),
-            )
+        told = f"{_name(part)} is pinned with {' / '.join(pin.words)}"
+        if len(pin.words) != len(needed):
+            yield part, f"{told}: it needs {len(needed)}: {' and '.join(needed)}"
+        for word in pin.words:
+            yield from ((part, wrong) for wrong in _unknown("word", word, words, f"{told}: "))
+        if not pin.why:
+            yield part, f"{told}, without a reason: write because=..."
 
 
-def _check(failure: Failure, check: Check) -> Iterator[str]:
+def _check(failure: Failure, check: Check, told: str) -> Iterator[str]:
     """Find the calls that a check names and that are not there.
 
     A check is a function that keeps the names it was made with: they are read from there.
     """
     for name in named_calls(check):
-        yield from _unknown("call", name.removesuffix(FINAL_HOP), failure.all_calls, "a check: ")
+        yield from _unknown("call", name.removesuffix(FINAL_HOP), failure.all_calls, f"{told}: ")
 
 
 def named_calls(check: Check) -> Iterator[str]:
@@ -216,7 +232,7 @@ def _name(part: Any) -> str:
     return str(getattr(part, "id", "") or part.name)
 
 
-def _place(part: Declared) -> str:
+def place(part: Declared) -> str:
     """Return `lab/failures/my_failure.py:12`, as short as it can be from here."""
     file, _, line = part.line.rpartition(":")
     try:

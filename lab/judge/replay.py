@@ -27,7 +27,7 @@ class RecordedRun:
         if not (self.folder / "evidence.json").exists():
             raise BadArguments(
                 f"nothing is recorded of {failure.name}",
-                hint=f"make reproduce FAILURE={failure.name}",
+                hint=f"make reproduce FAILURE={failure.name}, then istio-lab record",
             )
         untrusted.require_inside(self.folder, store.RECORDED)
         self.case = Case.open(failure, self.folder)

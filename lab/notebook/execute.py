@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from lab.common.errors import BadArguments, BadEvidence
 from lab.common.redaction import redact
 from lab.common.suggest import meant
 from lab.model import store
+from lab.model.failure import Failure
 
 NOTEBOOKS = store.ROOT / "notebooks"
 KERNEL = "python3"
@@ -75,6 +77,24 @@ def _assignments(source: str) -> list[NotebookParameter]:
         assert node.value is not None
         found.append(NotebookParameter(name, kind, ast.literal_eval(node.value)))
     return found
+
+
+def require_parameters(failure: Failure) -> None:
+    """Raise BadArguments where a failure's notebook has other parameters or defaults than it."""
+    path = NOTEBOOKS / f"{failure.name}.ipynb"
+    told = {one.name: one.default for one in declared(path) if one.name != "cluster"}
+    wanted = {name: one.default for name, one in failure.parameters.items()}
+    if told != wanted:
+        file = path.relative_to(store.ROOT)
+        raise BadArguments(
+            f"{file}: its cell tagged `parameters` has {_listed(told)}; "
+            f"lab/failures/{failure.name}.py has {_listed(wanted)}",
+            hint="give the cell each parameter of the failure, with the same default",
+        )
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items()) or "no parameter"
 
 
 def convert(path: Path, given: dict[str, str]) -> dict[str, Any]:

@@ -24,13 +24,17 @@ def answered(*names: str, status: int = 0) -> Check:
     return each(*names, look=look)
 
 
-def unanswered(*names: str) -> Check:
-    """Check that a call got an HTTP error, or no answer at all."""
+def unanswered(*names: str, status: int = 0) -> Check:
+    """Check that a call got an HTTP error (with this status), or, without one, no answer at all."""
 
     def look(seen: Observation) -> CheckResult:
         record = seen.record
-        good = record.outcome != "answered" or record.status >= 400
-        return CheckResult(good, f"expected no answer, saw {record.outcome} {record.status or ''}")
+        if status:
+            good = record.outcome == "answered" and record.status == status
+        else:
+            good = record.outcome != "answered" or record.status >= 400
+        wanted = f"error {status}" if status else "no answer"
+        return CheckResult(good, f"expected {wanted}, saw {record.outcome} {record.status or ''}")
 
     return each(*names, look=look)
 

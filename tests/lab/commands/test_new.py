@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lab import failures
 from lab.commands import check_failures, new
-from lab.common.errors import BadArguments
+from lab.commands import list as list_command
+from lab.common.errors import BadArguments, BadFailure
 from lab.model import store
+from lab.model.failure import Failure
 from lab.notebook import execute
 
 
@@ -54,7 +57,7 @@ def test_it_says_what_is_missing_and_what_comes_next(
     said = capsys.readouterr().out
     assert "Missing: pins" in said
     assert [line[2:4] for line in said.splitlines() if line[2:3].isdigit()] == [
-        f"{n}." for n in range(1, 6)
+        f"{n}." for n in range(1, 8)
     ]
     assert "make reproduce FAILURE=ours KEEP=1" in said
 
@@ -77,8 +80,8 @@ def test_one_of_201_lines_one_without_pins_and_a_wrong_one_may_not(tmp_path: Pat
     new.write("unpinned", tmp_path, tmp_path)
     claim, remedy = check_failures.problems(tmp_path)
     assert claim.startswith(f"{tmp_path}/unpinned.py:")
-    assert claim.endswith(": M1 has no pin")
-    assert remedy.endswith(": http-name has no pin")
+    assert ': M1 has no pin: write the words that a run shows as pinned=("...", "...")' in claim
+    assert ': http-name has no pin: write the words that a run shows as pinned=d.pin("..' in remedy
     (tmp_path / "unpinned.py").write_text("FAILURE = None\n")
     assert "it does not hold a FAILURE" in check_failures.problems(tmp_path)[0]
 
@@ -87,3 +90,45 @@ def test_make_check_runs_it() -> None:
     makefile = (store.ROOT / "Makefile").read_text()
     check = makefile.partition("\ncheck:")[2].partition("\n\n")[0]
     assert "-m lab.commands.check_failures" in check
+
+
+def test_a_claim_that_another_failure_has_may_not(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        new.write(name, tmp_path, tmp_path)
+    (twice,) = [one for one in check_failures.problems(tmp_path) if "already" in one]
+    assert twice.startswith(f"{tmp_path}/other.py:")
+    assert f"claim M1 is there already, {tmp_path}/one.py:" in twice
+
+
+def test_a_notebook_with_another_default_than_its_failure_may_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(execute.NOTEBOOKS, tmp_path / "notebooks")
+    notebook = tmp_path / "notebooks" / "grpc_h2c.ipynb"
+    text = notebook.read_text()
+    default = next(iter(failures.load("grpc_h2c").parameters.values())).default
+    assert f'\\"{default}\\"' in text
+    notebook.write_text(text.replace(f'\\"{default}\\"', '\\"another\\"'))
+    monkeypatch.setattr(execute, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    (wrong,) = check_failures.other_parameters(failures.names())
+    assert wrong.startswith("notebooks/grpc_h2c.ipynb: its cell tagged `parameters` has ")
+    assert "'another'" in wrong
+    assert "lab/failures/grpc_h2c.py has" in wrong
+
+
+def test_a_failure_that_is_wrong_does_not_hide_the_others_in_the_list(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = failures.load
+
+    def broken(name: str) -> Failure:
+        if name == "grpc_h2c":
+            raise BadFailure("grpc_h2c.py:1: it is broken")
+        return load(name)
+
+    monkeypatch.setattr(failures, "load", broken)
+    assert list_command.run(argparse.Namespace()) == 254
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == len(failures.names()) - 1
+    assert said.err == "lab: grpc_h2c.py:1: it is broken\n"

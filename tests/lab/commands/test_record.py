@@ -1,4 +1,4 @@
-"""`istio-lab record`: what a run is kept as, and what it lets pins claim."""
+"""`istio-lab record`: what a run is kept as, and whether pins speak of its stack."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ def test_a_run_with_parameters_is_not_recorded_as_the_one_without() -> None:
 
 
 def test_a_run_without_parameters_is_not_kept_as_turned() -> None:
-    with pytest.raises(BadArguments, match="nothing in it is turned round"):
+    with pytest.raises(BadArguments, match="nothing in it is turned round") as refused:
         refuse(store.RECORDED / NAME, turned=True)
+    assert "make reproduce FAILURE=rest_mtls PARAMS=mtls=PERMISSIVE" in str(refused.value)
 
 
 def test_a_run_in_which_no_word_has_turned_is_not_kept_as_turned(
@@ -56,11 +57,10 @@ def test_a_turned_run_is_not_kept_before_the_usual_one(
         refuse(TURNED, turned=True)
 
 
-def test_record_tells_what_the_run_lets_pins_claim() -> None:
+def test_it_tells_whether_pins_speak_of_the_runs_stack() -> None:
     found = evidence.load(store.RECORDED / "tcp_mtls")
-    told = record._claimable(found)
-    assert told == (
-        "this run lets pins claim embedded: Istio 1.31, Envoy 1.38.3; pins cover it already"
-    )
+    told = "pins speak of this run's stack: embedded: Istio 1.31, Envoy 1.38.3"
+    assert record._claimable(found) == told
     found.stack["envoy"] = "1.39.0"
+    assert record._claimable(found).startswith("no pin speaks of this run's stack: ")
     assert "Envoy 1.39.0; add it to MEASURED in lab/model/pins.py" in record._claimable(found)

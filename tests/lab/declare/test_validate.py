@@ -14,6 +14,7 @@ from lab.declare.validate import named_calls
 from lab.judge.observation import FINAL_HOP
 
 TEXT = new.TEMPLATE.read_text()
+PINNED = 'pinned=("reproduced", "reproduced")'
 
 
 @pytest.mark.parametrize(
@@ -47,19 +48,19 @@ TEXT = new.TEMPLATE.read_text()
             'd.curl("plain", "plain", HTTPBIN',
             'd.curl("plain", "plain", MISNAMED',
             'd.curl("plain"',
-            "call 'plain': no Service in world plain 'misnamed': there is httpbin",
+            "call 'plain': world plain has no Service 'misnamed': there is httpbin",
         ),
         (
             'd.secured_answer("named"))',
             'd.secured_answer("named"), shows="name")',
             'shows="name"',
-            "`shows` names it: no call 'name': did you mean named? there is plain, named",
+            "M1, as posted, `shows`: no call 'name': did you mean named? there is plain, named",
         ),
         (
             'd.readable("misnamed")),',
             'd.readable("misname")),',
             "today=d.answer(",
-            "a check: no call 'misname': did you mean misnamed?",
+            "M1, today's form: no call 'misname': did you mean misnamed?",
         ),
         (
             '    "M1",\n    d.readable',
@@ -71,7 +72,31 @@ TEXT = new.TEMPLATE.read_text()
             '            # When you have seen the words: pinned=("reproduced", "reproduced"), ',
             '            pinned=("reproduced",), ',
             "d.claim(",
-            "M1 is pinned with 1 words, reproduced; it has 2: as posted and in today's form",
+            "M1 is pinned with reproduced: it needs 2: as posted and in today's form",
+        ),
+        (
+            '            # When you have seen the words: pinned=("reproduced", "reproduced"), ',
+            '            pinned=("reproduced", "reproducd"), ',
+            "d.claim(",
+            "M1 is pinned with reproduced / reproducd: no word 'reproducd': did you mean repro",
+        ),
+        (
+            f'            # When you have seen the words: {PINNED}, because="why"',
+            f"            {PINNED}",
+            "d.claim(",
+            "M1 is pinned with reproduced / reproduced, without a reason: write because=...",
+        ),
+        (
+            'd.answered("plain", status=200)',
+            'd.answered("plian", status=200)',
+            "d.Control(",
+            "control 'httpbin answers without mTLS': no call 'plian': did you mean plain?",
+        ),
+        (
+            '"udp-web", ("udp-web", "http-web")',
+            '"udp-foo", ("udp-web", "http-web")',
+            "d.Parameter(",
+            "parameter 'port_name': its default 'udp-foo' is not among its values: udp-web, http",
         ),
         (
             '("client", "httpbin"), (HTTPBIN,)),',

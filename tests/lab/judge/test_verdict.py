@@ -85,7 +85,10 @@ TURNED_WIRE = {"rest_mtls": "plaintext", "tcp_mtls": "plaintext", "grpc_h2c": "n
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_the_world_turned_round_verdicts_and_wire_turn_round(name: str) -> None:
-    verdict = judge(Case(*load(name, TURNED / f"{name}-turned")))
+    folder = TURNED / f"{name}-turned"
+    missing = f"{folder} is not there: run it with a parameter, then istio-lab record --turned"
+    assert folder.exists(), missing
+    verdict = judge(Case(*load(name, folder)))
     said, before = words(verdict), words(judge(Case(*recorded(name))))
     for of, turned in TURNED_WORDS.get(name, {}).items():
         assert said[of] == turned
