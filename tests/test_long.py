@@ -35,7 +35,9 @@ def test_results_of_another_default_stack_are_refused(
     result = tmp_path / "long.json"
     monkeypatch.setattr(long, "RESULT", result)
     monkeypatch.setattr(long.problem, "__defaults__", (result,))
-    kept = long.told({}, 1.0)
+    assert "is not there" in long.problem(result)
+    passed = {"result": "passed", "seconds": 1.0}
+    kept = long.told({"a::b": passed})
     result.write_text(json.dumps(kept))
     assert long.main(["--check"]) == 0
     kept["stack"][part] = "0.1"
@@ -44,10 +46,19 @@ def test_results_of_another_default_stack_are_refused(
     assert long.main(["--check"]) == 1
 
 
-def test_each_tests_result_and_seconds_are_kept(long: ModuleType, tmp_path: Path) -> None:
+def test_a_long_test_that_failed_is_named(long: ModuleType, tmp_path: Path) -> None:
+    failed = {"result": "failure", "seconds": 1.0}
+    result = tmp_path / "long.json"
+    result.write_text(json.dumps(long.told({"a::b": failed})))
+    assert long.problem(result).startswith("long.json: a::b did not pass\n")
+
+
+def test_each_tests_result_seconds_and_commit_are_kept(long: ModuleType, tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     report.write_text(JUNIT)
-    assert long.results(report) == {
-        "tests.a::test_one": {"result": "passed", "seconds": 1.2},
-        "tests.a::test_two": {"result": "failure", "seconds": 2.0},
+    found = long.results(report)
+    assert {name: (one["result"], one["seconds"]) for name, one in found.items()} == {
+        "tests.a::test_one": ("passed", 1.2),
+        "tests.a::test_two": ("failure", 2.0),
     }
+    assert {one["commit"] for one in found.values()} == {store.commit().get("commit", "")}

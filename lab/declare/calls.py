@@ -16,7 +16,11 @@ def curl(
     shows: str = "-sS",
     source: str = "client",
 ) -> Call:
-    """Return a request for a path. shows: curl's flags for what it prints, before all others."""
+    """Return a request for a path, typed in a pod.
+
+    flags: of curl. path: what follows the address. shows: curl's flags for what it prints, before
+    all others. source: the workload in whose pod it is typed.
+    """
     address = f"{scheme}://{service.name}:{service.ports[0].number}{path}"
     return call(name, world, service, _words("curl", shows, flags, address), source=source)
 

@@ -41,7 +41,13 @@ def answer(
     otherwise: Check | None = None,
     shows: str = "",
 ) -> Answer:
-    """Return a claim's answer. shows: without it, the first call that `reproduced` names."""
+    """Return a claim's answer: the word is that of the first check that holds.
+
+    reproduced: the answer is *reproduced*. otherwise: it fails, but in another way: *fails
+    otherwise*. instead: what is seen when it is not so: *not reproduced*. If none holds, the answer
+    is *inconclusive*. shows: the call whose packets are shown; without it, the first that
+    `reproduced` names.
+    """
     shown = shows or next(named_calls(reproduced), "")
     return Answer(question, reproduced, instead, otherwise, shown)
 

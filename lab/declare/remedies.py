@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lab.declare.validate import named_calls
 from lab.model.failure import CheckOf, Remedy
 from lab.model.pins import Pin
 from lab.model.scenario import NO_CHANGE, Call, Change, Scope, Service, renamed
@@ -26,7 +27,18 @@ def remedy(
     scope: Scope = "namespace",
     pinned: Pin | tuple[Pin, ...] = (),
 ) -> Remedy:
-    """Return a remedy. pinned: its word; see `pin`."""
+    """Return a remedy.
+
+    claim: the name of the claim that it is said to heal. price: what it costs whoever uses it.
+    call: what fails. broken, healed: the checks of that call without the change and with it, not
+    made yet: `readable`, or `lambda call: unanswered(call, status=502)`. change: what is applied;
+    instead: the call that is made with it, where that is another. seen_at: workloads whose proxies
+    must have the change before the call is made. scope: `mesh` for a change of the whole mesh.
+    pinned: its word; see `pin`.
+    """
+    for check in (broken, healed):
+        if [*named_calls(check)]:
+            raise TypeError("a remedy takes checks without a call: d.readable, not d.readable(...)")
     pins = (pinned,) if isinstance(pinned, Pin) else pinned
     return Remedy(
         name, claim, says, price, call, broken, healed, change, instead, seen_at, scope, pins
@@ -43,7 +55,10 @@ class Trial:
 
 
 def rename(service: Service, to: str, app_protocol: str = "") -> Trial:
-    """Return the trial of another name for the Service's port, or of an appProtocol."""
+    """Return the trial of another name for the Service's first port.
+
+    app_protocol: the port's appProtocol, which Istio prefers to the name.
+    """
     return Trial(service, renamed(service, to, app_protocol))
 
 
@@ -69,8 +84,9 @@ def remedies(
 ) -> Callable[..., Remedy]:
     """Return a function that makes remedies of one claim, each tried on a Service of its own.
 
-    call: the call that fails, to that Service. alike: what they share, as `remedy` takes it. The
-    function takes a name, what the remedy says, a trial, and whatever is not alike.
+    broken, healed: as `remedy` takes them. call: makes the call that fails, to the Service of a
+    trial. alike: what they share, as `remedy` takes it. The function takes a name, what the remedy
+    says, a trial (`rename`, `retarget`, `apply`, `put_in_front`), and whatever is not alike.
     """
 
     def make(name: str, says: str, trial: Trial, **rest: Any) -> Remedy:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,8 +13,10 @@ from lab.common.suggest import meant
 from lab.judge.observation import FINAL_HOP
 from lab.model.declared import Declared
 from lab.model.failure import Answer, Check, Claim, Failure, Remedy, RemedyWord, Word
-from lab.model.scenario import PLACEHOLDER, Call, Service, World
+from lab.model.scenario import PHASES, PLACEHOLDER, Call, Service, World
 
+PORT_NAME = re.compile(r"(?:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?")
+"""A port of a Service, which needs no name if it is alone (RFC 1123, as the API server has it)."""
 FILLED = ("marker", "namespace")
 """What the lab itself fills in, beside a failure's parameters."""
 
@@ -82,6 +85,7 @@ def _world(world: World) -> Iterator[tuple[Declared, str]]:
     from lab.workloads.manifests import WORKLOADS
 
     known = dict.fromkeys((*WORKLOADS, *(variant.name for variant in world.variants)))
+    yield from ((world, wrong) for wrong in _unknown("phase", world.phase, PHASES))
     for name in world.workloads:
         yield from ((world, wrong) for wrong in _unknown("workload", name, known))
     for variant in world.variants:
@@ -90,6 +94,12 @@ def _world(world: World) -> Iterator[tuple[Declared, str]]:
     for service in world.services:
         wrongs = _unknown("workload", service.workload, world.workloads, f"world {world.name} has ")
         yield from ((service, wrong) for wrong in wrongs)
+        for port in service.ports:
+            if not PORT_NAME.fullmatch(PLACEHOLDER.sub("a", port.name)):
+                yield (
+                    service,
+                    f"Kubernetes takes no port with the name {port.name!r}: a-z, 0-9 and -",
+                )
 
 
 def _calls(failure: Failure) -> tuple[Call, ...]:
@@ -208,7 +218,7 @@ def _check(failure: Failure, check: Check, told: str) -> Iterator[str]:
         yield from _unknown("call", name.removesuffix(FINAL_HOP), failure.all_calls, f"{told}: ")
 
 
-def named_calls(check: Check) -> Iterator[str]:
+def named_calls(check: Callable[..., object]) -> Iterator[str]:
     """Yield the names of the calls that a check was made with (lab/judge/checks.py)."""
     code, cells = getattr(check, "__code__", None), getattr(check, "__closure__", None)
     for variable, cell in zip(code.co_freevars if code else (), cells or (), strict=False):

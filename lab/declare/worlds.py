@@ -42,7 +42,13 @@ def world(
     objects: str = "",
     others: tuple[Namespace, ...] = (),
 ) -> World:
-    """Return a world; a workload that is not just as the lab has it is given as a Variant."""
+    """Return a world; a workload that is not just as the lab has it is given as a Variant.
+
+    phase: `before`, `during` or `after`. about: what is set up, in a sentence. mtls: the mode of a
+    PeerAuthentication of the namespace; rule: the TLS mode of a DestinationRule of its Services.
+    Without them there is no such object, and the mesh's default holds. objects: YAML of more.
+    others: namespaces beside it.
+    """
     variants = tuple(one for one in workloads if isinstance(one, Variant))
     names = tuple(one.name if isinstance(one, Variant) else one for one in workloads)
     return World(name, phase, about, names, services, mtls, rule, objects, others, variants)

@@ -196,6 +196,7 @@ class Parameter(Declared):
     about: str
     default: str
     allowed: tuple[str, ...]
+    """All values that it may have, the default too."""
     meaning: Mapping[str, str] = field(default_factory=dict)
     """What a value stands for in commands and manifests, where not for itself."""
 
