@@ -18,6 +18,7 @@ class StoredFiles:
     evidence: Evidence
     folder: Path
     _lines: dict[str, list[log.Line]] = field(default_factory=dict)
+    _views: dict[str, config.View | None] = field(default_factory=dict)
 
     def capture(self, world: WorldRecord, pod: str, interface: str, act: str) -> CaptureFile | None:
         """Return the capture of a pod's interface; None where none was made."""
@@ -36,7 +37,9 @@ class StoredFiles:
     def application_log(self, world: WorldRecord, workload: str) -> list[log.Line]:
         """Return the lines that an application wrote. Raises BadEvidence where it is damaged."""
         path = self.folder / "logs" / f"{world.name}-{workload}.app.jsonl"
-        return list(log.entries(self._text(path)))
+        if path.name not in self._lines:
+            self._lines[path.name] = list(log.entries(self._text(path)))
+        return self._lines[path.name]
 
     def configuration(self, world: WorldRecord, pod: str, record: CallRecord) -> config.View | None:
         """Return a proxy's configuration as it was for a call; None where it was not recorded.
@@ -44,10 +47,10 @@ class StoredFiles:
         Raises BadEvidence where the file is damaged.
         """
         path = self.folder / "config" / config_name(world.name, pod, record.act, record.step)
-        if not untrusted.is_there(path):
-            return None
-        view: config.View = untrusted.read_json(path, self.folder)
-        return view
+        if path.name not in self._views:
+            there = untrusted.is_there(path)
+            self._views[path.name] = untrusted.read_json(path, self.folder) if there else None
+        return self._views[path.name]
 
     def _text(self, path: Path) -> str:
         """Return a file's text; nothing where there is no such file."""
