@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lab import failures
-from lab.common.errors import BadArguments, BadFailure
+from lab.common.errors import BadFailure, LabError
 from lab.declare.validate import place, without_pins
 from lab.model.failure import Claim, Failure
 from lab.notebook import execute
@@ -50,7 +50,7 @@ def other_parameters(names: Iterable[str]) -> list[str]:
     for name in names:
         try:
             execute.require_parameters(failures.load(name))
-        except BadArguments as wrong:
+        except LabError as wrong:
             found.append(str(wrong))
     return found
 

@@ -31,13 +31,14 @@ def run(options: argparse.Namespace) -> int:
     Raises BadEvidence where it is damaged, and BadArguments where it is not what it is kept as.
     """
     place = store.find(options.run)
-    for name in failures.names():
-        if (place / name / "verdict.json").exists():
-            recorded = evidence.load(place / name)
-            refuse_other(failures.load(name), recorded, place / name, turned=options.turned)
-            kept = store.record(place, name, turned=options.turned)
-            print(kept.relative_to(store.ROOT))
-            print(f"  {_claimable(recorded)}")
+    names = [name for name in failures.names() if (place / name / "verdict.json").exists()]
+    found = {name: evidence.load(place / name) for name in names}
+    for name, recorded in found.items():  # all of them, before anything is copied
+        refuse_other(failures.load(name), recorded, place / name, turned=options.turned)
+    for name, recorded in found.items():
+        kept = store.record(place, name, turned=options.turned)
+        print(kept.relative_to(store.ROOT))
+        print(f"  {_claimable(recorded)}")
     return 0
 
 

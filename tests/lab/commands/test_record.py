@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,14 @@ def test_it_tells_whether_pins_speak_of_the_runs_stack() -> None:
     found.stack["envoy"] = "1.39.0"
     assert record._claimable(found).startswith("no pin speaks of this run's stack: ")
     assert "Envoy 1.39.0; add it to MEASURED in lab/model/pins.py" in record._claimable(found)
+
+
+def test_of_a_run_in_which_one_failure_is_refused_nothing_is_copied(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(store.RECORDED / "grpc_h2c", tmp_path / "run" / "grpc_h2c")
+    shutil.copytree(TURNED, tmp_path / "run" / NAME)
+    monkeypatch.setattr(store, "RECORDED", tmp_path / "recorded")
+    with pytest.raises(BadArguments, match="evidence/ is recorded without parameters"):
+        record.run(argparse.Namespace(run=str(tmp_path / "run"), turned=False))
+    assert not (tmp_path / "recorded").exists()

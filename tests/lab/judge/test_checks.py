@@ -102,6 +102,7 @@ def spiffe(name: str) -> str:
 ABSENT = Recorded()
 ANSWERED = observed()
 REFUSED = observed(record={"outcome": "reset", "received": "", "status": 0})
+BAD_GATEWAY = observed(record={"status": 502})
 UNKNOWN = observed("unknown")
 READ = observed("plaintext", packets={"marker_in_client": 1}, server="plaintext")
 NOT_CROSSED = observed("none", packets={})
@@ -338,6 +339,17 @@ ROWS: dict[str, tuple[Row, Row, Row]] = {
 }
 """Check -> where it holds, where it does not hold, where it cannot say."""
 MORE: list[tuple[str, bool | None, Row]] = [
+    (
+        "unanswered",
+        True,
+        (checks.unanswered("call", status=502), of_calls(BAD_GATEWAY), "saw answered 502"),
+    ),
+    (
+        "unanswered",
+        False,
+        (checks.unanswered("call", status=404), of_calls(BAD_GATEWAY), "expected error 404"),
+    ),
+    ("unanswered", False, (checks.unanswered("call", status=502), of_calls(REFUSED), "saw reset")),
     ("answered", False, (checks.answered("call", status=404), of_calls(ANSWERED), "answered 404")),
     ("secured", None, (checks.secured("call"), of_calls(UNKNOWN), "the wire is unknown")),
     (
