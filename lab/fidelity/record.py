@@ -51,6 +51,7 @@ def record(cluster: OwnCluster, folder: Path) -> None:
         "the run's namespaces to be gone",
         timeout=90,
     )
+    _wait_for_system_services(cluster)
     live = world.deploy(cluster, WORLD, run, FOLDER, mesh.read(cluster.kube))
     try:
         readiness.wait_ready(cluster, live)
@@ -62,6 +63,32 @@ def record(cluster: OwnCluster, folder: Path) -> None:
                 _keep(cluster, pod, place / workload)
     finally:
         world.remove(cluster, run)
+
+
+def _wait_for_system_services(cluster: OwnCluster) -> None:
+    """Wait until each endpoint of Kubernetes' own Services is ready.
+
+    A proxy is told of an endpoint that is not ready too, as UNHEALTHY: recorded at such a moment,
+    the cluster would differ from another, or from itself.
+    """
+    slices = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices"
+    not_ready: list[str] = []
+
+    def look() -> bool:
+        not_ready[:] = [
+            f"{one['metadata']['name']} {', '.join(endpoint['addresses'])}"
+            for one in cluster.kube.items(slices)
+            for endpoint in one["endpoints"] or ()
+            if endpoint["conditions"].get("ready") is False
+        ]
+        return not not_ready
+
+    until(
+        look,
+        "the endpoints in kube-system to be ready",
+        timeout=90,
+        last_seen=lambda: "not ready: " + "; ".join(not_ready),
+    )
 
 
 def _keep(cluster: OwnCluster, pod: PodRef, place: Path) -> None:
