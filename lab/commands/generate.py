@@ -23,7 +23,7 @@ def table() -> str:
     """Return README's table of failures, from their files and the recorded evidence."""
     from lab.commands.show import recorded_run
 
-    head = ["| | the post says | as posted, today | today's form |", "|---|---|---|---|"]
+    head = ["| | the claim | as posted, today | today's form |", "|---|---|---|---|"]
     rows = [
         f"| [{claim.id}](notebooks/{name}.ipynb) | {claim.says} "
         f"| {claim.as_posted.word} | {claim.today.word} |"

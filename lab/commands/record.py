@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab import failures
 from lab.common.errors import BadArguments
+from lab.declare.validate import without_pins
 from lab.judge.case import Case
 from lab.judge.verdict import judge
 from lab.model import evidence, pins, store
@@ -39,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
         kept = store.record(place, name, turned=options.turned)
         print(kept.relative_to(store.ROOT))
         print(f"  {_claimable(recorded)}")
+        for missing in without_pins(failures.load(name)):
+            print(f"  {missing}")
     return 0
 
 

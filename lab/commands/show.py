@@ -59,7 +59,7 @@ def story(name: str, width: int) -> str:
     lines = [run.failure.title, "=" * len(run.failure.title), wording.said(run.evidence), ""]
     lines += [f"Symptom: {run.failure.symptom}", ""]
     for claim, judged in zip(run.failure.claims, verdict.claims, strict=True):
-        lines.append(f"{claim.id}. The post says: {claim.says}")
+        lines.append(f"{claim.id}. Claim: {claim.says}")
         for answer, said in ((claim.as_posted, judged.as_posted), (claim.today, judged.today)):
             lines.append(f"    {answer.question}  {said.word.upper()}")
         lines.append("")

@@ -13,7 +13,7 @@ from lab.common.suggest import meant
 from lab.judge.observation import FINAL_HOP
 from lab.model.declared import Declared
 from lab.model.failure import Answer, Check, Claim, Failure, Remedy, RemedyWord, Word
-from lab.model.scenario import PHASES, PLACEHOLDER, Call, Service, World
+from lab.model.scenario import PHASES, PLACEHOLDER, STEPS, Call, Service, World
 
 PORT_NAME = re.compile(r"(?:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?")
 """A port of a Service, which needs no name if it is alone (RFC 1123, as the API server has it)."""
@@ -235,6 +235,8 @@ def _unknown(what: str, name: str, known: Iterable[str], where: str = "") -> Ite
     known = [*known]
     if name not in known:
         there = ", ".join(known) or "none"
+        if any(f":{STEPS[0]}" in one for one in known):
+            there += f" (NAME:{', NAME:'.join(STEPS)} are the calls of the remedy NAME)"
         yield f"{where}no {what} {name!r}: {meant(name, known)}there is {there}"
 
 

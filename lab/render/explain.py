@@ -33,7 +33,7 @@ def lines_of(verdict: Verdict, folder: Path, names: Container[str], width: int =
 
 def _explain(verdict: Verdict, one: ClaimVerdict | RemedyVerdict, folder: Path) -> list[str]:
     if isinstance(one, ClaimVerdict):
-        told = [f"{one.id}. The post says: {one.says}"]
+        told = [f"{one.id}. Claim: {one.says}"]
         for name, said in one.answers:
             told += [f"  {name}: {said.word.upper()}", *_parts(said.why)]
             told += _in_graphs(said)

@@ -31,7 +31,7 @@ def claims_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
         )
         for claim in _in_order(verdicts, "claims")
     )
-    header = ("", "the post says", "as posted", "on the wire", "today's form", "on the wire", "pin")
+    header = ("", "the claim", "as posted", "on the wire", "today's form", "on the wire", "pin")
     return Table(title, header, rows)
 
 

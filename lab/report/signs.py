@@ -38,8 +38,8 @@ COMPARED: Mapping[str, Sign] = {
 }
 OTHER: Sign = ("question", "quiet")
 MEANINGS: Mapping[str, str] = {
-    "reproduced": "the call fails as the post says; for today's form, as this lab says",
-    "fails otherwise": "it fails today, but in another way than the post says",
+    "reproduced": "the call fails as the claim says; for today's form, as this lab says",
+    "fails otherwise": "it fails today, but in another way than the claim says",
     "not reproduced": "it is proven not to fail so",
     "inconclusive": "the evidence is not sufficient; the reason is given",
     "skipped": "not tried: it is not for this kind of cluster",

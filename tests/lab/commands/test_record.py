@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -77,3 +78,20 @@ def test_of_a_run_in_which_one_failure_is_refused_nothing_is_copied(
     with pytest.raises(BadArguments, match="evidence/ is recorded without parameters"):
         record.run(argparse.Namespace(run=str(tmp_path / "run"), turned=False))
     assert not (tmp_path / "recorded").exists()
+
+
+def test_a_claim_without_a_pin_is_named_with_its_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(store.RECORDED / NAME, tmp_path / "run" / NAME)
+    failure = failures.load(NAME)
+    claims = (dataclasses.replace(failure.claims[0], pins=()), *failure.claims[1:])
+    unpinned = dataclasses.replace(failure, claims=claims)
+    monkeypatch.setattr(failures, "load", lambda _name: unpinned)
+    monkeypatch.setattr(store, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    record.run(argparse.Namespace(run=str(tmp_path / "run"), turned=False))
+    place, _stack, told, *other = capsys.readouterr().out.splitlines()
+    assert place == f"recorded/{NAME}"
+    assert f"{claims[0].id} has no pin: write the words that a run shows" in told
+    assert not other

@@ -17,7 +17,7 @@ def run(name: str) -> NotebookRun:
 
 def test_one_claim_is_explained_by_itself_within_a_pages_width() -> None:
     text = repr(run("https_in_mtls").why("C4c"))
-    assert text.startswith("C4c. The post says:")
+    assert text.startswith("C4c. Claim:")
     assert "C4b" not in text
     lines = [line for line in text.splitlines() if "tshark" not in line]
     assert max(len(line) for line in lines) <= 110  # a long name is never cut

@@ -79,10 +79,10 @@ def test_all_failures_are_as_pinned_and_only_evidence_is_left(
 
 
 def test_with_the_world_turned_round_the_marker_is_read_and_the_verdict_turns(lab_run: Run) -> None:
-    code, said, folder = lab_run("tcp_mtls", "--params", "mtls=DISABLE rule=DISABLE")
+    code, said, folder = lab_run("rest_mtls", "--params", "mtls=DISABLE rule=DISABLE")
     assert code == 3, said  # nothing is pinned for this experiment
-    found = summary(folder)["verdicts"]["tcp_mtls"]["C2"]
-    assert (found["as_posted"], found["wire"][0]) == ("reproduced", "plaintext")
+    found = summary(folder)["verdicts"]["rest_mtls"]["C0"]
+    assert (found["as_posted"], found["wire"][0]) == ("not reproduced", "plaintext")
     assert "plaintext, read 2x" in " ".join(said.split())
 
 
