@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from clusters.base import Cluster
 from lab.common.errors import CommandFailed, TimedOut
 from lab.common.wait import until
 from lab.model.scenario import Call, Port, Service
 from lab.planes import config
-from lab.record import envoy_admin, kube_proxy
+from lab.record import crashes, envoy_admin, kube_proxy
+from lab.record.crashes import Crashes, exit_code, statuses
 from lab.record.world import LiveWorld, apply_objects, ready, reference, services
 from lab.workloads.manifests import GATEWAYS
 
@@ -20,14 +20,23 @@ OUTBOUND = {"ISTIO_MUTUAL": "tls", "DISABLE": "plaintext"}
 
 
 def wait_ready(cluster: Cluster, live: LiveWorld, timeout: float = 180.0) -> None:
-    """Wait until every workload has one ready pod. Raises TimedOut with the pods' states."""
+    """Wait until every workload has one ready pod.
+
+    Raises LabError with the last words of a container that crashes again and again, and TimedOut
+    with the pods' states.
+    """
     path = f"/api/v1/namespaces/{live.namespace}/pods"
     wanted = set(live.world.workloads)
+    ended = Crashes()
 
     def look() -> bool:
-        for pod in cluster.kube.items(path):
+        pods = cluster.kube.items(path)
+        for pod in pods:
             if ready(pod):
                 live.pods[pod["metadata"]["labels"]["app"]] = reference(pod)
+        crashed = ended.look(pods)
+        if crashed:
+            raise crashes.error(cluster, *crashed)
         return wanted <= set(live.pods)
 
     until(
@@ -50,7 +59,7 @@ def ended_containers(cluster: Cluster, live: LiveWorld) -> list[str]:
     answered them, or not.
     """
     found = {
-        pod["metadata"]["name"]: _statuses(pod)
+        pod["metadata"]["name"]: statuses(pod)
         for pod in cluster.kube.items(f"/api/v1/namespaces/{live.namespace}/pods")
     }
     told = [
@@ -63,22 +72,11 @@ def ended_containers(cluster: Cluster, live: LiveWorld) -> list[str]:
             key = (workload, str(status["name"]))
             ended = int(status["restartCount"]) + ("running" not in status["state"])
             if ended > live.restarts.setdefault(key, ended):
-                how = _exit_words(status)
+                code = exit_code(status)
+                how = "" if code is None else f" with code {code}"
                 told.append(f"{key[1]} of {workload} ended{how}, and what it did is lost")
             live.restarts[key] = ended
     return told
-
-
-def _statuses(pod: dict[str, dict[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
-    keys = ("initContainerStatuses", "containerStatuses")
-    return [status for key in keys for status in pod["status"].get(key, [])]
-
-
-def _exit_words(status: dict[str, Any]) -> str:
-    for state in (status["state"], status.get("lastState") or {}):
-        if "terminated" in state:
-            return f" with code {state['terminated']['exitCode']}"
-    return ""
 
 
 def on_one_node(live: LiveWorld, calls: Iterable[Call]) -> list[str]:
