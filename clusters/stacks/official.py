@@ -39,8 +39,8 @@ ISTIO = {  # image: what is taken out of it
     "proxyv2": ("pilot-agent", "envoy", BOOTSTRAP),
     "istioctl": ("istioctl",),
 }
-BUILT = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl")
-"""Programs of pods, from the Go modules of the stack."""
+BUILT = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl", "kubelet-streaming")
+"""Programs of pods, and the kubelet's own, from the Go modules of the stack."""
 ORIGIN = "programs of official images"
 OWN = Path(__file__).read_bytes()
 """How it is all done: what was done otherwise is done anew."""

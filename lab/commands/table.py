@@ -32,7 +32,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "up": "start the standing cluster, which later runs use",
         "down": "stop it, and remove everything it made",
         "status": "show whether it is up, with its versions",
-        "shell": "open a shell whose kubectl uses it",
+        "shell": "open a shell whose kubectl and istioctl use it",
         "exec": "run a command in one of its pods",
     },
     "Any edge": {

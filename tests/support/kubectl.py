@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 
-from clusters.embedded.cluster import Embedded
+from clusters.base import OwnCluster
 from lab.common.wait import until
 
 
 class Kubectl:
     """Plain kubectl, from the host, as a person has it."""
 
-    def __init__(self, cluster: Embedded) -> None:
+    def __init__(self, cluster: OwnCluster) -> None:
         self._argv = [str(cluster.bin / "kubectl"), f"--kubeconfig={cluster.kubeconfig}"]
 
     def run(self, *words: str, stdin: str = "", timeout: float = 75) -> tuple[int, str]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import datetime
 import os
 import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
+from clusters.embedded.kubelet.container import Inside
 from clusters.embedded.kubelet.images import Images
+from clusters.embedded.kubelet.logs import LogTimes, Wanted
 from clusters.embedded.kubelet.pod import Pod
+from clusters.embedded.kubelet.program_pod import ANNOTATION, Program, ProgramPod
 from clusters.embedded.network import PodNetwork
 from clusters.embedded.settings import KUBELET_PORT, NODE_IP, NODE_NAME, Settings
 from clusters.kube import MERGE, ApiError, Kube, Obj
@@ -17,13 +22,37 @@ from lab.common.errors import ClusterGone, LabError
 LEASE_SECONDS = 40
 
 
-class Kubelet:
-    """Watches pods bound to this node, and gives each a `Pod`."""
+class HostedPod(Protocol):
+    """What is asked of any pod of the node."""
 
-    def __init__(self, kube: Kube, settings: Settings, folder: Path) -> None:
+    uid: str
+
+    @property
+    def network(self) -> Path: ...
+
+    def update(self, obj: Obj) -> None: ...
+
+    def delete(self) -> None: ...
+
+    def inside(self, container: str | None) -> Inside: ...
+
+    def log(self, container: str, wanted: Wanted) -> Iterator[bytes]: ...
+
+    def close_stdin(self, container: str) -> None: ...
+
+
+class Kubelet:
+    """Watches pods bound to this node, and gives each a `Pod`, or a program that runs already."""
+
+    def __init__(
+        self, kube: Kube, settings: Settings, folder: Path, programs: Mapping[str, Program]
+    ) -> None:
+        """Prepare it. programs: by their names, as pods' annotations have them."""
         self._kube, self._settings, self._folder = kube, settings, folder
-        self._network, self._images = PodNetwork(), Images(settings)
-        self._pods: dict[str, Pod] = {}
+        self._network, self._images, self._log_times = PodNetwork(), Images(settings), LogTimes()
+        self._programs = programs
+        self._pods: dict[str, HostedPod] = {}
+        self._names: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
@@ -33,13 +62,12 @@ class Kubelet:
         for target in (self._renew, self._watch):
             threading.Thread(target=target, daemon=True, name=target.__name__).start()
 
-    def find(self, namespace: str, name: str) -> Pod:
+    def find(self, namespace: str, name: str) -> HostedPod:
         """Return a pod of this node, by name. Raises LabError when there is none."""
         with self._lock:
-            for pod in self._pods.values():
-                meta = pod.obj["metadata"]
-                if (meta["namespace"], meta["name"]) == (namespace, name):
-                    return pod
+            uid = self._names.get((namespace, name), "")
+            if uid in self._pods:
+                return self._pods[uid]
         raise LabError(f"no pod {name!r} in namespace {namespace!r} runs on this node")
 
     def _register(self) -> None:
@@ -57,6 +85,8 @@ class Kubelet:
             "addresses": [
                 {"type": "InternalIP", "address": NODE_IP},
                 {"type": "Hostname", "address": NODE_NAME},
+                # Where the API server asks the kubelet: it listens at no address of pods.
+                {"type": "InternalDNS", "address": "localhost"},
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
             "nodeInfo": self._node_info(),
@@ -154,15 +184,25 @@ class Kubelet:
             pod = self._pods.get(uid)
             if kind == "DELETED":
                 self._pods.pop(uid, None)
+                self._names = {name: one for name, one in self._names.items() if one != uid}
             elif pod is None:
-                renew_at = self._settings.token_renew_at
-                args = (self._kube, self._network, self._images, self._folder, renew_at)
-                pod = self._pods[uid] = Pod(obj, *args)
+                pod = self._pods[uid] = self._host(obj)
         if kind == "DELETED":
             if pod:
                 pod.delete()
         elif pod:
             pod.update(obj)
+
+    def _host(self, obj: Obj) -> HostedPod:
+        meta = obj["metadata"]
+        name = (str(meta["namespace"]), str(meta["name"]))
+        self._names[name] = str(meta["uid"])
+        program = self._programs.get(meta.get("annotations", {}).get(ANNOTATION, ""))
+        if program:
+            return ProgramPod(obj, program, self._kube, self._log_times, self._settings.bin)
+        renew_at = self._settings.token_renew_at
+        args = (self._network, self._images, self._folder, self._log_times, renew_at)
+        return Pod(obj, self._kube, *args)
 
 
 def _now(*, micro: bool = False) -> str:

@@ -7,15 +7,18 @@ import shutil
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from clusters.embedded.kubelet import volumes
-from clusters.embedded.kubelet.container import Plan, user_of, write_etc
+from clusters.embedded.kubelet.container import Inside, Plan, user_of, write_etc
 from clusters.embedded.kubelet.environment import MissingKey, environment, expand
 from clusters.embedded.kubelet.images import Images, Rootfs
-from clusters.embedded.kubelet.pod_status import pod_event, pod_status
-from clusters.embedded.kubelet.runner import Runner, now
-from clusters.embedded.network import PodNetwork
+from clusters.embedded.kubelet.logs import LogTimes, Wanted, read
+from clusters.embedded.kubelet.pod_status import now, pod_event, pod_status
+from clusters.embedded.kubelet.runner import Runner
+from clusters.embedded.network import NETNS, PodNetwork
 from clusters.embedded.settings import CLUSTER_DOMAIN, DNS_SERVICE_IP
 from clusters.kube import MERGE, ApiError, Kube, Obj
 from lab.common.errors import ClusterGone, LabError
@@ -34,12 +37,13 @@ class Pod:
         network: PodNetwork,
         images: Images,
         folder: Path,
+        log_times: LogTimes,
         renew_at: float,
     ) -> None:
         self.obj, self._kube, self._network, self._images = obj, kube, network, images
         self.uid = str(obj["metadata"]["uid"])
         self.netns = f"pod-{self.uid[-11:]}"
-        self._folder = folder / self.uid
+        self._folder, self._log_times = folder / self.uid, log_times
         self.ip = ""
         self._volumes = volumes.Volumes(kube, obj, self._folder / "volumes", renew_at)
         self.runners: dict[str, Runner] = {}
@@ -59,6 +63,7 @@ class Pod:
         """Take a newer version of this pod from the API."""
         self.obj = obj
         self._volumes.update(obj)
+        self._start_ephemeral()
         if "deletionTimestamp" in obj["metadata"]:
             self._grace = float(obj["metadata"].get("deletionGracePeriodSeconds", 30))
             self.delete()
@@ -67,6 +72,24 @@ class Pod:
         with self._change:
             self._deleted = True
             self._change.notify_all()
+
+    @property
+    def network(self) -> Path:
+        """Return the file of its network namespace."""
+        return NETNS / self.netns
+
+    def inside(self, container: str | None) -> Inside:
+        """Return how a container that runs is entered. Raises LabError where it does not."""
+        runner = self.find(container)
+        if runner.container is None or not runner.running:
+            raise LabError(f"container {runner.name!r} does not run")
+        return runner.container.inside
+
+    def close_stdin(self, container: str) -> None:
+        """Let a container's stdin end with the last client that writes to it."""
+        running = self.find(container).container
+        if running:
+            running.streams.close_stdin()
 
     def find(self, container: str | None) -> Runner:
         """Return a container that runs, by name; without a name the first application container."""
@@ -78,21 +101,19 @@ class Pod:
             )
         return runner
 
-    def log(self, container: str, previous: bool) -> tuple[Runner, Path]:
-        """Return a container and where its output lies; of the one before it, on request.
-
-        Raises LabError in a kubelet's words when there is none.
-        """
+    def log(self, container: str, wanted: Wanted) -> Iterator[bytes]:
+        """Return a container's output. Raises LabError in a kubelet's words when there is none."""
         runner = self.runners.get(container)
         where = f'container "{container}" in pod "{self.obj["metadata"]["name"]}"'
         if runner is None or runner.container is None:
             waiting = (runner.waiting if runner else None) or self._waiting
             why = ": ".join(waiting[key] for key in ("reason", "message") if waiting.get(key))
             raise LabError(f"{where} is waiting to start: {why}")
-        path = runner.log_path(previous)
-        if previous and not path.exists():
+        path = runner.log_path(wanted.previous)
+        if wanted.previous and not path.exists():
             raise LabError(f"previous terminated {where} not found")
-        return runner, path
+        over = partial(runner.wait_for_output, path)
+        return read(path, wanted, self._log_times, over)
 
     # The pod's life
 
@@ -147,6 +168,7 @@ class Pod:
                 return
         for spec in self.obj["spec"]["containers"]:
             self._start(spec, self.obj["spec"].get("restartPolicy", "Always"))
+        self._start_ephemeral()
 
     def _mount(self) -> bool:
         while True:
@@ -175,11 +197,31 @@ class Pod:
     def _start(self, spec: Obj, restarts: str) -> Runner:
         grace = float(self.obj["spec"].get("terminationGracePeriodSeconds", 30))
         runner = Runner(
-            spec, lambda: self._plan(spec), self._logs(), restarts, self._changed, self.ip, grace
+            spec,
+            lambda: self._plan(spec),
+            self._logs(),
+            self._log_times,
+            restarts,
+            self._changed,
+            self.ip,
+            grace,
         )
         self.runners[spec["name"]] = runner
         runner.start()
         return runner
+
+    def _start_ephemeral(self) -> None:
+        """Start the containers that `kubectl debug` has added, once the applications are started.
+
+        Both who hears of them and who starts the applications comes here; each is started once.
+        """
+        applications = [spec["name"] for spec in self.obj["spec"]["containers"]]
+        with self._change:
+            if self._deleted or not all(name in self.runners for name in applications):
+                return
+            for spec in self.obj["spec"].get("ephemeralContainers", []):
+                if spec["name"] not in self.runners:
+                    self._start(spec, "Never")
 
     def _logs(self) -> Path:
         folder = self._folder / "logs"
@@ -204,7 +246,15 @@ class Pod:
         env.setdefault("HOSTNAME", self.obj["metadata"]["name"])
         mounts = tuple(self._mounted(mount, env) for mount in spec.get("volumeMounts", []))
         etc = self._folder / "etc"
-        return Plan(spec["name"], self.netns, etc, rootfs, spec, uid, gid, env, mounts)
+        beside = self._process_of(spec.get("targetContainerName", ""))
+        return Plan(spec["name"], self.netns, etc, rootfs, spec, uid, gid, env, mounts, beside)
+
+    def _process_of(self, container: str) -> int:
+        """Return a process of the container whose processes an ephemeral one is to see; 0: none."""
+        if not container:
+            return 0
+        target = self.find(container).container
+        return target.inner_pid if target else 0
 
     def _mounted(self, mount: Obj, env: dict[str, str]) -> tuple[str, str, bool]:
         sub = mount.get("subPath") or expand(mount.get("subPathExpr", ""), env)

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import datetime
+import time
 from collections.abc import Mapping
+from typing import Protocol
 
-from clusters.embedded.kubelet.runner import Runner, now
 from clusters.embedded.settings import NODE_IP
 from clusters.kube import Obj
 
-Runners = Mapping[str, Runner]
+
+class Running(Protocol):
+    """What runs a container."""
+
+    @property
+    def started(self) -> object: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+    def status(self) -> Obj: ...
+
+
+Runners = Mapping[str, Running]
 """Those that have begun, by their containers' names."""
+
+
+def time_text(moment: float) -> str:
+    """Return Unix time, in seconds, as the API writes it."""
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def now() -> str:
+    """Return the time as the API writes it."""
+    return time_text(time.time())
 
 
 def pod_status(
@@ -25,6 +53,10 @@ def pod_status(
         [_container_status(one, runners, waiting) for one in specs]
         for specs in (init_specs, app_specs)
     )
+    # A container that somebody adds for a look inside counts for nothing.
+    added = [
+        _container_status(one, runners, waiting) for one in spec.get("ephemeralContainers", [])
+    ]
     for found, one in zip(init, init_specs, strict=True):
         if not is_sidecar(one):  # such a container is ready when it has done its work
             found["ready"] = found["state"].get("terminated", {}).get("exitCode") == 0
@@ -46,6 +78,7 @@ def pod_status(
         ],
         "initContainerStatuses": init,
         "containerStatuses": apps,
+        **({"ephemeralContainerStatuses": added} if added else {}),
     }
 
 
@@ -58,7 +91,7 @@ def _init_done(spec: Obj, runners: Runners) -> bool:
     runner = runners.get(spec["name"])
     if runner is None:
         return False
-    return runner.started if is_sidecar(spec) else runner.exit_code == 0
+    return bool(runner.started) if is_sidecar(spec) else runner.exit_code == 0
 
 
 def _container_status(spec: Obj, runners: Runners, waiting: Obj) -> Obj:
@@ -91,7 +124,7 @@ def _condition(kind: str, holds: bool) -> Obj:
 
 def pod_event(meta: Obj, kind: str, reason: str, message: str) -> Obj:
     """Return an Event about a pod. meta: the pod's metadata. kind: Normal or Warning."""
-    time = now()
+    moment = now()
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -107,7 +140,7 @@ def pod_event(meta: Obj, kind: str, reason: str, message: str) -> Obj:
         "reason": reason,
         "message": message,
         "source": {"component": "kubelet", "host": NODE_IP},
-        "firstTimestamp": time,
-        "lastTimestamp": time,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
         "count": 1,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import signal
 import subprocess
 import threading
@@ -13,14 +12,11 @@ from typing import Any
 
 from clusters.embedded.kubelet import probes
 from clusters.embedded.kubelet.container import Container, Plan
+from clusters.embedded.kubelet.logs import LogTimes
+from clusters.embedded.kubelet.pod_status import now
 from clusters.kube import Obj
 
 BACKOFF = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
-
-
-def now() -> str:
-    """Return the time as the API writes it."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Runner:
@@ -31,6 +27,7 @@ class Runner:
         spec: Obj,
         plan: Callable[[], Plan],
         logs: Path,
+        times: LogTimes,
         restarts: str,
         changed: Callable[[], None],
         pod_ip: str,
@@ -40,7 +37,8 @@ class Runner:
 
         grace: seconds between SIGTERM and SIGKILL where a probe ends it.
         """
-        self.spec, self._plan, self._logs, self._policy = spec, plan, logs, restarts
+        self.spec, self._plan, self._policy = spec, plan, restarts
+        self._logs, self._times = logs, times
         self._changed, self._ip, self._grace = changed, pod_ip, grace
         self.container: Container | None = None
         self.restart_count = 0
@@ -90,7 +88,7 @@ class Runner:
                 break
             if over:
                 break
-            self._round.wait(0.1)
+            self._round.wait(0.03)
         return True
 
     def _set(self, **fields: Any) -> None:
@@ -114,6 +112,7 @@ class Runner:
 
     def _once(self) -> int:
         began = now()
+        self._times.watch(self.log_path())
         try:
             self.container = Container(self._plan(), self.log_path())
         except OSError as error:
@@ -130,8 +129,7 @@ class Runner:
             started="startup" not in asked,
             ready=not ({"startup", "readiness"} & asked),
         )
-        code = self.container.process.wait()
-        code = code if code >= 0 else 128 - code
+        code = self.container.wait()
         self._round.set()
         ended = {
             "exitCode": code,
@@ -191,7 +189,7 @@ class Runner:
             return 1
         try:
             return subprocess.run(
-                self.container.exec_argv(argv),
+                [*self.container.inside.enter, *argv],
                 env=self.container.plan.env,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

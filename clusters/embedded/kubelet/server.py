@@ -1,42 +1,37 @@
-"""The kubelet's HTTPS server: containers' logs, and a plain word where more is asked."""
+"""What the kubelet answers: containers' logs, and where commands and streams are to go.
+
+It listens on a Unix socket, and is asked by `kubelet-streaming` alone (clusters/stacks), the HTTPS
+server of this node's kubelet. That program has checked who asks, and streams itself.
+"""
 
 from __future__ import annotations
 
-import ssl
+import json
+import socketserver
 import threading
-from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from clusters.embedded.kubelet.kubelet import Kubelet
-from clusters.embedded.kubelet.pod import Pod
-from clusters.embedded.pki import Pki
-from clusters.embedded.settings import KUBELET_PORT, NODE_IP
+from clusters.embedded.kubelet.kubelet import HostedPod, Kubelet
+from clusters.embedded.kubelet.logs import Wanted
 from lab.common.errors import LabError
 
-REFUSED = (
-    "the embedded cluster does not stream through the API server: "
-    "use `istio-lab exec {pod} -n {namespace} -- CMD`"
-)
 
-
-def serve(kubelet: Kubelet, pki: Pki) -> None:
-    """Serve in the background, to the API server only: it alone has a client certificate."""
+def serve(kubelet: Kubelet, socket: Path) -> None:
+    """Serve in the background, on a socket that only root of this node can open."""
 
     class Handler(_Handler):
         pods = kubelet
 
-    server = ThreadingHTTPServer((NODE_IP, KUBELET_PORT), Handler)
-    server.daemon_threads = True
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki.path("kubelet.crt"), pki.path("kubelet.key"))
-    context.load_verify_locations(pki.path("ca.crt"))
-    context.verify_mode = ssl.CERT_REQUIRED
-    # The handshake belongs to the connection's own thread: a silent peer must not block others.
-    server.socket = context.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )
+    server = _Server(str(socket), Handler)
+    socket.chmod(0o600)
     threading.Thread(target=server.serve_forever, daemon=True, name="kubelet-server").start()
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 256
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -48,56 +43,75 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
+        query = {key: values[-1] for key, values in parse_qs(url.query).items()}
         parts = url.path.strip("/").split("/")
         try:
             if parts[0] == "containerLogs" and len(parts) == 4:
-                query = {key: values[-1] for key, values in parse_qs(url.query).items()}
                 self._logs(self.pods.find(parts[1], parts[2]), parts[3], query)
-            elif parts[0] in ("exec", "attach", "portForward") and len(parts) >= 3:
-                self._say(501, REFUSED.format(namespace=parts[1], pod=parts[2]))
+            elif parts[0] == "target" and len(parts) in (3, 4):
+                self._target(parts[1:], query.get("uid", ""))
             else:
-                self._say(404, "only container logs are served here")
+                self._say(404, "this kubelet serves logs, exec, attach and port-forward")
         except LabError as error:
             self._say(404, str(error))
         except OSError:
             self.close_connection = True  # the reader went away
 
     def do_POST(self) -> None:
-        """Serve exec, attach and port-forward, which come as POST."""
-        self.do_GET()
+        """Close a container's stdin: the one thing that is changed here."""
+        parts = urlsplit(self.path).path.strip("/").split("/")
+        try:
+            if parts[0] != "closeStdin" or len(parts) != 4:
+                self._say(404, "only a container's stdin can be closed here")
+                return
+            self.pods.find(parts[1], parts[2]).close_stdin(parts[3])
+            self._say(200, "closed")
+        except LabError as error:
+            self._say(404, str(error))
+
+    def _target(self, path: list[str], uid: str) -> None:
+        """Say how `kubelet-streaming` enters a container, or, without one, a pod's network."""
+        pod = self.pods.find(path[0], path[1])
+        if uid and pod.uid != uid:
+            raise LabError(f"pod {path[1]!r} of namespace {path[0]!r} has not the uid {uid}")
+        found: dict[str, object] = {"network": str(pod.network)}
+        if len(path) == 3:
+            inside = pod.inside(path[2])
+            found |= {
+                "pid": inside.pid,
+                "uid": inside.uid,
+                "enter": inside.enter,
+                "env": [f"{name}={value}" for name, value in inside.env.items()],
+                "log": f"/containerLogs/{'/'.join(path)}?follow=true&tailLines=0",
+                "stdin": inside.stdin,
+                "closeStdin": f"/closeStdin/{'/'.join(path)}",
+                "stdinOnce": inside.stdin_once,
+                "tty": inside.tty,
+            }
+        self._send(200, "application/json", json.dumps(found).encode())
 
     def _say(self, status: int, text: str) -> None:
-        body = f"{text}\n".encode()
+        self._send(status, "text/plain", f"{text}\n".encode())
+
+    def _send(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        self.close_connection = True
 
-    def _logs(self, pod: Pod, container: str, query: dict[str, str]) -> None:
+    def _logs(self, pod: HostedPod, container: str, query: dict[str, str]) -> None:
         try:
-            runner, path = pod.log(container, query.get("previous") == "true")
-        except LabError as none:
+            parts = pod.log(container, Wanted.of_query(query))
+        except (LabError, ValueError) as none:
             self._say(400, str(none))
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        with path.open("rb") as log:
-            if "tailLines" in query:
-                for line in deque(log, int(query["tailLines"])):
-                    self._chunk(line)
-            over = query.get("follow") != "true"
-            while True:
-                data = log.read(65536)
-                if data:
-                    self._chunk(data)
-                elif over:
-                    break
-                else:  # what was written last is read even when its file has gone
-                    over = runner.wait_for_output(path, log.tell())
+        for part in parts:
+            self._chunk(part)
         self.wfile.write(b"0\r\n\r\n")
 
     def _chunk(self, data: bytes) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clusters.embedded.kubelet.kubelet import Kubelet
-from clusters.embedded.network import NETNS
 from clusters.embedded.settings import private_path
 from lab.common.errors import LabError
 
@@ -66,12 +65,10 @@ class Control:
             return self._status()
         pod = self._kubelet.find(request["namespace"], request["pod"])
         if request["op"] == "exec":
-            container = pod.find(request.get("container")).container
-            assert container is not None  # find() refuses one that does not run
-            argv = container.exec_argv(request["argv"])
-            return _run(argv, container.plan.env, fds, link, signal.SIGKILL)
+            inside = pod.inside(request.get("container"))
+            return _run([*inside.enter, *request["argv"]], inside.env, fds, link, signal.SIGKILL)
         if request["op"] == "netns":
-            argv = ["nsenter", f"--net={NETNS / pod.netns}", "--", *request["argv"]]
+            argv = ["nsenter", f"--net={pod.network}", "--", *request["argv"]]
             env = {**os.environ, "PATH": private_path()}
             return _run(argv, env, fds, link, signal.SIGINT)
         raise LabError(f"unknown request {request['op']!r}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from clusters.embedded.kubelet.program_pod import ANNOTATION, Program
 from clusters.embedded.node.plane import node_service
 from clusters.embedded.node.processes import Processes
 from clusters.kube import Obj
@@ -51,7 +52,7 @@ def mesh_config(flavour: str) -> Obj:
 
 
 def objects(share: Path, istio: str, flavour: str) -> list[Obj]:
-    """Return what `istioctl install` with the minimal profile makes, istiod's own pod aside."""
+    """Return what `istioctl install` with the minimal profile makes, but for accounts and roles."""
     mesh_text = json.dumps(mesh_config(flavour))
     ports = [
         {"name": "grpc-xds", "port": 15010, "targetPort": 15010},
@@ -64,6 +65,7 @@ def objects(share: Path, istio: str, flavour: str) -> list[Obj]:
         _config_map("istio", {"mesh": mesh_text, "meshNetworks": "networks: {}"}),
         _config_map("istio-sidecar-injector", injector(share, istio)),
         webhook(),
+        istiod_deployment(istio),
     ]
 
 
@@ -141,10 +143,10 @@ def _hook(name: str, namespaces: list[Obj], pods: list[Obj]) -> Obj:
     }
 
 
-def start_istiod(processes: Processes, config: Path, folder: Path, flavour: str) -> None:
+def start_istiod(processes: Processes, config: Path, folder: Path, flavour: str) -> Program:
     """Start istiod as its chart's Deployment does, without what a stock Envoy lacks."""
     folder.mkdir(exist_ok=True)
-    processes.start(
+    started = processes.start(
         "pilot-discovery",
         [
             "discovery",
@@ -166,6 +168,39 @@ def start_istiod(processes: Processes, config: Path, folder: Path, flavour: str)
             **(WITHOUT_OWN_FILTERS if flavour == "stock" else {}),
         },
     )
+    return Program(started.pid, started.started, started.log, folder)
+
+
+def istiod_deployment(istio: str) -> Obj:
+    """Return istiod's Deployment, with the names and labels by which tools look for it.
+
+    Its pod is given the istiod that runs on the node.
+    """
+    labels = {"app": "istiod", "istio": "pilot", "istio.io/rev": "default"}
+    ports = {"http-debug": 8080, "grpc-xds": 15010, "tls-xds": 15012, "http-monitoring": 15014}
+    container = {
+        "name": "discovery",
+        "image": f"docker.io/istio/pilot:{istio}",
+        "args": ["discovery"],
+        "ports": [{"name": name, "containerPort": port} for name, port in ports.items()],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istiod", "namespace": NAMESPACE, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": "istiod"}},
+            "template": {
+                "metadata": {"labels": labels, "annotations": {ANNOTATION: "istiod"}},
+                "spec": {
+                    "hostNetwork": True,
+                    "automountServiceAccountToken": False,
+                    "containers": [container],
+                },
+            },
+        },
+    }
 
 
 def _config_map(name: str, data: dict[str, str]) -> Obj:

@@ -65,14 +65,15 @@ class Node:
         self._install(kube, crds)
         self.tell(step="istiod, controllers, Services, DNS")
         flavour = self._settings.flavour
-        mesh.start_istiod(self._processes, config, INSIDE / "istiod", flavour)
+        istiod = mesh.start_istiod(self._processes, config, INSIDE / "istiod", flavour)
         plane.wait_healthy(kube)
         plane.start_rest(self._processes, keys, config, INSIDE)
         if flavour == "stock":
             AlpnStandIn(kube, mesh.NAMESPACE).start()
-        kubelet = Kubelet(kube, self._settings, INSIDE / "pods")
+        kubelet = Kubelet(kube, self._settings, INSIDE / "pods", {"istiod": istiod})
         kubelet.start()
-        server.serve(kubelet, keys)
+        server.serve(kubelet, INSIDE / "kubelet.sock")
+        plane.start_streaming(self._processes, keys, config, INSIDE / "kubelet.sock")
         Control(control, kubelet, self.status).start()
         self._wait_ready(kube)
         self._ready = time.time()
@@ -94,6 +95,7 @@ class Node:
         webhook = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
         until(lambda: _trusted(kube, webhook), "istiod's webhook certificate", timeout=30)
         until(lambda: _services_programmed(kube), "kube-proxy's rules", timeout=30)
+        until(lambda: _ready_replicas(kube), "istiod's pod", timeout=30)
 
     def _write_kubeconfig(self, keys: pki.Pki) -> None:
         path = self._settings.root / "kubeconfig"
@@ -159,6 +161,11 @@ def _http_ok(host: str, port: int, path: str) -> bool:
 def _trusted(kube: Kube, path: str) -> bool:
     found = kube.get(f"{path}/istio-sidecar-injector") or {"webhooks": []}
     return all(hook["clientConfig"].get("caBundle") for hook in found["webhooks"])
+
+
+def _ready_replicas(kube: Kube) -> bool:
+    path = f"/apis/apps/v1/namespaces/{mesh.NAMESPACE}/deployments/istiod"
+    return bool((kube.get(path) or {}).get("status", {}).get("readyReplicas"))
 
 
 def _services_programmed(kube: Kube) -> bool:

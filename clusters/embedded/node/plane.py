@@ -47,7 +47,7 @@ def _api_flags(pki: Pki) -> list[str]:
         f"--service-account-key-file={pki.path('sa.key')}",
         f"--service-account-signing-key-file={pki.path('sa.key')}",
         f"--api-audiences={settings.ISSUER},istio-ca",
-        "--kubelet-preferred-address-types=InternalIP",
+        "--kubelet-preferred-address-types=InternalDNS",
         f"--kubelet-certificate-authority={pki.path('ca.crt')}",
         f"--kubelet-client-certificate={pki.path('apiserver-kubelet-client.crt')}",
         f"--kubelet-client-key={pki.path('apiserver-kubelet-client.key')}",
@@ -145,6 +145,22 @@ def start_rest(processes: Processes, pki: Pki, config: Path, folder: Path) -> No
     corefile = folder / "Corefile"
     corefile.write_text(_corefile(config))
     processes.start("coredns", ["-conf", str(corefile)])
+
+
+def start_streaming(processes: Processes, pki: Pki, config: Path, kubelet: Path) -> None:
+    """Start the kubelet's HTTPS server. Only the node itself reaches it, so no pod does."""
+    processes.start(
+        "kubelet-streaming",
+        [
+            f"--listen=127.0.0.1:{settings.KUBELET_PORT}",
+            f"--kubelet={kubelet}",
+            f"--node={settings.NODE_NAME}",
+            f"--kubeconfig={config}",
+            f"--client-ca-file={pki.path('ca.crt')}",
+            f"--tls-cert-file={pki.path('kubelet.crt')}",
+            f"--tls-private-key-file={pki.path('kubelet.key')}",
+        ],
+    )
 
 
 def _corefile(config: Path) -> str:

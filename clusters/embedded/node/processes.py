@@ -19,6 +19,7 @@ class Started:
     pid: int
     started: float
     """Unix time, seconds."""
+    log: Path
 
 
 class Processes:
@@ -35,9 +36,10 @@ class Processes:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> None:
+    ) -> Started:
         """Start a binary of the stack; its output goes to logs/<binary>.log."""
-        with (self._logs / f"{binary}.log").open("ab") as log:
+        path = self._logs / f"{binary}.log"
+        with path.open("ab") as log:
             process = subprocess.Popen(
                 [str(self._bin / binary), *flags],
                 env={**os.environ, **(env or {})},
@@ -46,8 +48,9 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self.started[binary] = Started(binary, process.pid, time.time())
+        started = self.started[binary] = Started(binary, process.pid, time.time(), path)
         threading.Thread(target=self._watch, args=(binary, process), daemon=True).start()
+        return started
 
     def _watch(self, binary: str, process: subprocess.Popen[bytes]) -> None:
         self._on_death(binary, process.wait())

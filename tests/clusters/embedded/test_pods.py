@@ -203,24 +203,6 @@ def test_limits_are_accepted_and_an_event_says_that_they_are_not_enforced(
     kubectl.eventually("LimitsNotEnforced", "get", "events", "-n", namespace)
 
 
-def test_exec_attach_port_forward_and_cp_answer_with_one_sentence(
-    kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    kubectl("apply", "-n", namespace, "-f", "-", stdin=deployment("client", "lab/client"))
-    pod = ready(kubectl, namespace, "client")
-    file = tmp_path_factory.mktemp("cp") / "file"
-    file.write_text("x")
-    for words in (
-        ["exec", pod, "--", "ls"],
-        ["attach", pod],
-        ["cp", str(file), f"{pod}:/tmp/file"],
-        ["port-forward", pod, ":8080"],
-    ):
-        code, said = kubectl.run("-n", namespace, *words)
-        assert code != 0
-        assert f"istio-lab exec {pod} -n {namespace} -- CMD" in said
-
-
 def test_logs_are_followed_while_a_container_writes(
     cluster: Embedded, kubectl: Kubectl, namespace: str, in_pod: Callable[..., str]
 ) -> None:

@@ -264,3 +264,10 @@ def test_recorded_evidence_is_of_the_default_stack(monkeypatch: pytest.MonkeyPat
     stack = dataclasses.asdict(assembly.chosen().stack)
     versions = ("istio", "envoy", "kubernetes", "flavour")
     assert {name: stack[name] for name in versions} == {name: recorded[name] for name in versions}
+
+
+def test_istioctl_is_a_set_of_its_own_and_the_same_for_an_older_istio() -> None:
+    tools = assembly.wanted("1.31").tools
+    assert list(tools.spec["binaries"]) == ["istioctl"]
+    assert tools.target != assembly.wanted("1.31").own.target
+    assert assembly.wanted("1.30").tools.target == tools.target
