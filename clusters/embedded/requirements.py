@@ -32,6 +32,8 @@ ELSEWHERE = (
 )
 MEMORY_NEEDED = 3.5
 """GB available: the control plane and thirty sidecars."""
+SIDECARS_NEEDED = 30
+"""Of all four failures at a time."""
 
 
 def programs() -> Mapping[str, str]:
@@ -45,8 +47,9 @@ def _always() -> dict[str, str]:
 
 
 def examine() -> list[Requirement]:
-    """Return what the kernel allows this user, each step tried, and the memory that is free."""
-    return [*kernel.examine(machine.SYSTEM_PATH), machine.memory(MEMORY_NEEDED)]
+    """Return what the kernel allows this user, each step tried, and how much fits."""
+    fits = [machine.memory(MEMORY_NEEDED), machine.sidecars(SIDECARS_NEEDED)]
+    return [*kernel.examine(machine.SYSTEM_PATH), *fits]
 
 
 def require(*, try_kernel: bool) -> None:
