@@ -46,8 +46,8 @@ class LogTimes:
         return sizes[index - 1] if index else 0
 
     def _look(self) -> None:
-        while True:
-            time.sleep(EVERY)
+        never = threading.Event()
+        while not never.wait(EVERY):
             now = time.time()
             for path, (sizes, times) in list(self._marks.items()):
                 try:

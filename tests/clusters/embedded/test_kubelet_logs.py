@@ -9,6 +9,7 @@ import pytest
 
 from clusters.embedded.kubelet import logs
 from clusters.embedded.kubelet.logs import LogTimes, Wanted
+from lab.common.wait import until
 
 NOW = 1_800_000_000.0
 
@@ -73,8 +74,6 @@ def test_a_log_that_grows_is_noted_within_its_interval(log: Path) -> None:
     times.watch(log)
     before = time.time()
     size = log.stat().st_size
-    end = before + 10 * logs.EVERY
-    while times.size_at(log, time.time()) < size and time.time() < end:
-        time.sleep(0.05)
+    until(lambda: times.size_at(log, time.time()) == size, "its size", timeout=10 * logs.EVERY)
     assert before <= times.written(log, size - 1) <= before + 4 * logs.EVERY
     assert times.size_at(log, before - 60) == 0

@@ -78,40 +78,47 @@ func routes(kubelet *kubelet) http.Handler {
 	return mux
 }
 
-func serveExec(kubelet *kubelet, w http.ResponseWriter, r *http.Request) {
+// asked is a request for the streams of a container that runs.
+type asked struct {
+	*target
+	request        *http.Request
+	options        *remotecommand.Options
+	pod, uid, name string
+}
+
+// streams finds what a request is for, and serves it until its client has gone.
+func streams(kubelet *kubelet, w http.ResponseWriter, r *http.Request, serve func(asked)) {
 	options, err := remotecommand.NewOptions(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	found, ok := kubelet.find(w, r, r.PathValue("container"))
+	name := r.PathValue("container")
+	found, ok := kubelet.find(w, r, name)
 	if !ok {
 		return
 	}
 	ctx, cancel := untilGone(r.Context())
 	defer cancel()
-	remotecommand.ServeExec(w, r.WithContext(ctx), found, r.PathValue("pod"), r.PathValue("uid"),
-		r.PathValue("container"), r.URL.Query()["command"], options, idleTimeout,
-		remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
+	serve(asked{found, r.WithContext(ctx), options, r.PathValue("pod"), r.PathValue("uid"), name})
+}
+
+func serveExec(kubelet *kubelet, w http.ResponseWriter, r *http.Request) {
+	streams(kubelet, w, r, func(a asked) {
+		remotecommand.ServeExec(w, a.request, a.target, a.pod, a.uid, a.name,
+			r.URL.Query()["command"], a.options, idleTimeout,
+			remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
+	})
 }
 
 func serveAttach(kubelet *kubelet, w http.ResponseWriter, r *http.Request) {
-	options, err := remotecommand.NewOptions(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	found, ok := kubelet.find(w, r, r.PathValue("container"))
-	if !ok {
-		return
-	}
-	ctx, cancel := untilGone(r.Context())
-	defer cancel()
-	// A terminal is the container's own, whatever is asked for.
-	options.TTY = found.TTY
-	remotecommand.ServeAttach(w, r.WithContext(ctx), found, r.PathValue("pod"), r.PathValue("uid"),
-		r.PathValue("container"), options, idleTimeout,
-		remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
+	streams(kubelet, w, r, func(a asked) {
+		// A terminal is the container's own, whatever is asked for.
+		a.options.TTY = a.target.TTY
+		remotecommand.ServeAttach(w, a.request, a.target, a.pod, a.uid, a.name, a.options,
+			idleTimeout, remotecommand.DefaultStreamCreationTimeout,
+			remotecommand.SupportedStreamingProtocols)
+	})
 }
 
 func servePortForward(kubelet *kubelet, w http.ResponseWriter, r *http.Request) {
