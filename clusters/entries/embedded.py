@@ -23,14 +23,14 @@ class EmbeddedKind(ClusterKind):
     most_nodes = 1
     builds = "Kubernetes and Istio from their Go modules"
 
-    def open(self, word: str, name: str, nodes: int) -> OwnCluster:  # noqa: ARG002
+    def open(self, word: str, name: str, nodes: int) -> OwnCluster:
         from clusters.embedded.cluster import Embedded
         from clusters.stacks import official
 
         official.chosen()
         return Embedded(name)
 
-    def check_stack(self, word: str, chosen: Mapping[str, str]) -> None:  # noqa: ARG002
+    def check_stack(self, word: str, chosen: Mapping[str, str]) -> None:
         from clusters.stacks import assembly, official
 
         if not official.chosen():

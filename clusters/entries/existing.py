@@ -28,7 +28,7 @@ class ExistingKind(ClusterKind):
     def is_meant_by(self, word: str) -> bool:
         return word.startswith(CONTEXT)
 
-    def open(self, word: str, name: str, nodes: int) -> OwnCluster:  # noqa: ARG002
+    def open(self, word: str, name: str, nodes: int) -> OwnCluster:
         from clusters.existing import Existing
 
         return Existing(word.removeprefix(CONTEXT))
@@ -36,5 +36,5 @@ class ExistingKind(ClusterKind):
     def check_stack(self, word: str, chosen: Mapping[str, str]) -> None:
         refuse_stack(word, chosen)
 
-    def runs_here(self, lacking: Sequence[str]) -> str:  # noqa: ARG002
+    def runs_here(self, lacking: Sequence[str]) -> str:
         return "yes, where your kubeconfig reaches a cluster that has Istio"

@@ -28,14 +28,14 @@ class KindKind(ClusterKind):
     summary = "Kubernetes in containers, by kind, on a Docker engine"
     builds = "what is not here yet of Kubernetes, Istio, kind and its images"
 
-    def open(self, word: str, name: str, nodes: int) -> OwnCluster:  # noqa: ARG002
+    def open(self, word: str, name: str, nodes: int) -> OwnCluster:
         from clusters.kind import official
         from clusters.kind.cluster import Kind
 
         official.asked()
         return Kind(name, nodes=nodes)
 
-    def check_stack(self, word: str, chosen: Mapping[str, str]) -> None:  # noqa: ARG002
+    def check_stack(self, word: str, chosen: Mapping[str, str]) -> None:
         from clusters.kind import official
         from clusters.stacks import assembly
 
@@ -58,7 +58,7 @@ class KindKind(ClusterKind):
         machine = embedded.examine()
         return [*machine, *requirements.examine(), embedded.binaries(self.missing)]
 
-    def runs_here(self, lacking: Sequence[str]) -> str:  # noqa: ARG002
+    def runs_here(self, lacking: Sequence[str]) -> str:
         if os.name != "posix":  # where its modules cannot be imported
             return "no: on Windows it runs only in WSL 2, which is a Linux"
         from clusters.kind import requirements

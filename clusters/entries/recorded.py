@@ -22,7 +22,7 @@ class RecordedKind(ClusterKind):
     replayed = True
     needs_linux = False
 
-    def open(self, word: str, name: str, nodes: int) -> OwnCluster:  # noqa: ARG002
+    def open(self, word: str, name: str, nodes: int) -> OwnCluster:
         raise BadArguments(
             "recorded evidence needs no cluster, so there is none to open",
             hint="istio-lab run --cluster recorded",
@@ -31,5 +31,5 @@ class RecordedKind(ClusterKind):
     def check_stack(self, word: str, chosen: Mapping[str, str]) -> None:
         refuse_stack(word, chosen)
 
-    def runs_here(self, lacking: Sequence[str]) -> str:  # noqa: ARG002
+    def runs_here(self, lacking: Sequence[str]) -> str:
         return "yes, always"
