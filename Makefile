@@ -6,6 +6,7 @@
 #   PARAMS='mtls=DISABLE' a failure's parameters
 #   NODES=3               CLUSTER=kind: a control plane, and two nodes that keep callers from servers
 #   RUN=latest            make report: a run, recorded, or a,b side by side
+#   PODS=12               at most so many pods at a time; else as many as this machine has room for
 #   KEEP=1                leave the cluster and the run's namespaces
 #   ON_INCONCLUSIVE=warn  0 and a warning instead of 3; a verdict that differs stays 1
 #   ALLOW_EXEC_PLUGIN=1   let that context's kubeconfig run a program for its credentials
@@ -28,6 +29,8 @@ KEEP ?=
 ON_INCONCLUSIVE ?=
 NODES ?= $(LAB_NODES)
 export LAB_NODES := $(NODES)
+PODS ?= $(LAB_PODS)
+export LAB_PODS := $(PODS)
 ALLOW_EXEC_PLUGIN ?= $(LAB_ALLOW_EXEC_PLUGIN)
 export LAB_ALLOW_EXEC_PLUGIN := $(ALLOW_EXEC_PLUGIN)
 IMAGES ?= $(LAB_IMAGES)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 RUN_LABEL = "lab.istio-failure/run"
 """Carried by every namespace that a run makes, with the run's name."""
 
+FAILURE_LABEL = "lab.istio-failure/failure"
+"""Carried beside it, with the name of the failure whose world it is."""
+
 BY_LABEL = "lab.istio-failure/by"
 """Carried beside it, with `me()`: on a cluster that many use, `down` removes no other's."""
 
@@ -176,6 +179,9 @@ class OwnCluster(Cluster, Protocol):
 
     def running(self) -> bool:
         """Tell whether it is up and answers."""
+
+    def room(self) -> int | None:
+        """Return how many more pods with sidecars fit, or None where that is not known."""
 
     def fits(self) -> bool:
         """Tell whether what is up is what was asked for: the stack, as many nodes."""

@@ -94,6 +94,9 @@ class Existing(ApiCluster):
         except LabError:
             return False
 
+    def room(self) -> int | None:
+        return None
+
     def fits(self) -> bool:
         """Return True: neither its stack nor its nodes can be chosen."""
         return True

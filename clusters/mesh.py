@@ -39,16 +39,18 @@ ASKING = {"sidecar.istio.io/inject": "true"}
 
 
 def read(kube: Kube) -> dict[str, Any]:
-    """Return the mesh's settings as JSON: meshConfig, the root namespace's objects, injection.
+    """Return the mesh's settings as JSON: meshConfig, istiod's, the root namespace's, injection.
 
     Raises ApiError where one of them may not be read, LabError where one makes no sense.
     """
     label = injecting_label(kube)
-    config = _mesh_config(kube, label.get("istio.io/rev", ""))
+    revision = label.get("istio.io/rev", "")
+    config = _mesh_config(kube, revision)
     root = str(config.get("rootNamespace") or SYSTEM)
     found = {kind: _specs(kube, kind, version, root) for kind, version in IN_ROOT.items()}
     return {
         "config": {name: config[name] for name in SETTINGS if name in config},
+        "istiod": _istiod_environment(kube, revision or "default"),
         "root": {kind: specs for kind, specs in found.items() if specs},
         "injection": label,
     }
@@ -122,6 +124,19 @@ def _mesh_config(kube: Kube, revision: str) -> Obj:
         if found:
             return _settings(name, found["data"].get("mesh", ""))
     return {}
+
+
+def _istiod_environment(kube: Kube, revision: str) -> dict[str, str]:
+    """Return the features of Istio that a revision's istiod is told to have, or not to have."""
+    path = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments"
+    selector = {"labelSelector": f"app=istiod,istio.io/rev={revision}"}
+    return {
+        variable["name"]: variable["value"]
+        for deployment in kube.items(path, selector)
+        for container in deployment["spec"]["template"]["spec"]["containers"]
+        for variable in container.get("env", [])
+        if variable["name"].startswith("PILOT_ENABLE_") and "value" in variable
+    }
 
 
 def _settings(name: str, text: str) -> Obj:

@@ -22,10 +22,6 @@ SYSTEM_PATH = os.pathsep.join(
 """Where programs are looked for: a user's PATH may lack what only root usually runs."""
 
 
-INOTIFY_OF_SIDECAR = 3
-"""Inotify instances that a sidecar takes; measured: 86 of 29."""
-
-
 def is_linux() -> bool:
     """Tell whether this system is a Linux."""
     return platform.system() == "Linux"
@@ -66,32 +62,19 @@ def _program(name: str, package: str) -> Requirement:
 
 def memory(wanted: float) -> Requirement:
     """Examine the memory that is available. wanted: in gigabytes."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) / 1e6 for line in lines if "MemAvailable" in line)
-    except (OSError, StopIteration):
+    free = available_memory()
+    if free is None:
         return Requirement("memory", True, "unknown: this system has no /proc/meminfo")
     return Requirement("memory", free >= wanted, f"{free:.1f} GB available, {wanted} GB needed")
 
 
-def sidecars(wanted: int, proc: Path = Path("/proc/sys")) -> Requirement:
-    """Examine how many sidecars fit at a time, which is limited by inotify (man 7 inotify).
-
-    All sidecars are one user's, over all clusters of this machine. One that does not fit any more
-    ends with `signal: aborted`, again and again.
-    """
-    path = proc / "fs" / "inotify" / "max_user_instances"
+def available_memory() -> float | None:
+    """Return how many gigabytes of memory are available, or None where that is not told."""
     try:
-        limit = int(path.read_text())
-    except (OSError, ValueError):
-        return Requirement("sidecars", True, f"unknown how many fit: there is no {path}")
-    fit = limit // INOTIFY_OF_SIDECAR
-    told = (
-        f"{fit} fit at a time, {wanted} needed: each takes {INOTIFY_OF_SIDECAR} of the "
-        f"{limit} inotify instances that a user has"
-    )
-    raised = f"for more: {'' if is_root() else 'sudo '}sysctl -w fs.inotify.max_user_instances=1024"
-    return Requirement("sidecars", fit >= wanted, told, ways=() if fit >= wanted else (raised,))
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) / 1e6 for line in lines if "MemAvailable" in line)
+    except (OSError, StopIteration):
+        return None
 
 
 def remedy(found: Iterable[Requirement]) -> str:

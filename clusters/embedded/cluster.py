@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
+from clusters.doctor import sidecars
 from clusters.embedded import host, requirements
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
@@ -86,6 +87,10 @@ class Embedded:
             return bool(self._channel.ask({"op": "status"})["ready"])
         except LabError:
             return False
+
+    def room(self) -> int | None:
+        there = self.kube.items("/api/v1/pods") if self.running() else []
+        return sidecars.room(sidecars.PODS_OF_NODE - len(there))
 
     def fits(self) -> bool:
         """Tell whether its stack is the one that ISTIO=, ENVOY= and BINARIES= name, if they do."""

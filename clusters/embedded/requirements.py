@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from clusters.doctor import kernel, machine
+from clusters.doctor import kernel, machine, sidecars
 from clusters.doctor.requirement import Requirement
 from clusters.stacks.cost import Cost, total
 from lab.common.errors import LabError, NeedsUnmet
@@ -32,8 +32,8 @@ ELSEWHERE = (
 )
 MEMORY_NEEDED = 3.5
 """GB available: the control plane and thirty sidecars."""
-SIDECARS_NEEDED = 30
-"""Of all four failures at a time."""
+SIDECARS_NEEDED = 10
+"""Of the largest failure."""
 
 
 def programs() -> Mapping[str, str]:
@@ -48,7 +48,7 @@ def _always() -> dict[str, str]:
 
 def examine() -> list[Requirement]:
     """Return what the kernel allows this user, each step tried, and how much fits."""
-    fits = [machine.memory(MEMORY_NEEDED), machine.sidecars(SIDECARS_NEEDED)]
+    fits = [machine.memory(MEMORY_NEEDED), sidecars.examine(SIDECARS_NEEDED)]
     return [*kernel.examine(machine.SYSTEM_PATH), *fits]
 
 

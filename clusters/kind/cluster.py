@@ -15,6 +15,7 @@ from typing import Any
 
 from clusters.api import ApiCluster
 from clusters.base import Capture, PodRef, Progress, Stack, Status
+from clusters.doctor import sidecars
 from clusters.kind import engine as engines
 from clusters.kind import istio, network, official, trouble
 from clusters.kind.capture import NodeCapture
@@ -105,6 +106,10 @@ class Kind(ApiCluster):
             return bool(self.kube.request("GET", "/version", timeout=5))
         except LabError:
             return False
+
+    def room(self) -> int | None:
+        there = self.kube.items("/api/v1/pods") if self.running() else []
+        return sidecars.room(sidecars.PODS_OF_NODE * max(1, self._nodes) - len(there))
 
     def fits(self) -> bool:
         """Tell whether it has the Istio and as many nodes as were asked for."""

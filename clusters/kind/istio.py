@@ -26,9 +26,9 @@ def install(images: NodeImage, kubeconfig: Path, folder: Path) -> None:
     del settings["rootNamespace"]
     spec = wanted["spec"]
     spec |= {"hub": HUB, "tag": images.stack.istio, "meshConfig": settings}
+    spec["values"]["pilot"] = {"env": mesh.istiod_environment(images.stack.flavour)}
     if images.stack.flavour == "stock":
         spec["values"]["telemetry"] = {"enabled": False}
-        spec["values"]["pilot"] = {"env": mesh.WITHOUT_OWN_FILTERS}
     file = folder / "istio.json"
     file.write_text(json.dumps(wanted))
     argv = [str(images.program("istioctl")), "install", "-y", f"--filename={file}"]

@@ -24,8 +24,6 @@ PROGRAMS = {"docker": "docker.io", "dockerd": "docker.io", "mmdebstrap": "mmdebs
 SYS, PROC = Path("/sys/fs/cgroup"), Path("/proc/sys")
 INSTANCES, WATCHES = 30, 500
 """Inotify instances and watches of one node's root; measured: 28 and 323."""
-OF_SIDECARS = 90
-"""Instances of the one user that all sidecars are; measured: 86, of 29 sidecars."""
 IMAGES_GB, NODE_GB = 4.0, 2.5
 """The built images, as archives and in the engine; what a node unpacks. Measured: 3.4 and 2.3."""
 
@@ -93,7 +91,7 @@ def _inotify(nodes: int, root: Path = PROC) -> Requirement:
 
     Two clusters at once may need twice as much.
     """
-    wanted = {"instances": max(INSTANCES * nodes, OF_SIDECARS), "watches": WATCHES * nodes}
+    wanted = {"instances": INSTANCES * nodes, "watches": WATCHES * nodes}
     limits = {name: _number(root / "fs/inotify" / f"max_user_{name}") for name in wanted}
     short = [name for name, number in wanted.items() if limits[name] < number]
     told = ", ".join(f"{limits[name]} {name}" for name in wanted)

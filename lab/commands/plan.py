@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lab import failures
+from lab.common.errors import BadArguments
 from lab.model.failure import Failure
 from lab.model.parameters import parameters_of
 from lab.notebook import execute
@@ -24,6 +25,8 @@ class Plan:
     command: str
     stack: Mapping[str, str] = field(default_factory=dict)
     """ISTIO= and ENVOY= as far as they were given, by their variables."""
+    pods: int | None = None
+    """At most so many pods at a time; None: as many as the machine has room for."""
 
     @property
     def replayed(self) -> bool:
@@ -49,7 +52,8 @@ def plan(
     """Return the run that is asked for, after refusing everything in it that does not exist.
 
     names: of failures; none: all. given: parameters. cluster: what follows `--cluster`. stack:
-    ISTIO= and ENVOY= by their variables. Raises BadArguments or NeedsUnmet; nothing is started.
+    ISTIO= and ENVOY= by their variables. LAB_PODS: how many pods at most at a time. Raises
+    BadArguments or NeedsUnmet; nothing is started.
     """
     from clusters import DEFAULT, check_stack, kind_of, open_cluster
     from lab.notebook.open_run import choose
@@ -71,14 +75,22 @@ def plan(
     words += [f"FAILURE={','.join(names)}"] if names else []
     words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
     words += [f"CLUSTER={kind}"] if cluster != "auto" else []
-    return Plan(wanted, given, kind, keep, " ".join(words), stack)
+    return Plan(wanted, given, kind, keep, " ".join(words), stack, _pods())
 
 
 def _variables() -> list[str]:
     """Return the other variables that make was given, as they are typed."""
-    names = ("ISTIO", "ENVOY", "BINARIES", "IMAGES", "REGISTRY", "NODES")
+    names = ("ISTIO", "ENVOY", "BINARIES", "IMAGES", "REGISTRY", "NODES", "PODS")
     told = {name: os.environ.get(f"LAB_{name}") for name in names}
     return [f"{name}={value}" for name, value in told.items() if value]
+
+
+def _pods() -> int | None:
+    """Return LAB_PODS as a number, or None where it is not given. Raises BadArguments."""
+    given = os.environ.get("LAB_PODS")
+    if given and not (given.isdecimal() and int(given)):
+        raise BadArguments(f"PODS={given} is not a number of pods")
+    return int(given) if given else None
 
 
 @contextmanager

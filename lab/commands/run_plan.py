@@ -17,6 +17,7 @@ from lab.common.errors import ClusterGone
 from lab.common.redaction import redact
 from lab.model import store
 from lab.notebook import processes
+from lab.notebook.room import Room
 from lab.record import mesh_lock, world
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _label(folder: Path) -> str:
 
 
 def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> None:
-    """Run all notebooks side by side while the cluster comes up that they wait for.
+    """Run notebooks side by side, as many as there is room for, while the cluster comes up.
 
     They start when everything is built: building can take longer than a cell may run.
     """
@@ -147,7 +148,20 @@ def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log
     os.environ["LAB_CLUSTER"] = wanted.cluster
     os.environ["LAB_RUN"] = str(folder)
     names = [failure.name for failure in wanted.failures]
-    with processes.started(names, folder, wanted.values) as notebooks:
+    room = _room(wanted, folder, cluster, say)
+    with processes.started(names, folder, wanted.values, room, say) as notebooks:
         if cluster and not up:
             cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
-        processes.follow(notebooks, folder, say)
+        notebooks.follow()
+
+
+def _room(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> Room:
+    """Return which failures run at a time: as many as this machine, or PODS=, has room for."""
+    pods = {one.name: sum(place.pods for place in one.worlds) for one in wanted.failures}
+    if cluster is None:
+        return Room(pods, None, lambda _name: True)
+    fit = wanted.pods or cluster.room()
+    for name, number in pods.items():
+        if fit is not None and number > fit:
+            say(f"{name} has {number} pods, {fit} fit: istio-lab doctor shows what limits them")
+    return Room(pods, fit, lambda name: world.freed(cluster, _label(folder), name))

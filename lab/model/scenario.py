@@ -122,6 +122,12 @@ class World(Declared):
     """Workloads that differ from the lab's: another name, annotations, no sidecar."""
 
     @property
+    def pods(self) -> int:
+        """Return how many pods it has."""
+        others = sum(other.objects.count("kind: Deployment") for other in self.others)
+        return len(self.workloads) + others
+
+    @property
     def policy(self) -> str:
         """Return the policy as YAML, with `{namespace}` still open."""
         texts = [PEER_AUTHENTICATION] if self.mtls else []

@@ -7,73 +7,114 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.common import files, scratch, signals
 from lab.common.shell import how_it_ended
 from lab.common.wait import until
 from lab.notebook import execute
+from lab.notebook.room import Room
 
-Notebooks = dict[str, subprocess.Popen[bytes]]
 PATIENCE = 5.0
 """Seconds in which a notebook that is told to end ends its kernel."""
+Say = Callable[[str], None]
 
 
-@contextmanager
-def started(names: Sequence[str], folder: Path, values: dict[str, str]) -> Iterator[Notebooks]:
-    """Start notebooks, and yield them; afterwards neither they nor their kernels run on."""
-    running: Notebooks = {}
-    with scratch.folder() as private:
-        try:
-            for name in names:
-                running[name] = _start(name, folder, private, values)
-            yield running
-        finally:
-            with signals.held():
-                _end(running, folder)
+class Notebooks:
+    """The notebooks of a run: those that wait for room, and those that were started."""
+
+    def __init__(self, names: Sequence[str], place: Place, room: Room, say: Say) -> None:
+        """Prepare them; nothing is started yet."""
+        self.started: dict[str, subprocess.Popen[bytes]] = {}
+        self._waiting, self._place, self._room, self._say = [*names], place, room, say
+        self._told = dict.fromkeys(names, 0)
+        self._ended: set[str] = set()
+
+    def start(self) -> None:
+        """Start those for which there is room."""
+        for name in [*self._waiting]:
+            if self._room.take(name):
+                self._waiting.remove(name)
+                self.started[name] = self._place.start(name)
+
+    def follow(self) -> None:
+        """Relay each notebook's progress, and start those that wait, until all have ended."""
+        if self._waiting:
+            self._say(
+                f"{', '.join(self._waiting)} wait: {self._room.taken} pods run, "
+                f"{self._room.fit} fit at a time"
+            )
+        until(self._look, "the notebooks", timeout=3600, every=0.05)
+
+    def _look(self) -> bool:
+        ended = {name for name, process in self.started.items() if process.poll() is not None}
+        for name in self.started:
+            self._relay(name)
+        for name in ended - self._ended:
+            self._room.ended(name)
+        self._ended = ended
+        self.start()
+        return not self._waiting and len(ended) == len(self.started)
+
+    def _relay(self, name: str) -> None:
+        path = self._place.folder / name / "progress.log"
+        lines = path.read_text().splitlines() if path.exists() else []
+        for line in lines[self._told[name] :]:
+            self._say(f"{name}  {line}")
+        self._told[name] = len(lines)
 
 
-def _start(
-    name: str, folder: Path, private: Path, values: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    place = folder / name
-    place.mkdir()
-    path = execute.NOTEBOOKS / f"{name}.ipynb"
-    arguments = [name, str(place), str(private), json.dumps(execute.convert(path, values))]
-    with _log(place).open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "lab.notebook.execute", *arguments],
-            stdin=subprocess.PIPE,  # never written to: it ends when this process does
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+@dataclass(frozen=True)
+class Place:
+    """Where the notebooks of a run write, and with which parameters."""
+
+    folder: Path
+    private: Path
+    values: dict[str, str]
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a failure's notebook in a process of its own."""
+        place = self.folder / name
+        place.mkdir()
+        path = execute.NOTEBOOKS / f"{name}.ipynb"
+        values = json.dumps(execute.convert(path, self.values))
+        arguments = [name, str(place), str(self.private), values]
+        with _log(place).open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "lab.notebook.execute", *arguments],
+                stdin=subprocess.PIPE,  # never written to: it ends when this process does
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
 
 def _log(place: Path) -> Path:
     return place / "notebook.log"
 
 
-def follow(notebooks: Notebooks, folder: Path, say: Callable[[str], None]) -> None:
-    """Relay each notebook's progress until all have ended."""
-    told = dict.fromkeys(notebooks, 0)
+@contextmanager
+def started(
+    names: Sequence[str], folder: Path, values: dict[str, str], room: Room, say: Say
+) -> Iterator[Notebooks]:
+    """Start notebooks, and yield them; afterwards neither they nor their kernels run on.
 
-    def look() -> bool:
-        ended = all(process.poll() is not None for process in notebooks.values())
-        for name in notebooks:
-            path = folder / name / "progress.log"
-            lines = path.read_text().splitlines() if path.exists() else []
-            for line in lines[told[name] :]:
-                say(f"{name}  {line}")
-            told[name] = len(lines)
-        return ended
+    room: which of them run at a time.
+    """
+    with scratch.folder() as private:
+        notebooks = Notebooks(names, Place(folder, private, values), room, say)
+        try:
+            notebooks.start()
+            yield notebooks
+        finally:
+            with signals.held():
+                _end(notebooks.started, folder)
 
-    until(look, "the notebooks", timeout=3600, every=0.05)
 
-
-def _end(notebooks: Notebooks, folder: Path) -> None:
+def _end(notebooks: Mapping[str, subprocess.Popen[bytes]], folder: Path) -> None:
     """End all that still run, at once; each ends its kernel. Note which signal ended one."""
     for process in notebooks.values():
         if process.poll() is None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusters.base import BY_LABEL, RUN_LABEL, Cluster, PodRef, me
+from clusters.base import BY_LABEL, FAILURE_LABEL, RUN_LABEL, Cluster, PodRef, me
 from clusters.kube import ApiError, Obj
 from lab.model.evidence import PodRecord, ServiceRecord
 from lab.model.scenario import World, fill
@@ -72,7 +72,7 @@ def deploy(
     """
     own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
-    labels = {RUN_LABEL: run, BY_LABEL: me(), **mesh["injection"]}
+    labels = {RUN_LABEL: run, FAILURE_LABEL: failure, BY_LABEL: me(), **mesh["injection"]}
     live = LiveWorld(world, _namespace(cluster, names, labels), run)
     if not access_log.has_our_fields(mesh["config"]):
         cluster.kube.apply([access_log.envoy_filter()], live.namespace)
@@ -181,9 +181,10 @@ def secrets(cluster: Cluster, namespace: str) -> tuple[str, ...]:
     return tuple(sorted(str(secret["metadata"]["name"]) for secret in found))
 
 
-def namespaces_of_run(cluster: Cluster, run: str) -> list[str]:
-    """Return the namespaces that carry a run's label."""
-    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": f"{RUN_LABEL}={run}"})
+def namespaces_of_run(cluster: Cluster, run: str, failure: str = "") -> list[str]:
+    """Return the namespaces that carry a run's label. failure: only those of its worlds."""
+    selector = f"{RUN_LABEL}={run}" + (f",{FAILURE_LABEL}={failure}" if failure else "")
+    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": selector})
     return [str(namespace["metadata"]["name"]) for namespace in found]
 
 
@@ -193,6 +194,15 @@ def remove(cluster: Cluster, run: str) -> None:
     for path in [*_mesh_wide(cluster, run), *namespaces]:
         with contextlib.suppress(ApiError):
             cluster.kube.request("DELETE", path)
+
+
+def freed(cluster: Cluster, run: str, failure: str) -> bool:
+    """Delete a failure's namespaces of a run; return whether their pods are gone."""
+    namespaces = namespaces_of_run(cluster, run, failure)
+    with contextlib.suppress(ApiError):  # gone between both questions
+        for name in namespaces:
+            cluster.kube.request("DELETE", f"{NAMESPACES}/{name}")
+    return not any(cluster.kube.items(f"{NAMESPACES}/{name}/pods") for name in namespaces)
 
 
 def _mesh_wide(cluster: Cluster, run: str) -> list[str]:

@@ -17,7 +17,7 @@ from clusters.base import BY_LABEL, RUN_LABEL, me
 from clusters.kube import Kube
 from lab import failures
 
-pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kind(own_cluster=True), pytest.mark.timeout(600)]
 CLUSTER = ("--cluster", "context:foreign")
 OURS = "with-istio"
 """Begins the name of every namespace of a run."""

@@ -12,7 +12,7 @@ from foreign import Foreign
 
 from lab.model import evidence
 
-pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kind(own_cluster=True), pytest.mark.timeout(600)]
 REFUSED = 'violates PodSecurity "restricted:latest"'
 
 

@@ -53,15 +53,15 @@ def _turn(item: pytest.Item, both: set[Path]) -> int:
     """Return when a test runs: the lowest number first.
 
     The group that takes longest begins first. Its tests on the embedded cluster come before those
-    on kind, so that no kind cluster stands beside them. The kind tests that end the session's
-    cluster come last, so that it is made once.
+    on kind, so that no kind cluster stands beside them; then those with a kind cluster of their
+    own. The kind tests that end the session's cluster come last, so that it is made once.
     """
     kind = item.get_closest_marker("kind")
     if item.path in both:
-        return 1  # tests on one and on both clusters share what their module records
+        return 2  # tests on one and on both clusters share what their module records
     if kind:
-        return 3 if kind.kwargs.get("ends_cluster") else 2
-    return 0 if _markers(item) & MACHINE else 4
+        return 1 if kind.kwargs.get("own_cluster") else 4 if kind.kwargs.get("ends_cluster") else 3
+    return 0 if _markers(item) & MACHINE else 5
 
 
 def _markers(item: pytest.Item) -> set[str]:

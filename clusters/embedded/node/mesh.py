@@ -29,6 +29,14 @@ WITHOUT_OWN_FILTERS = {
     "PILOT_ENABLE_METADATA_EXCHANGE": "false",
 }
 """Istiod's environment where proxies are stock Envoys, which have neither filter."""
+WITHOUT_REVOKED = {"PILOT_ENABLE_CA_CRL": "false"}
+"""Else each Envoy watches the file of revoked certificates, which is empty, with an inotify
+instance of its own: by default a user has 128, and the Envoy that gets none aborts."""
+
+
+def istiod_environment(flavour: str) -> dict[str, str]:
+    """Return the environment of istiod that differs from Istio's defaults. flavour: of Envoy."""
+    return {**WITHOUT_REVOKED, **(WITHOUT_OWN_FILTERS if flavour == "stock" else {})}
 
 
 def mesh_config(flavour: str) -> Obj:
@@ -65,7 +73,7 @@ def objects(share: Path, istio: str, flavour: str) -> list[Obj]:
         _config_map("istio", {"mesh": mesh_text, "meshNetworks": "networks: {}"}),
         _config_map("istio-sidecar-injector", injector(share, istio)),
         webhook(),
-        istiod_deployment(istio),
+        istiod_deployment(istio, flavour),
     ]
 
 
@@ -165,13 +173,13 @@ def start_istiod(processes: Processes, config: Path, folder: Path, flavour: str)
             "SERVICE_ACCOUNT": "istiod",
             "CLUSTER_ID": "Kubernetes",
             "PLATFORM": "",
-            **(WITHOUT_OWN_FILTERS if flavour == "stock" else {}),
+            **istiod_environment(flavour),
         },
     )
     return Program(started.pid, started.started, started.log, folder)
 
 
-def istiod_deployment(istio: str) -> Obj:
+def istiod_deployment(istio: str, flavour: str) -> Obj:
     """Return istiod's Deployment, with the names and labels by which tools look for it.
 
     Its pod is given the istiod that runs on the node.
@@ -182,6 +190,7 @@ def istiod_deployment(istio: str) -> Obj:
         "name": "discovery",
         "image": f"docker.io/istio/pilot:{istio}",
         "args": ["discovery"],
+        "env": [{"name": n, "value": v} for n, v in istiod_environment(flavour).items()],
         "ports": [{"name": name, "containerPort": port} for name, port in ports.items()],
     }
     return {

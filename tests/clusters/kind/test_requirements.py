@@ -40,7 +40,7 @@ def test_only_what_prevents_a_run_is_missing(tmp_path: Path) -> None:
     enough = kernel(tmp_path, fs__inotify__max_user_instances=128)
     assert requirements._inotify(3, enough).good
     assert not requirements._inotify(5, enough).good
-    assert not requirements._inotify(1, kernel(tmp_path, fs__inotify__max_user_instances=64)).good
+    assert not requirements._inotify(1, kernel(tmp_path, fs__inotify__max_user_instances=20)).good
     enough = kernel(tmp_path, fs__inotify__max_user_instances=128)
     few = kernel(tmp_path, fs__inotify__max_user_watches=100)
     found = requirements._inotify(1, few)

@@ -75,6 +75,7 @@ def test_a_mistake_ends_with_254_and_one_sentence(
     [
         ("LAB_BINARIES", "oficial", "did you mean official?"),
         ("LAB_NODES", "three", "NODES=three is not a number of nodes"),
+        ("LAB_PODS", "0", "PODS=0 is not a number of pods"),
         ("LAB_CLUSTER", "embeded", "did you mean embedded?"),
         ("LAB_CLUSTER", "context:nowhere", "no context 'nowhere'"),
     ],
