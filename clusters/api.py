@@ -12,6 +12,7 @@ from pathlib import Path
 from clusters.base import Completed, PodRef
 from clusters.kube import Kube
 from clusters.remote import Remote
+from lab.common.errors import CommandFailed
 
 
 class ApiCluster:
@@ -55,6 +56,16 @@ class ApiCluster:
     ) -> Completed:
         """Run a command in a container; see `clusters.base.Cluster`."""
         return self.remote.run(pod, container or pod.containers[0], argv, stdin, timeout)
+
+    def proxy_admin(self, pod: PodRef, path: str) -> bytes:
+        """Ask the admin interface of a pod's Envoy, as `pilot-agent request` does."""
+        argv = ["pilot-agent", "request", "GET", path]
+        done = self.exec(pod, argv, container="istio-proxy", timeout=15)
+        if done.code:
+            said = done.stderr.decode(errors="replace")[-300:]
+            told = f"`{' '.join(argv)}` in pod {pod.name} ended with {done.code}: {said}"
+            raise CommandFailed(told)
+        return done.stdout
 
     def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
         """Run a command with this process's own terminal; return its code."""

@@ -154,6 +154,12 @@ class Cluster(Protocol):
     ) -> Completed:
         """Run a command in a container. Raises ClusterGone when its answer is lost."""
 
+    def proxy_admin(self, pod: PodRef, path: str) -> bytes:
+        """Return what the admin interface of a pod's Envoy answers to GET `/path`.
+
+        Raises CommandFailed with what it said, or why there was no answer.
+        """
+
     def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
         """Start recording packets at one interface (`eth0`, `lo`) of a pod, as pcap.
 

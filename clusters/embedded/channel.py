@@ -39,6 +39,20 @@ class Channel:
                 told = f"the embedded cluster did not answer within {PATIENCE:.0f} s"
                 raise TimedOut(told) from None
 
+    def connect(self, request: dict[str, Any]) -> socket.socket:
+        """Return a connection to a port of a pod's localhost. Raises LabError."""
+        with self._connect() as link:
+            link.settimeout(PATIENCE)
+            _send(link, request, [])
+            try:
+                data, fds, _, _ = socket.recv_fds(link, LIMIT, 1)
+            except OSError as lost:
+                raise ClusterGone(ENDED) from lost
+            if not fds:
+                _read(data)
+                raise ClusterGone(ENDED)
+            return socket.socket(fileno=fds[0])
+
     def run(
         self,
         request: dict[str, Any],
@@ -96,6 +110,11 @@ def _answer(link: socket.socket) -> dict[str, Any]:
         data = link.recv(LIMIT)
     except ConnectionError as lost:
         raise ClusterGone(ENDED) from lost
+    return _read(data)
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    """Read an answer. Raises LabError with what was refused."""
     if not data:
         raise ClusterGone(ENDED)
     try:

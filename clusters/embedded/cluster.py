@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import socket
 import threading
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import ApiError, Kube
 from clusters.stacks import assembly, binaries, cache, official
 from lab.common import scratch
-from lab.common.errors import ClusterGone, LabError, TimedOut
+from lab.common.errors import ClusterGone, CommandFailed, LabError, TimedOut
 from lab.common.wait import until
 
 PATIENCE = 20.0
 """Seconds for the API server to answer: a machine with too much to do is no trouble yet."""
+ADMIN_PORT, ADMIN_PATIENCE = 15000, 15.0
+"""Of a sidecar's Envoy, and the seconds in which it answers."""
 STANDING = "lab"
 """The cluster that `make up` starts and others find."""
 
@@ -222,6 +225,16 @@ class Embedded:
     ) -> Completed:
         return completed(self._channel, _exec_request(pod, argv, container), stdin, timeout)
 
+    def proxy_admin(self, pod: PodRef, path: str) -> bytes:
+        request = {"op": "connect", "namespace": pod.namespace, "pod": pod.name, "port": ADMIN_PORT}
+        try:
+            return _get(self._channel.connect(request), path)
+        except ClusterGone:
+            raise
+        except (OSError, http.client.HTTPException, LabError) as problem:
+            told = f"Envoy of pod {pod.name} did not answer {path}: {problem}"
+            raise CommandFailed(told) from None
+
     def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
         """Run a command with this process's own terminal; return its code."""
         return int(self._channel.run(_exec_request(pod, argv, container), 0, 1, 2)["code"])
@@ -242,6 +255,22 @@ class Embedded:
     def logs(self, pod: PodRef, container: str) -> str:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"
         return self.kube.text(path, {"container": container})
+
+
+def _get(link: socket.socket, path: str) -> bytes:
+    """Ask an HTTP server for `/path`; return its answer. Raises CommandFailed for a refusal."""
+    asking = http.client.HTTPConnection("localhost")
+    asking.sock = link
+    try:
+        link.settimeout(ADMIN_PATIENCE)
+        asking.request("GET", f"/{path}")
+        answer = asking.getresponse()
+        body = answer.read()
+    finally:
+        asking.close()
+    if answer.status != 200:
+        raise CommandFailed(f"{answer.status} {body.decode(errors='replace')[:300]}")
+    return body
 
 
 def _exec_request(pod: PodRef, argv: Sequence[str], container: str | None) -> dict[str, object]:

@@ -5,15 +5,19 @@ Every call needs CAP_NET_ADMIN in the current network namespace, and a private /
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
+import socket
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from clusters.embedded.settings import NODE_IP, POD_NETWORK, SERVICE_NETWORK
 from lab.common.errors import CommandFailed
 
 NETNS = Path("/run/netns")
+CLONE_NEWNET = 0x40000000
 
 
 def prepare_node() -> None:
@@ -54,6 +58,21 @@ class PodNetwork:
     def detach(self, name: str) -> None:
         """Remove the namespace; its veth pair and routes go with it."""
         _ip(f"netns del {name}\n", check=False)
+
+
+def connect(name: str, port: int) -> socket.socket:
+    """Connect to a port of localhost inside the namespace `name`. Raises OSError."""
+    # A thread of its own: which namespace sockets are made in is a property of the thread.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_connect, NETNS / name, port).result()
+
+
+def _connect(namespace: Path, port: int) -> socket.socket:
+    libc = ctypes.CDLL(None, use_errno=True)  # os.setns is new in Python 3.12
+    with namespace.open() as file:
+        if libc.setns(file.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"setns {namespace}")
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 def _ip(batch: str, *, check: bool = True) -> None:

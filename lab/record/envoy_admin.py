@@ -15,13 +15,8 @@ from lab.common.wait import until
 
 
 def ask(cluster: Cluster, pod: PodRef, path: str) -> str:
-    """GET a path of the proxy's admin interface. Raises CommandFailed with what it printed."""
-    argv = ["pilot-agent", "request", "GET", path]
-    done = cluster.exec(pod, argv, container="istio-proxy", timeout=15)
-    if done.code:
-        said = done.stderr.decode(errors="replace")[-300:]
-        raise CommandFailed(f"`{' '.join(argv)}` in pod {pod.name} ended with {done.code}: {said}")
-    return done.stdout.decode(errors="replace")
+    """GET a path of the proxy's admin interface. Raises CommandFailed with what it said."""
+    return cluster.proxy_admin(pod, path).decode(errors="replace")
 
 
 def _ask_json(cluster: Cluster, pod: PodRef, path: str) -> Any:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.common import files, untrusted
+from lab.common import files, forked, untrusted
 from lab.common.errors import BadEvidence, LabError, NeedsUnmet
 from lab.model import store
 from lab.render import call_pcapng, comparison, comparison_text, wording
 from lab.report import executed, figure, signs, stored
 from lab.report.files import Files, href
 from lab.report.sanitize import finalize
-from lab.report.sections import SECTIONS, shown_by
+from lab.report.sections import SECTIONS, Shown, shown_by
 from lab.report.stored import FailureReport, ReportedRun
 
 if TYPE_CHECKING:
@@ -91,14 +92,12 @@ def render_run(
     notebooks: failure -> the page of its executed notebook, in the same folder. packets: failure
     -> call -> its packets' file there.
     """
-    parts = [
-        _part(
-            report,
-            Files(report.folder, folder, (packets or {}).get(report.failure.name)),
-            notebooks or {},
-        )
+    shown = [
+        (report, Files(report.folder, folder, (packets or {}).get(report.failure.name)))
         for report in run.reports
     ]
+    drawn = _drawn(shown)
+    parts = [_part(report, files, notebooks or {}, drawn) for report, files in shown]
     return _render(
         "run.html",
         run.folder.parent,
@@ -115,8 +114,25 @@ def render_run(
     )
 
 
-def _part(report: FailureReport, files: Files, notebooks: Mapping[str, str]) -> dict[str, Any]:
-    shown = [(section, section.build(report, files)) for section in SECTIONS]
+Drawn = Mapping[tuple[str, str], Shown | None]
+"""(failure, section) -> what the section shows."""
+
+
+def _drawn(shown: Sequence[tuple[FailureReport, Files]]) -> Drawn:
+    """Build the sections that draw, side by side."""
+    wanted = [(report, files, one) for report, files in shown for one in SECTIONS if one.draws]
+    built = forked.results([partial(one.build, report, files) for report, files, one in wanted])
+    keys = [(report.failure.name, one.name) for report, _, one in wanted]
+    return dict(zip(keys, built, strict=True))
+
+
+def _part(
+    report: FailureReport, files: Files, notebooks: Mapping[str, str], drawn: Drawn
+) -> dict[str, Any]:
+    shown = [
+        (one, drawn[report.failure.name, one.name] if one.draws else one.build(report, files))
+        for one in SECTIONS
+    ]
     return {
         "report": report,
         "files": files,

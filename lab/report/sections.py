@@ -40,6 +40,8 @@ class Section:
     """The name of its template, and of its anchor on the page."""
     title: str
     build: Callable[[FailureReport, Files], Shown | None]
+    draws: bool = False
+    """Whether it draws figures, which takes longer than all the rest of the page."""
 
 
 def story(report: FailureReport, _files: Files) -> Shown:
@@ -192,11 +194,11 @@ def downloads(_report: FailureReport, files: Files) -> Shown | None:
 
 SECTIONS = (
     Section("story", "What was set up", story),
-    Section("picture", "Who called whom", picture),
-    Section("planes", "Every edge in every plane", planes),
+    Section("picture", "Who called whom", picture, draws=True),
+    Section("planes", "Every edge in every plane", planes, draws=True),
     Section("claims", "Verdicts, and what decided them", claims),
     Section("graphs", "What Kiali's graph would have shown", graphs),
-    Section("hops", "Hop by hop", hops),
+    Section("hops", "Hop by hop", hops, draws=True),
     Section("calls", "Every call and every witness", calls),
     Section("remedies", "Remedies: broken, healed, broken again", remedies),
     Section("downloads", "Evidence to download", downloads),

@@ -11,7 +11,7 @@ from damage import GARBAGE, damaged, effort, mangled, replaced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.base import Completed, PodRef
+from clusters.base import PodRef
 from clusters.log_format import LOG_FIELDS
 from lab.common.errors import BadEvidence, CommandFailed
 from lab.model import evidence, store
@@ -172,8 +172,8 @@ class Answering:
     def __init__(self, answer: Any) -> None:
         self._answer = json.dumps(answer).encode()
 
-    def exec(self, pod: PodRef, argv: list[str], **_how: Any) -> Completed:
-        return Completed(tuple(argv), 0, self._answer, b"", 0.0, 0.0)
+    def proxy_admin(self, _pod: PodRef, _path: str) -> bytes:
+        return self._answer
 
 
 SIDECAR = PodRef("there", "client", "10.0.0.1", ("client", "istio-proxy"))

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from clusters.embedded import network
 from clusters.embedded.kubelet.kubelet import Kubelet
 from clusters.embedded.settings import private_path
 from lab.common.errors import LabError
@@ -47,6 +48,9 @@ class Control:
             try:
                 data, fds, _, _ = socket.recv_fds(link, 1 << 20, 3)
                 request = json.loads(data)
+                if request["op"] == "connect":
+                    self._connect(request, link)
+                    return
                 answer = self._answer(request, fds, link)
             except LabError as error:
                 answer = {"error": str(error)}
@@ -59,6 +63,13 @@ class Control:
                 link.sendall(json.dumps(answer).encode() + b"\n")
             except OSError:
                 pass  # the caller has gone; its command was ended
+
+    def _connect(self, request: Request, link: socket.socket) -> None:
+        """Answer with a connection to a port of a pod's localhost."""
+        pod = self._kubelet.find(request["namespace"], request["pod"])
+        with network.connect(pod.network.name, request["port"]) as connected:
+            connected.settimeout(None)
+            socket.send_fds(link, [b"{}"], [connected.fileno()])
 
     def _answer(self, request: Request, fds: list[int], link: socket.socket) -> dict[str, object]:
         if request["op"] == "status":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusters.base import Completed, PodRef
+from clusters.base import PodRef
 from lab import failures
 from lab.common.errors import CommandFailed
 from lab.judge.replay import RecordedRun
@@ -103,17 +103,18 @@ def test_in_the_recorded_runs_counters_never_contradict_the_servers_log() -> Non
 
 
 class Asked:
-    """A proxy's admin interface as `pilot-agent request` reads it: what each asking brings."""
+    """A proxy's admin interface: what each asking brings."""
 
     also = "listener.0.0.0.0_15006.downstream_cx_total: 5\n"
 
     def __init__(self, *answers: str) -> None:
         self._answers = list(answers)
 
-    def exec(self, pod: PodRef, argv: list[str], **_how: object) -> Completed:
+    def proxy_admin(self, pod: PodRef, path: str) -> bytes:
         answer = self._answers.pop(0)
-        answer = f"{self.also}{answer}" if answer else ""
-        return Completed(tuple(argv), int(not answer), answer.encode(), b"", 0.0, 0.0)
+        if not answer:
+            raise CommandFailed(f"Envoy of {pod.name} did not answer {path}")
+        return f"{self.also}{answer}".encode()
 
 
 WORLD = World("posted", "during", "", ("echo",), ())
