@@ -49,7 +49,7 @@ def test_a_signal_ends_the_jobs_too(number: signal.Signals) -> None:
         from lab.common import forked, signals
         signals.listen()
         def job():
-            os.write(1, f"{os.getpid()}\n".encode())
+            os.write(1, str(os.getpid()).rjust(9).encode())
             time.sleep(60)
         try:
             forked.results([job, job])
@@ -58,7 +58,7 @@ def test_a_signal_ends_the_jobs_too(number: signal.Signals) -> None:
         """
     )
     assert process.stdout
-    jobs = [int(process.stdout.readline()) for _ in range(min(2, os.cpu_count() or 1))]
+    jobs = [int(process.stdout.read(9)) for _ in range(min(2, os.cpu_count() or 1))]
     began = time.monotonic()
     process.send_signal(number)
     assert process.communicate(timeout=30) == ("ended\n", "")
