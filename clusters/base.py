@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from lab.common.errors import CommandFailed
+
 if TYPE_CHECKING:
     from clusters.kube import Kube
 
@@ -24,6 +26,9 @@ BY_LABEL = "lab.istio-failure/by"
 
 CONTEXT = "context:"
 """Begins the name of a cluster that the lab did not create: `context:NAME`."""
+
+ADMIN_PORT = 15000
+"""Of a sidecar's Envoy, on its pod's localhost."""
 
 Progress = Callable[[str], None]
 """Told one line about each step, as it begins."""
@@ -61,10 +66,19 @@ class PodRef:
     containers: tuple[str, ...]
     """Application containers first; `istio-proxy` last where there is a sidecar."""
     node: str = ""
+    uid: str = ""
 
     @property
     def has_sidecar(self) -> bool:
         return "istio-proxy" in self.containers
+
+
+def admin_answer(pod: PodRef, path: str, status: int, body: bytes) -> bytes:
+    """Return what a pod's Envoy answered to GET `/path`. Raises CommandFailed for a refusal."""
+    if status != 200:
+        said = body.decode(errors="replace")[:300]
+        raise CommandFailed(f"Envoy of pod {pod.name} answered {path}: {status} {said}")
+    return body
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from clusters.base import Capture, Completed, PodRef, Progress, Stack, Status
+from clusters.base import (
+    ADMIN_PORT,
+    Capture,
+    Completed,
+    PodRef,
+    Progress,
+    Stack,
+    Status,
+    admin_answer,
+)
 from clusters.doctor import sidecars
 from clusters.embedded import host, requirements
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
@@ -23,8 +32,8 @@ from lab.common.wait import until
 
 PATIENCE = 20.0
 """Seconds for the API server to answer: a machine with too much to do is no trouble yet."""
-ADMIN_PORT, ADMIN_PATIENCE = 15000, 15.0
-"""Of a sidecar's Envoy, and the seconds in which it answers."""
+ADMIN_PATIENCE = 15.0
+"""Seconds in which a sidecar's Envoy answers."""
 STANDING = "lab"
 """The cluster that `make up` starts and others find."""
 
@@ -228,12 +237,13 @@ class Embedded:
     def proxy_admin(self, pod: PodRef, path: str) -> bytes:
         request = {"op": "connect", "namespace": pod.namespace, "pod": pod.name, "port": ADMIN_PORT}
         try:
-            return _get(self._channel.connect(request), path)
+            status, body = _get(self._channel.connect(request), path)
         except ClusterGone:
             raise
         except (OSError, http.client.HTTPException, LabError) as problem:
             told = f"Envoy of pod {pod.name} did not answer {path}: {problem}"
             raise CommandFailed(told) from None
+        return admin_answer(pod, path, status, body)
 
     def exec_here(self, pod: PodRef, argv: Sequence[str], container: str | None = None) -> int:
         """Run a command with this process's own terminal; return its code."""
@@ -257,20 +267,17 @@ class Embedded:
         return self.kube.text(path, {"container": container})
 
 
-def _get(link: socket.socket, path: str) -> bytes:
-    """Ask an HTTP server for `/path`; return its answer. Raises CommandFailed for a refusal."""
+def _get(link: socket.socket, path: str) -> tuple[int, bytes]:
+    """Ask an HTTP server for `/path`; return status and body."""
     asking = http.client.HTTPConnection("localhost")
     asking.sock = link
     try:
         link.settimeout(ADMIN_PATIENCE)
         asking.request("GET", f"/{path}")
         answer = asking.getresponse()
-        body = answer.read()
+        return answer.status, answer.read()
     finally:
         asking.close()
-    if answer.status != 200:
-        raise CommandFailed(f"{answer.status} {body.decode(errors='replace')[:300]}")
-    return body
 
 
 def _exec_request(pod: PodRef, argv: Sequence[str], container: str | None) -> dict[str, object]:

@@ -6,25 +6,27 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from clusters.api import ApiCluster
-from clusters.base import Capture, PodRef, Progress, Stack, Status
+from clusters.base import ADMIN_PORT, Capture, PodRef, Progress, Stack, Status, admin_answer
 from clusters.doctor import sidecars
 from clusters.kind import engine as engines
 from clusters.kind import istio, network, official, trouble
-from clusters.kind.capture import NodeCapture
 from clusters.kind.engine import Engine
+from clusters.kind.node_helper import NodeHelper
 from clusters.kind.nodes import counted, definition
 from clusters.kind.preload import NodeImage
 from clusters.stacks.assembly import DEFAULT
 from lab.common import locks, scratch, shell
-from lab.common.errors import ClusterGone, LabError
+from lab.common.errors import ClusterGone, CommandFailed, LabError
 from lab.common.wait import until
 
 STANDING = "lab"
@@ -53,6 +55,8 @@ class Kind(ApiCluster):
         self._owner = -1
         self._images: NodeImage | None = None
         self._stand_in: subprocess.Popen[bytes] | None = None
+        self._helpers: dict[str, NodeHelper] = {}
+        self._starting = threading.Lock()
         self.state = scratch.states() / f"kind-{name}"
 
     @property
@@ -285,6 +289,8 @@ class Kind(ApiCluster):
         if self._owner >= 0:
             os.close(self._owner)
             self._owner = -1
+        while self._helpers:
+            self._helpers.popitem()[1].close()
         if self._stand_in:
             self._stand_in.wait(10)  # it ends with the folder
             self._stand_in = None
@@ -303,9 +309,30 @@ class Kind(ApiCluster):
         return self._engine.docker("exec", node, "sh", "-c", FIREWALL, "sh", uid.replace("-", "_"))
 
     def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
-        return NodeCapture(self._engine, *self._place(pod), interface, bpf, into)
+        node, uid = self._place(pod)
+        ports = [int(port) for port in re.findall(r"\d+", bpf)]
+        return self._helper(node).capture(uid, interface, ports, into)
+
+    def proxy_admin(self, pod: PodRef, path: str) -> bytes:
+        node, uid = self._place(pod)
+        try:
+            status, body = self._helper(node).get(uid, ADMIN_PORT, path)
+        except LabError as problem:
+            told = f"Envoy of pod {pod.name} did not answer {path}: {problem}"
+            raise CommandFailed(told) from None
+        return admin_answer(pod, path, status, body)
+
+    def _helper(self, node: str) -> NodeHelper:
+        """Return the helper on a node, started anew where it has ended."""
+        with self._starting:
+            helper = self._helpers.get(node)
+            if helper is None or not helper.running:
+                helper = self._helpers[node] = NodeHelper(self._engine, node)
+            return helper
 
     def _place(self, pod: PodRef) -> tuple[str, str]:
         """Return the node that runs it, and its uid."""
+        if pod.uid:
+            return pod.node, pod.uid
         found = self.kube.request("GET", f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
         return found["spec"]["nodeName"], found["metadata"]["uid"]

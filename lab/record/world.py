@@ -151,6 +151,7 @@ def reference(pod: Obj) -> PodRef:
         str(pod["status"]["podIP"]),
         tuple(names),
         str(spec["nodeName"]),
+        str(meta["uid"]),
     )
 
 

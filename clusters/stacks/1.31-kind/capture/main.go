@@ -1,8 +1,9 @@
-// Command lab-capture records the TCP packets of some ports at one interface of a pod, as pcap on
-// stdout, until stdin ends. It changes nothing in the pod: it enters the network namespace of one
-// of the pod's processes, found by the pod's uid in /proc, and opens a packet socket there.
+// Command lab-capture records the TCP packets of some ports at one interface, as pcap on stdout,
+// until stdin ends. On a node it serves many captures at a time, of any pods: it changes nothing in
+// a pod, but enters the network namespace of one of its processes, found by the pod's uid in /proc,
+// and opens a packet socket there. It also asks servers on a pod's localhost.
 //
-// It says "listening on IFACE" on stderr when no packet can be missed any more, and at the end, as
+// For one capture it says "listening on IFACE" on stderr when no packet can be missed any more, and at the end, as
 // tcpdump does, how many packets it wrote and how many the kernel dropped for want of room.
 package main
 
@@ -20,24 +21,23 @@ import (
 
 func main() {
 	iface := flag.String("i", "eth0", "interface")
-	pod := flag.String("pod", "", "uid of the pod whose network namespace to enter; empty: our own")
+	serving := flag.Bool("serve", false, "on a node: answer requests on stdin, see serve.go")
 	ports := flag.String("ports", "", "TCP ports, comma-separated; only their packets are recorded")
 	flag.Parse()
-	if err := run(*iface, *pod, *ports); err != nil {
+	act := func() error { return run(*iface, *ports) }
+	if *serving {
+		act = serve
+	}
+	if err := act(); err != nil {
 		fmt.Fprintf(os.Stderr, "lab-capture: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(iface, pod, listed string) error {
+func run(iface, listed string) error {
 	ports, err := parsePorts(listed)
 	if err != nil {
 		return err
-	}
-	if pod != "" {
-		if err := enterPod("/proc", pod); err != nil {
-			return err
-		}
 	}
 	socket, err := open(iface, ports)
 	if err != nil {
@@ -64,8 +64,12 @@ func run(iface, pod, listed string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "%d packets captured\n%d packets dropped by kernel\n", captured, dropped)
+	fmt.Fprint(os.Stderr, summary(captured, dropped))
 	return nil
+}
+
+func summary(captured, dropped int) string {
+	return fmt.Sprintf("%d packets captured\n%d packets dropped by kernel\n", captured, dropped)
 }
 
 // record writes packets until told that it is over and nothing more is waiting.

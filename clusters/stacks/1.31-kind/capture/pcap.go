@@ -9,8 +9,8 @@ import (
 // https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html
 const (
 	magic      = 0xa1b2c3d4
-	ethernet        = 1
-	snapLength      = 262144
+	ethernet   = 1
+	snapLength = 262144
 )
 
 func fileHeader() []byte {

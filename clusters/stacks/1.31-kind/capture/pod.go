@@ -13,12 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enterPod moves this thread, which stays with its goroutine, into a pod's network namespace.
-func enterPod(proc, uid string) error {
-	process, err := processOf(proc, uid)
-	if err != nil {
-		return err
-	}
+// enter moves this thread, which stays with its goroutine, into a process's network namespace.
+func enter(process string) error {
 	runtime.LockOSThread()
 	namespace, err := os.Open(filepath.Join(process, "ns/net"))
 	if err != nil {
@@ -38,17 +34,21 @@ func processOf(proc, uid string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dashed, underscored := []byte("pod"+uid), []byte("pod"+strings.ReplaceAll(uid, "-", "_"))
 	for _, path := range groups {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended meanwhile
-		}
-		if bytes.Contains(text, dashed) || bytes.Contains(text, underscored) {
+		if ofPod(path, uid) {
 			return filepath.Dir(path), nil
 		}
 	}
 	return "", fmt.Errorf("no process of pod %s on this node", uid)
+}
+
+func ofPod(cgroup, uid string) bool {
+	text, err := os.ReadFile(cgroup)
+	if err != nil {
+		return false // it has ended meanwhile
+	}
+	dashed, underscored := []byte("pod"+uid), []byte("pod"+strings.ReplaceAll(uid, "-", "_"))
+	return bytes.Contains(text, dashed) || bytes.Contains(text, underscored)
 }
 
 func readTimespec(data []byte) time.Time {

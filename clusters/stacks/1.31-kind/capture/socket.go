@@ -102,6 +102,10 @@ func stampIn(control []byte) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("a packet came without its time")
 }
 
+func (s *packetSocket) close() {
+	unix.Close(s.fd)
+}
+
 // dropped says how many packets had no room in the buffer.
 func (s *packetSocket) dropped() (int, error) {
 	told, err := unix.GetsockoptTpacketStats(s.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
