@@ -85,6 +85,9 @@ class WorldRecord:
     uncaptured: dict[str, str] = field(default_factory=dict)
     """Pod -> in whose words its packets may not be recorded; the wire is unknown there."""
 
+    private: bool = False
+    """Whether proxies of other namespaces were not told of its Services (exportTo)."""
+
     def capture(self, pod: str, interface: str, act: str) -> CaptureRecord | None:
         wanted = (pod, interface, act)
         found = (c for c in self.captures if (c.pod, c.interface, c.act) == wanted)

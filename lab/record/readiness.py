@@ -9,8 +9,9 @@ from lab.common.errors import CommandFailed, TimedOut
 from lab.common.wait import until
 from lab.model.scenario import Call, Port, Service
 from lab.planes import config
-from lab.record import crashes, envoy_admin, kube_proxy
+from lab.record import crashes, kube_proxy
 from lab.record.crashes import Crashes, exit_code, statuses
+from lab.record.views import ViewReader
 from lab.record.world import LiveWorld, apply_objects, ready, reference, services
 from lab.workloads.manifests import GATEWAYS
 
@@ -126,10 +127,11 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
     An acknowledged update is not an active one: only the dump's active state counts.
     """
     waiting = {name for name, pod in live.pods.items() if pod.has_sidecar}
+    reader = ViewReader(cluster, live)
 
     def look() -> bool:
         for name in sorted(waiting):
-            live.views[name] = read_view(cluster, live, name)
+            live.views[name] = reader.read(name)
             if not _difference(live, name):
                 waiting.discard(name)
         return not waiting
@@ -145,13 +147,6 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
     except (TimedOut, CommandFailed) as problem:
         return str(problem)
     return ""
-
-
-def read_view(cluster: Cluster, live: LiveWorld, name: str) -> config.View:
-    """Return what istiod sent to a workload's proxy about the world's Services."""
-    dump = envoy_admin.config_dump(cluster, live.pods[name])
-    addresses = [service.cluster_ip for service in live.services.values()]
-    return config.reduce(dump, live.namespace, live.all_ports, addresses)
 
 
 def _difference(live: LiveWorld, name: str) -> str:

@@ -12,7 +12,7 @@ from lab.common.wait import until
 from lab.model.failure import Remedy
 from lab.model.scenario import Call, Change, fill
 from lab.planes import config
-from lab.record import kube_proxy, readiness, world
+from lab.record import kube_proxy, readiness, views, world
 from lab.record.world import LiveWorld
 
 SECONDS = 20.0
@@ -23,6 +23,7 @@ class Trial:
 
     def __init__(self, cluster: Cluster, live: LiveWorld, remedies: Sequence[Remedy]) -> None:
         self._cluster, self._live = cluster, live
+        self._reader = views.ViewReader(cluster, live)
         # With other parameters a change may change nothing: there is nothing to wait for then.
         self._remedies = [r for r in remedies if r.change.after != r.change.before]
         self._targets = {
@@ -52,7 +53,8 @@ class Trial:
         Those of a remedy of the whole mesh carry the run's label, since they lie outside of the
         run's namespaces: a killed run's are found and removed by it.
         """
-        changes = list(documents(fill(remedy.change.after, {"namespace": live.namespace})))
+        text = fill(remedy.change.after, {"namespace": live.namespace})
+        changes = live.exported(documents(text))
         for obj in changes if remedy.scope == "mesh" else []:
             obj["metadata"]["labels"] = {RUN_LABEL: live.run}
         return changes
@@ -72,7 +74,7 @@ class Trial:
 
         def look() -> bool:
             for name in {name for _, name in waiting}:
-                self.views[name] = readiness.read_view(self._cluster, self._live, name)
+                self.views[name] = self._reader.read(name)
             for key in [key for key, remedy in waiting.items() if done(remedy, key[1])]:
                 del waiting[key]
             return not waiting
@@ -84,7 +86,7 @@ class Trial:
             return dict.fromkeys({remedy for remedy, _ in waiting}, told)
         finally:
             for name in self._concerned:  # all of one moment, those that do not change too
-                self.views[name] = readiness.read_view(self._cluster, self._live, name)
+                self.views[name] = views.read(self._cluster, self._live, name)
             self._live.services = world.services(self._cluster, self._live.namespace)
             self.since = time.time()
         return {}
@@ -139,7 +141,10 @@ class Trial:
     def _objects(self, change: Change) -> tuple[dict[str, Obj], dict[str, Obj]]:
         """Return the objects before and after a change, each by `Kind/name`."""
         before, after = (
-            {f"{obj['kind']}/{obj['metadata']['name']}": obj for obj in documents(self._text(text))}
+            {
+                f"{obj['kind']}/{obj['metadata']['name']}": obj
+                for obj in self._live.exported(documents(self._text(text)))
+            }
             for text in (change.before, change.after)
         )
         return before, after

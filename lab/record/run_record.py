@@ -84,4 +84,5 @@ class RunRecord:
             captures=tuple(self.captures.get(name, ())),
             secrets=self.secrets.get(name, ()),
             uncaptured=dict(self.uncaptured.get(name, {})),
+            private=live.private,
         )

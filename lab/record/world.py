@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from clusters.base import BY_LABEL, FAILURE_LABEL, RUN_LABEL, Cluster, PodRef, me
-from clusters.kube import ApiError, Obj
+from clusters.kube import ApiError, Obj, documents
 from lab.model.evidence import PodRecord, ServiceRecord
 from lab.model.scenario import World, fill
 from lab.planes import config
@@ -17,6 +17,7 @@ from lab.record import access_log, envoy_admin, kube_proxy
 from lab.workloads import variants
 from lab.workloads.manifests import WORKLOADS, Setting
 
+EXPORT_TO = "networking.istio.io/exportTo"
 NAMESPACES = "/api/v1/namespaces"
 MESH_WIDE = {
     ("security.istio.io/v1", "PeerAuthentication"): "peerauthentications",
@@ -56,6 +57,26 @@ class LiveWorld:
         return {"namespace": self.namespace, **others, **addresses}
 
     @property
+    def private(self) -> bool:
+        """Tell whether its Services are visible in its own namespace only.
+
+        Else every proxy of the mesh is told of them and of their pods, which costs each of them
+        time, and a port that one world calls HTTP is HTTP for all others too.
+        """
+        return not self.world.others
+
+    def exported(self, objects: Iterable[Obj]) -> list[Obj]:
+        """Return objects as they are applied here: with Services visible where they are to be.
+
+        https://istio.io/latest/docs/reference/config/annotations/#NetworkingExportTo
+        """
+        made = list(objects)
+        for obj in made if self.private else []:
+            if obj["kind"] == "Service":
+                obj["metadata"].setdefault("annotations", {}).setdefault(EXPORT_TO, ".")
+        return made
+
+    @property
     def all_ports(self) -> set[int]:
         """Service ports and target ports."""
         ports = [port for service in self.world.services for port in service.ports]
@@ -79,7 +100,7 @@ def deploy(
     cluster.kube.apply(fill(world.policy, {"namespace": live.namespace}))
     setting = Setting()
     for service in world.services:
-        cluster.kube.apply(service.manifest, live.namespace)
+        cluster.kube.apply(live.exported(documents(service.manifest)), live.namespace)
     differing = {variant.name: variant for variant in world.variants}
     for name in world.workloads:
         made = differing.get(name)

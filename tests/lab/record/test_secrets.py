@@ -25,7 +25,7 @@ from lab.model.failure import Answer, Claim, Control, Failure
 from lab.model.scenario import Call, Port, Service, World
 from lab.notebook import execute
 from lab.notebook.live import JudgedLiveRun
-from lab.record import begin, envoy_admin, readiness
+from lab.record import begin, envoy_admin, views
 from lab.record.live_run import LiveRun
 from lab.render import explain, tables
 
@@ -169,7 +169,7 @@ def test_what_is_recorded_of_a_pod_and_its_proxys_configuration_holds_no_secret(
     )
     assert SECRETS["certificate"].found_in(envoy_admin.ask(cluster, pod, "config_dump"))
     _keep(cluster, pod, tmp_path / "kept")
-    files.write_json(tmp_path / "kept" / "view.json", readiness.read_view(cluster, here, "client"))
+    files.write_json(tmp_path / "kept" / "view.json", views.read(cluster, here, "client"))
     assert "[redacted]" in (tmp_path / "kept" / "config.json").read_text()
     assert "[redacted]" in (tmp_path / "kept" / "pod.json").read_text()
     assert found(tmp_path / "kept") == []
