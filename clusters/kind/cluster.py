@@ -326,7 +326,10 @@ class Kind(ApiCluster):
         """Return the helper on a node, started anew where it has ended."""
         with self._starting:
             helper = self._helpers.get(node)
-            if helper is None or not helper.running:
+            if helper and not helper.running:
+                helper.close()
+                helper = None
+            if helper is None:
                 helper = self._helpers[node] = NodeHelper(self._engine, node)
             return helper
 
