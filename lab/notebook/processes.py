@@ -17,6 +17,7 @@ from lab.common.shell import how_it_ended
 from lab.common.wait import until
 from lab.notebook import execute
 from lab.notebook.room import Room
+from lab.record import turn
 
 PATIENCE = 5.0
 """Seconds in which a notebook that is told to end ends its kernel."""
@@ -24,21 +25,31 @@ Say = Callable[[str], None]
 
 
 class Notebooks:
-    """The notebooks of a run: those that wait for room, and those that were started."""
+    """The notebooks of a run: those that run, one that waits for its turn, and those behind it."""
 
     def __init__(self, names: Sequence[str], place: Place, room: Room, say: Say) -> None:
         """Prepare them; nothing is started yet."""
         self.started: dict[str, subprocess.Popen[bytes]] = {}
         self._waiting, self._place, self._room, self._say = [*names], place, room, say
         self._told = dict.fromkeys(names, 0)
-        self._ended: set[str] = set()
+        self._over: set[str] = set()
 
     def start(self) -> None:
-        """Start those for which there is room."""
+        """Give their turn to those for which there is room, and start the next one.
+
+        It can deploy as soon as it is its turn, since its kernel has started by then.
+        """
         for name in [*self._waiting]:
             if self._room.take(name):
                 self._waiting.remove(name)
-                self.started[name] = self._place.start(name)
+                self._start(name)
+                turn.give(self._place.private, name)
+        if self._waiting:
+            self._start(self._waiting[0])
+
+    def _start(self, name: str) -> None:
+        if name not in self.started:
+            self.started[name] = self._place.start(name)
 
     def follow(self) -> None:
         """Relay each notebook's progress, and start those that wait, until all have ended."""
@@ -53,9 +64,11 @@ class Notebooks:
         ended = {name for name, process in self.started.items() if process.poll() is not None}
         for name in self.started:
             self._relay(name)
-        for name in ended - self._ended:
-            self._room.ended(name)
-        self._ended = ended
+        self._waiting = [name for name in self._waiting if name not in ended]
+        for name in self.started.keys() - self._over - {*self._waiting}:
+            if name in ended or turn.is_over(self._place.private, name):
+                self._over.add(name)
+                self._room.ended(name)
         self.start()
         return not self._waiting and len(ended) == len(self.started)
 
@@ -88,6 +101,7 @@ class Place:
                 stdin=subprocess.PIPE,  # never written to: it ends when this process does
                 stdout=log,
                 stderr=log,
+                env={**os.environ, turn.VARIABLE: str(self.private)},
                 start_new_session=True,
             )
 

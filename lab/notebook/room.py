@@ -44,7 +44,8 @@ class Room:
 
     def ended(self, name: str) -> None:
         """Note that a failure needs its pods no more."""
-        self._taken[name] = True
+        if name in self._taken:
+            self._taken[name] = True
 
     def _remove_ended(self) -> None:
         for name in [name for name, ended in self._taken.items() if ended]:

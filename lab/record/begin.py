@@ -16,6 +16,7 @@ from lab.common.redaction import redact
 from lab.common.wait import until
 from lab.model import store
 from lab.model.failure import Failure
+from lab.record import turn
 from lab.record.live_run import LiveRun
 
 UP = "up"
@@ -43,6 +44,7 @@ def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
     if missing:
         raise NeedsUnmet(f"{failure.name} needs {', '.join(sorted(missing))}")
     _ = cluster.kube  # its certificate files are removed at exit: after our namespaces, that is
+    turn.wait(failure.name)
     live = LiveRun(failure, cluster, folder, values, tell)
     if not under_runner and not os.environ.get("KEEP"):
         atexit.register(live.close)

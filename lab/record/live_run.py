@@ -26,7 +26,7 @@ from lab.model.evidence import CallRecord, Evidence, config_name
 from lab.model.failure import Failure, Remedy
 from lab.model.parameters import with_parameters
 from lab.model.scenario import Call, Phase, Scope, Step
-from lab.record import calls, kube_proxy, logs, readiness, world
+from lab.record import calls, kube_proxy, logs, readiness, turn, world
 from lab.record.captures import Captures
 from lab.record.counters import Counters
 from lab.record.mesh_lock import MeshLock
@@ -291,9 +291,10 @@ class LiveRun:
         evidence.save(self.evidence, self.folder)
 
     def finish(self) -> None:
-        """Give back the mesh, and write the evidence as it is to be judged."""
+        """Give back the mesh and the pods, and write the evidence as it is to be judged."""
         self._lock.release()
         self._save()
+        turn.end(self.failure.name)
 
     def close(self) -> None:
         """Remove this run's namespaces; those of a cluster that is gone are gone with it."""

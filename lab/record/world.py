@@ -224,6 +224,8 @@ def freed(cluster: Cluster, run: str, failure: str) -> bool:
     with contextlib.suppress(ApiError):  # gone between both questions
         for name in namespaces:
             cluster.kube.request("DELETE", f"{NAMESPACES}/{name}")
+            # The namespace's controller would come to them after many other kinds of objects.
+            cluster.kube.request("DELETE", f"{NAMESPACES}/{name}/pods")
     return not any(cluster.kube.items(f"{NAMESPACES}/{name}/pods") for name in namespaces)
 
 

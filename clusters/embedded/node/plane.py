@@ -124,6 +124,9 @@ def start_rest(processes: Processes, pki: Pki, config: Path, folder: Path) -> No
             f"--root-ca-file={pki.path('ca.crt')}",
             "--leader-elect=false",
             "--profiling=false",
+            # By default 20 and 30 requests: the pods of many Deployments would wait for each other.
+            "--kube-api-qps=300",
+            "--kube-api-burst=500",
         ],
     )
     processes.start("kube-scheduler", [f"--kubeconfig={config}", "--leader-elect=false"])
