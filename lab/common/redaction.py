@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator
 
 REDACTED = "[redacted]"
 _NEWLINE = r"(?:\s|\\+[nrt]|%0[AD9]|%20)"
@@ -40,6 +41,10 @@ _NAMED = re.compile(
     r"(?![\"'\\\[{])[^\s\"'\\,;&}]++"
 )
 
+_NAMING = ("passw", "secret", "token", "key", "inline_", "certificate-data")
+"""In lower case; each name of a secret contains one of these, at most `_BEFORE` letters in."""
+_BEFORE = len("secret_access_")
+
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}+={0,2}")
 _STANDARD = str.maketrans("-_", "+/")
 _TEXT = re.compile(rb"[\t\n\r -~]{12}")
@@ -50,8 +55,9 @@ def redact(text: str) -> str:
     """Return the text without private keys, certificates, tokens, cookies and passwords."""
     text = _PEM_IN_BASE64.sub(REDACTED, _without_pem(text))
     text = _JWT.sub(lambda found: REDACTED if found[1] else found[0], text)
-    for named in (_BEARER, _HEADERS, _NAMED):
+    for named in (_BEARER, _HEADERS):
         text = named.sub(rf"\1{REDACTED}", text)
+    text = _without_named(text)
     return _URL.sub(rf"\1{REDACTED}@", text)
 
 
@@ -71,6 +77,32 @@ def _without_pem(text: str) -> str:
         if end := _END.match(text, after):
             after = end.end()
     return "".join([*kept, text[after:]])
+
+
+def _without_named(text: str) -> str:
+    """Return the text as `_NAMED.sub` does. Most places hold no name, and are passed over faster.
+
+    Where lower case is longer than the text (of U+0130), or hides an s (U+017F), all is looked at.
+    """
+    lowered = text.lower()
+    if len(lowered) != len(text) or "\u017f" in text:
+        return _NAMED.sub(rf"\1{REDACTED}", text)
+    kept, after = [], 0
+    for found in sorted(_places(lowered)):
+        starts = range(max(after, found - _BEFORE), found + 1)
+        named = next(filter(None, (_NAMED.match(text, start) for start in starts)), None)
+        if named and named.end() > after:
+            kept += [text[after : named.start()], named[1], REDACTED]
+            after = named.end()
+    return "".join([*kept, text[after:]])
+
+
+def _places(lowered: str) -> Iterator[int]:
+    for word in _NAMING:
+        place = lowered.find(word)
+        while place >= 0:
+            yield place
+            place = lowered.find(word, place + 1)
 
 
 def redact_encoded(text: str) -> str:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted import planted
 
-from lab.common import files
+from lab.common import files, redaction
 from lab.common.redaction import REDACTED, redact
 from lab.model import store
 
@@ -86,6 +86,41 @@ def test_json_stays_json_of_the_same_shape(shape: Any, before: str, after: str) 
 def test_any_text_is_redacted_once_and_for_all(text: str, times: int) -> None:
     found = redact(text * times)
     assert redact(found) == found
+
+
+NAMED = (
+    *("password", "Passwd", "api_key", "SECRET-access-key", "client-certificate-data", "token"),
+    *(
+        "inline_string",
+        "id_token",
+        "account\u212aey",
+        "client\u017fecret",
+        "\u0130",
+        "my.token",
+        "\\ntoken",
+    ),
+)
+BETWEEN = (
+    ": ",
+    "=",
+    '": "',
+    '\\": \\"',
+    "\n:",
+    '  =\n ["',
+    "[redacted]",
+    " ",
+    "abc,b",
+    "{",
+    "tokenkey=5",
+)
+
+
+@given(st.lists(st.sampled_from(NAMED + BETWEEN), max_size=9))
+@effort(400)
+def test_names_of_secrets_are_found_as_by_looking_everywhere(words: list[str]) -> None:
+    text = "".join(words)
+    everywhere = redaction._NAMED.sub(rf"\1{redaction.REDACTED}", text)
+    assert redaction._without_named(text) == everywhere
 
 
 @pytest.mark.parametrize("length", [100_000, 1_000_000])
