@@ -21,10 +21,13 @@ PODS_OF_NODE = 110
 """How many pods a kubelet takes (https://kubernetes.io/docs/setup/best-practices/cluster-large/)"""
 
 
-def room(pods: int, proc: Path = Path("/proc")) -> int:
-    """Return how many more pods with a sidecar fit here. pods: how many the nodes take."""
+def room(pods: int, hidden: int = 0, proc: Path = Path("/proc")) -> int:
+    """Return how many more pods with a sidecar fit here.
+
+    pods: how many the nodes take. hidden: as of `free_instances`.
+    """
     limits = [pods]
-    instances = free_instances(proc)
+    instances = free_instances(hidden, proc)
     if instances is not None:
         limits.append(instances // INSTANCES)
     memory = machine.available_memory()
@@ -33,8 +36,10 @@ def room(pods: int, proc: Path = Path("/proc")) -> int:
     return max(0, min(limits))
 
 
-def free_instances(proc: Path = Path("/proc")) -> int | None:
+def free_instances(hidden: int = 0, proc: Path = Path("/proc")) -> int | None:
     """Return how many inotify instances sidecars may still take; None where it is not told.
+
+    hidden: how many are held by processes of the user's namespaces, which only those can see.
 
     The kernel counts them by user, over all clusters of this machine (man 7 inotify). Those of an
     ordinary user's namespaces count as the user's own (man 7 user_namespaces).
@@ -43,13 +48,17 @@ def free_instances(proc: Path = Path("/proc")) -> int | None:
         limit = int((proc / "sys/fs/inotify/max_user_instances").read_text())
     except (OSError, ValueError):
         return None
-    return limit - sum(_instances(entry) for entry in proc.glob("[0-9]*"))
+    return limit - hidden - held(UID if machine.is_root() else None, proc)
 
 
-def _instances(process: Path) -> int:
-    """Return how many a process holds that count with those of sidecars."""
+def held(uid: int | None = None, proc: Path = Path("/proc")) -> int:
+    """Return how many inotify instances are held. uid: by whose processes; None: by all."""
+    return sum(_instances(entry, uid) for entry in proc.glob("[0-9]*"))
+
+
+def _instances(process: Path, uid: int | None) -> int:
     try:
-        if machine.is_root() and process.stat().st_uid != UID:
+        if uid is not None and process.stat().st_uid != uid:
             return 0
         with os.scandir(process / "fd") as files:
             return sum(os.readlink(file) == "anon_inode:inotify" for file in files)
@@ -57,12 +66,12 @@ def _instances(process: Path) -> int:
         return 0  # it has ended, or is another user's
 
 
-def examine(wanted: int, proc: Path = Path("/proc")) -> Requirement:
-    """Examine how many sidecars fit. wanted: how many one failure has.
+def examine(wanted: int, hidden: int = 0, proc: Path = Path("/proc")) -> Requirement:
+    """Examine how many sidecars fit. wanted: how many one failure has; hidden: as above.
 
     A sidecar that does not fit any more ends, again and again.
     """
-    instances = free_instances(proc)
+    instances = free_instances(hidden, proc)
     if instances is None:
         return Requirement("sidecars", True, "unknown how many fit: /proc does not tell")
     fit = instances // INSTANCES

@@ -102,7 +102,7 @@ class Embedded:
 
     def room(self) -> int | None:
         there = self.kube.items("/api/v1/pods") if self.running() else []
-        return sidecars.room(sidecars.PODS_OF_NODE - len(there))
+        return sidecars.room(sidecars.PODS_OF_NODE - len(there), host.hidden_instances())
 
     def fits(self) -> bool:
         """Tell whether its stack is the one that ISTIO=, ENVOY= and BINARIES= name, if they do."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.base import Progress
+from clusters.doctor import machine
+from clusters.embedded.channel import Channel
 from clusters.embedded.settings import STANDS, Settings, private_path
 from lab.common import locks, signals
 from lab.common.errors import LabError, TimedOut
@@ -229,6 +231,23 @@ def _answers(state: Path) -> bool:
     """Tell whether a cluster serves this folder: /proc may not show its processes here."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
         return link.connect_ex(str(state / CONTROL)) == 0
+
+
+def hidden_instances() -> int:
+    """Return how many inotify instances the sidecars of this user's clusters hold.
+
+    Root sees them in /proc; an ordinary user does not, and each cluster tells its own.
+    """
+    if machine.is_root():
+        return 0
+    return sum(_instances(lock.with_suffix("")) for lock in states().glob("*.lock"))
+
+
+def _instances(state: Path) -> int:
+    try:
+        return int(Channel(state / CONTROL).ask({"op": "status"}).get("inotify", 0))
+    except LabError:
+        return 0  # it is not up
 
 
 def children(pid: int) -> list[int]:

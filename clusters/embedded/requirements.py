@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clusters.doctor import kernel, machine, sidecars
 from clusters.doctor.requirement import Requirement
+from clusters.embedded import host
 from clusters.stacks.cost import Cost, total
 from lab.common.errors import LabError, NeedsUnmet
 
@@ -48,7 +49,10 @@ def _always() -> dict[str, str]:
 
 def examine() -> list[Requirement]:
     """Return what the kernel allows this user, each step tried, and how much fits."""
-    fits = [machine.memory(MEMORY_NEEDED), sidecars.examine(SIDECARS_NEEDED)]
+    fits = [
+        machine.memory(MEMORY_NEEDED),
+        sidecars.examine(SIDECARS_NEEDED, host.hidden_instances()),
+    ]
     return [*kernel.examine(machine.SYSTEM_PATH), *fits]
 
 

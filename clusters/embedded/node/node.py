@@ -12,6 +12,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from clusters.doctor import sidecars
 from clusters.embedded import network, pki
 from clusters.embedded.kubelet import server
 from clusters.embedded.kubelet.kubelet import Kubelet
@@ -108,6 +109,7 @@ class Node:
         return {
             "ready": self._ready,
             "processes": {s.name: s.started for s in self._processes.started.values()},
+            "inotify": sidecars.held(sidecars.UID),
         }
 
     def _died(self, name: str, code: int) -> None:

@@ -29,13 +29,14 @@ def ordinary_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_held_already_does_not_fit_any_more(tmp_path: Path) -> None:
-    assert sidecars.free_instances(proc(tmp_path, 128, 3, 5)) == 120
-    assert sidecars.room(110, tmp_path) <= 60
+    assert sidecars.free_instances(0, proc(tmp_path, 128, 3, 5)) == 120
+    assert sidecars.free_instances(20, tmp_path) == 100
+    assert sidecars.room(110, 0, tmp_path) <= 60
 
 
 def test_the_nodes_pods_limit_the_room_too(tmp_path: Path) -> None:
-    assert sidecars.room(7, proc(tmp_path, 128)) == 7
-    assert sidecars.room(-1, tmp_path) == 0
+    assert sidecars.room(7, 0, proc(tmp_path, 128)) == 7
+    assert sidecars.room(-1, 0, tmp_path) == 0
 
 
 def test_of_roots_sidecars_only_their_own_user_counts(
@@ -43,25 +44,25 @@ def test_of_roots_sidecars_only_their_own_user_counts(
 ) -> None:
     monkeypatch.setattr(machine, "is_root", lambda: True)
     monkeypatch.setattr(sidecars, "UID", os.getuid() + 1)
-    assert sidecars.free_instances(proc(tmp_path, 128, 3)) == 128
+    assert sidecars.free_instances(0, proc(tmp_path, 128, 3)) == 128
     monkeypatch.setattr(sidecars, "UID", os.getuid())
-    assert sidecars.free_instances(tmp_path) == 125
+    assert sidecars.free_instances(0, tmp_path) == 125
 
 
 def test_the_doctor_tells_how_many_fit(tmp_path: Path) -> None:
-    found = sidecars.examine(10, proc(tmp_path, 128))
+    found = sidecars.examine(10, 0, proc(tmp_path, 128))
     assert found.good
     assert found.told.startswith("64 more fit, a failure needs up to 10")
     assert not found.ways
 
 
 def test_where_too_few_fit_it_names_the_command_that_raises_the_limit(tmp_path: Path) -> None:
-    found = sidecars.examine(10, proc(tmp_path, 60, 50))
+    found = sidecars.examine(10, 40, proc(tmp_path, 60, 10))
     assert not found.good
     assert found.told.startswith("5 more fit")
     assert "sudo sysctl -w fs.inotify.max_user_instances=1024" in found.ways[0]
 
 
 def test_where_the_kernel_does_not_tell_it_is_no_reason_to_stop(tmp_path: Path) -> None:
-    assert sidecars.examine(10, tmp_path).good
-    assert sidecars.room(20, tmp_path) <= 20
+    assert sidecars.examine(10, 0, tmp_path).good
+    assert sidecars.room(20, 0, tmp_path) <= 20
