@@ -11,7 +11,6 @@ from pathlib import Path
 
 from clusters.doctor import kernel, machine, sidecars
 from clusters.doctor.requirement import Requirement
-from clusters.embedded import host
 from clusters.stacks.cost import Cost, total
 from lab.common.errors import LabError, NeedsUnmet
 
@@ -49,6 +48,8 @@ def _always() -> dict[str, str]:
 
 def examine() -> list[Requirement]:
     """Return what the kernel allows this user, each step tried, and how much fits."""
+    from clusters.embedded import host  # not on Windows, which has no such clusters
+
     fits = [
         machine.memory(MEMORY_NEEDED),
         sidecars.examine(SIDECARS_NEEDED, host.hidden_instances()),
