@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -63,10 +64,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Embedded]:
-    """One embedded cluster for all tests; its tokens are renewed after three seconds."""
+    """One embedded cluster for all tests; its tokens are renewed after three seconds.
+
+    It is started as by a job in the background, in which Ctrl-C is ignored.
+    """
     made = Embedded(f"test-{os.getpid()}", token_renew_at=0.005)
-    made.up(lambda _step: None, owned=True)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        made.up(lambda _step: None, owned=True)
+        signal.signal(signal.SIGINT, before)
         yield made
     finally:
         made.down()

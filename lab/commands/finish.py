@@ -18,6 +18,7 @@ from lab.render import junit, tables, wording
 
 if TYPE_CHECKING:
     from lab.commands.plan import Plan
+    from lab.report.draftsman import Draftsman
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,18 @@ class _End:
     seconds: float
 
 
-def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | None = None) -> int:
+def finish(
+    wanted: Plan,
+    folder: Path,
+    seconds: float,
+    stopped: BaseException | None = None,
+    drawing: Draftsman | None = None,
+) -> int:
     """Judge what is stored, write summaries, show the table; return the exit code.
 
-    stopped: what ended the run early, if anything did; it decides the code. Raises NeedsUnmet
-    where the summaries cannot be written and nothing else ended the run.
+    stopped: what ended the run early, if anything did; it decides the code. drawing: who has drawn
+    figures meanwhile. Raises NeedsUnmet where the summaries cannot be written and nothing else
+    ended the run.
     """
     verdicts, missing = judge_all(wanted.failures, folder)
     code = exit_code(verdicts, missing)
@@ -48,7 +56,7 @@ def finish(wanted: Plan, folder: Path, seconds: float, stopped: BaseException | 
     if unwritten:
         end = replace(end, code=NeedsUnmet.exit_code)
     if verdicts or not isinstance(stopped, LabError | OSError):  # else its sentence says it all
-        _show(end)
+        _show(end, drawing)
     if unwritten and stopped is None:
         raise NeedsUnmet(
             f"the run's summary could not be written: {unwritten.strerror}",
@@ -134,7 +142,7 @@ def _started(end: _End) -> dict[str, Any]:
     return started
 
 
-def _show(end: _End) -> None:
+def _show(end: _End, drawing: Draftsman | None) -> None:
     width = min(120, shutil.get_terminal_size((100, 24)).columns)
     stack = end.verdicts[0].stack if end.verdicts else {}
     title = f"{end.wanted.cluster} cluster"
@@ -148,15 +156,15 @@ def _show(end: _End) -> None:
         print(f"\n{name}: inconclusive: {why}")
     print("\nTry next:", *_next(end.wanted, end.verdicts), sep="\n  ")
     if (end.folder / "summary.md").exists():
-        _show_report(end)
+        _show_report(end, drawing)
     print(f"Exit code {end.code}: {wording.EXPLAINED[end.code]}")
 
 
-def _show_report(end: _End) -> None:
+def _show_report(end: _End, drawing: Draftsman | None) -> None:
     """Write the page, and print its path, or in a sentence why it could not be written."""
     from lab.report import page
 
-    written, why = page.last_words([end.folder])
+    written, why = page.last_words([end.folder], drawing.drawn() if drawing else None)
     if why:
         print(f"\nThe report is its summary alone: {printable(why)}")
     shown = written or end.folder / "summary.md"

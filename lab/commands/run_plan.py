@@ -19,9 +19,11 @@ from lab.model import store
 from lab.notebook import processes
 from lab.notebook.room import Room
 from lab.record import mesh_lock, world
+from lab.report import draftsman
 
 if TYPE_CHECKING:
     from clusters.base import OwnCluster
+    from lab.report.draftsman import Draftsman
 
 
 Afterwards = Callable[["OwnCluster", Path], None]
@@ -40,19 +42,21 @@ def run_plan(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, 
     say = _Log(folder / "run.log", began)
     say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.title}")
     stopped: BaseException | None = None
-    try:
-        with own_environment(wanted.stack), _cluster(wanted, folder, say) as cluster:
-            with _namespaces(wanted, folder, cluster, say):
-                _notebooks(wanted, folder, cluster, say)
-            if cluster and afterwards:
-                say("recording each sidecar's pod and configuration")
-                afterwards(cluster, folder)
-    except BaseException as why:
-        stopped = why
-        raise
-    finally:
-        with signals.held(last=True):
-            code = finish.finish(wanted, folder, time.monotonic() - began, stopped)
+    with draftsman.started(folder) as drawing:
+        try:
+            with own_environment(wanted.stack), _cluster(wanted, folder, say) as cluster:
+                with _namespaces(wanted, folder, cluster, say):
+                    _notebooks(wanted, folder, cluster, say, drawing)
+                if cluster and afterwards:
+                    say("recording each sidecar's pod and configuration")
+                    afterwards(cluster, folder)
+        except BaseException as why:
+            stopped = why
+            raise
+        finally:
+            with signals.held(last=True):
+                seconds = time.monotonic() - began
+                code = finish.finish(wanted, folder, seconds, stopped, drawing)
     return folder, code
 
 
@@ -137,7 +141,9 @@ def _label(folder: Path) -> str:
     return folder.name.lower()
 
 
-def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> None:
+def _notebooks(
+    wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log, drawing: Draftsman
+) -> None:
     """Run notebooks side by side, as many as there is room for, while the cluster comes up.
 
     They start when everything is built: building can take longer than a cell may run.
@@ -149,10 +155,11 @@ def _notebooks(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log
     os.environ["LAB_RUN"] = str(folder)
     names = [failure.name for failure in wanted.failures]
     room = _room(wanted, folder, cluster, say)
-    with processes.started(names, folder, wanted.values, room, say) as notebooks:
+    notebooks = processes.started(names, folder, wanted.values, room, say, drawing.draw)
+    with notebooks as running:
         if cluster and not up:
             cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
-        notebooks.follow()
+        running.follow()
 
 
 def _room(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> Room:

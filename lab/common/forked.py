@@ -23,7 +23,7 @@ def results(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
     if workers < 2 or threading.active_count() > 1:
         return [job() for job in jobs]
     _inherited[:] = jobs
-    with multiprocessing.get_context("fork").Pool(workers, _end_with_the_pool) as pool:
+    with multiprocessing.get_context("fork").Pool(workers, leave_signals_to_the_parent) as pool:
         try:
             done = pool.map(_run, range(len(jobs)), chunksize=1)
             pool.close()
@@ -33,8 +33,8 @@ def results(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
     return done
 
 
-def _end_with_the_pool() -> None:
-    """Leave Ctrl-C to who waits for the results, who then ends this process."""
+def leave_signals_to_the_parent() -> None:
+    """Leave Ctrl-C to who waits for this process, and then ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

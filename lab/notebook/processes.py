@@ -22,15 +22,20 @@ from lab.record import turn
 PATIENCE = 5.0
 """Seconds in which a notebook that is told to end ends its kernel."""
 Say = Callable[[str], None]
+OnEnd = Callable[[str], None]
 
 
 class Notebooks:
     """The notebooks of a run: those that run, one that waits for its turn, and those behind it."""
 
-    def __init__(self, names: Sequence[str], place: Place, room: Room, say: Say) -> None:
+    def __init__(
+        self, names: Sequence[str], place: Place, room: Room, say: Say, on_end: OnEnd
+    ) -> None:
         """Prepare them; nothing is started yet."""
         self.started: dict[str, subprocess.Popen[bytes]] = {}
-        self._waiting, self._place, self._room, self._say = [*names], place, room, say
+        self._waiting, self._place, self._room = [*names], place, room
+        self._say, self._on_end = say, on_end
+        self._ended: set[str] = set()
         self._told = dict.fromkeys(names, 0)
         self._over: set[str] = set()
 
@@ -64,6 +69,9 @@ class Notebooks:
         ended = {name for name, process in self.started.items() if process.poll() is not None}
         for name in self.started:
             self._relay(name)
+        for name in ended - self._ended:
+            self._on_end(name)
+        self._ended = ended
         self._waiting = [name for name in self._waiting if name not in ended]
         for name in self.started.keys() - self._over - {*self._waiting}:
             if name in ended or turn.is_over(self._place.private, name):
@@ -112,14 +120,19 @@ def _log(place: Path) -> Path:
 
 @contextmanager
 def started(
-    names: Sequence[str], folder: Path, values: dict[str, str], room: Room, say: Say
+    names: Sequence[str],
+    folder: Path,
+    values: dict[str, str],
+    room: Room,
+    say: Say,
+    on_end: OnEnd,
 ) -> Iterator[Notebooks]:
     """Start notebooks, and yield them; afterwards neither they nor their kernels run on.
 
-    room: which of them run at a time.
+    room: which of them run at a time. on_end: called with the name of each that has ended.
     """
     with scratch.folder() as private:
-        notebooks = Notebooks(names, Place(folder, private, values), room, say)
+        notebooks = Notebooks(names, Place(folder, private, values), room, say, on_end)
         try:
             notebooks.start()
             yield notebooks

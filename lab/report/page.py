@@ -27,16 +27,21 @@ FOLDER = "report"
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write(places: Sequence[Path], *, notebooks: bool = True) -> Path:
+Drawn = Mapping[tuple[str, str], Shown | None]
+"""(failure, section) -> what the section shows."""
+
+
+def write(places: Sequence[Path], *, notebooks: bool = True, drawn: Drawn | None = None) -> Path:
     """Write the page of one run, or of several side by side; return its file.
 
     places: folders of runs; `store.RECORDED` is the committed evidence. notebooks: whether executed
-    notebooks become pages too, which takes longer than all the rest. Raises NeedsUnmet where
-    nothing can be written, and BadEvidence for a run whose folder `report` leads out of the run.
+    notebooks become pages too, which takes longer than all the rest. drawn: sections of the only
+    run that were drawn before. Raises NeedsUnmet where nothing can be written, and BadEvidence for
+    a run whose folder `report` leads out of the run.
     """
     runs = [stored.read(place) for place in dict.fromkeys(places)]
     try:
-        pages = [_write_one(run, notebooks) for run in runs]
+        pages = [_write_one(run, notebooks, drawn or {}) for run in runs]
         return pages[0] if len(pages) == 1 else _write_several(runs, pages)
     except OSError as error:
         raise NeedsUnmet(
@@ -44,11 +49,11 @@ def write(places: Sequence[Path], *, notebooks: bool = True) -> Path:
         ) from None
 
 
-def _write_one(run: ReportedRun, notebooks: bool) -> Path:
+def _write_one(run: ReportedRun, notebooks: bool, drawn: Drawn) -> Path:
     folder = _folder(run)
     made = executed.write(run, folder, _notebook) if notebooks else {}
     packets = {report.failure.name: _packets(report, folder) for report in run.reports}
-    files.write_text(folder / INDEX, render_run(run, folder, made, packets))
+    files.write_text(folder / INDEX, render_run(run, folder, made, packets, drawn))
     return folder / INDEX
 
 
@@ -86,17 +91,18 @@ def render_run(
     folder: Path,
     notebooks: Mapping[str, str] | None = None,
     packets: Mapping[str, Mapping[str, Path]] | None = None,
+    drawn: Drawn | None = None,
 ) -> str:
     """Return the page of one run as HTML; folder: where it will lie, which links start from.
 
     notebooks: failure -> the page of its executed notebook, in the same folder. packets: failure
-    -> call -> its packets' file there.
+    -> call -> its packets' file there. drawn: sections that were drawn before.
     """
     shown = [
         (report, Files(report.folder, folder, (packets or {}).get(report.failure.name)))
         for report in run.reports
     ]
-    drawn = _drawn(shown)
+    drawn = {**_drawn(shown, drawn or {}), **(drawn or {})}
     parts = [_part(report, files, notebooks or {}, drawn) for report, files in shown]
     return _render(
         "run.html",
@@ -114,13 +120,24 @@ def render_run(
     )
 
 
-Drawn = Mapping[tuple[str, str], Shown | None]
-"""(failure, section) -> what the section shows."""
+def draw(place: Path, name: str) -> Drawn:
+    """Draw the figures of one failure of a run, as its page shows them."""
+    report = stored.read_failure(place, name)
+    if report is None:
+        return {}
+    folder = place / FOLDER
+    files = Files(report.folder, folder, _packets(report, folder))
+    return {(name, one.name): one.build(report, files) for one in SECTIONS if one.draws}
 
 
-def _drawn(shown: Sequence[tuple[FailureReport, Files]]) -> Drawn:
-    """Build the sections that draw, side by side."""
-    wanted = [(report, files, one) for report, files in shown for one in SECTIONS if one.draws]
+def _drawn(shown: Sequence[tuple[FailureReport, Files]], known: Drawn) -> Drawn:
+    """Build the sections that draw and are not known yet, side by side."""
+    wanted = [
+        (report, files, one)
+        for report, files in shown
+        for one in SECTIONS
+        if one.draws and (report.failure.name, one.name) not in known
+    ]
     built = forked.results([partial(one.build, report, files) for report, files, one in wanted])
     keys = [(report.failure.name, one.name) for report, _, one in wanted]
     return dict(zip(keys, built, strict=True))
@@ -259,13 +276,15 @@ def _environment(above: Path) -> jinja2.Environment:
     return made
 
 
-def last_words(places: Sequence[Path]) -> tuple[Path | None, str]:
+def last_words(places: Sequence[Path], drawn: Drawn | None = None) -> tuple[Path | None, str]:
     """Write the pages at the end of a run; return the page, or None and a sentence why not.
+
+    drawn: figures of the only run that were drawn before.
 
     No error of the report is raised: it must not take the verdicts with it.
     """
     try:
-        return write(places, notebooks=False), ""
+        return write(places, notebooks=False, drawn=drawn), ""
     except (LabError, BadEvidence) as problem:
         return None, str(problem).partition("\n")[0]
     except Exception as problem:

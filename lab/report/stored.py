@@ -100,6 +100,12 @@ def read(place: Path) -> ReportedRun:
     return ReportedRun(ours, place, reports, missing, _summary(place))
 
 
+def read_failure(place: Path, name: str) -> FailureReport | None:
+    """Judge one failure of a run's folder; None where it has no evidence to judge."""
+    judged, _ = stored.judge_cases([failures.load(name)], place)
+    return _report(judged[0], place.name) if judged else None
+
+
 def _report(judged: Judged, run: str) -> FailureReport:
     recorded = judged.case.evidence
     replayed = said(recorded) if recorded.run != run else ""

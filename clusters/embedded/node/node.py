@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -122,6 +123,9 @@ class Node:
 
 def run(path: Path, api_fd: int, control_fd: int, progress_fd: int, owner_fd: int) -> None:
     """Bring the cluster up, and run until this process is ended or its owner ends."""
+    # What is ignored here would be in every container: a job in the background ignores Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(owner_fd,), daemon=True, name="owner").start()
     node = Node(Settings.load(path), progress_fd)
     try:

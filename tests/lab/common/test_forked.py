@@ -45,8 +45,9 @@ def test_what_a_job_raises_is_raised() -> None:
 def test_a_signal_ends_the_jobs_too(number: signal.Signals) -> None:
     process = python(
         """
-        import os, time
+        import os, signal, time
         from lab.common import forked, signals
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # these tests may run in the background
         signals.listen()
         def job():
             os.write(1, str(os.getpid()).rjust(9).encode())
