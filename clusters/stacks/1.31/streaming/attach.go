@@ -14,13 +14,16 @@ import (
 )
 
 // AttachContainer shows what the container writes from now on, and gives it what the client
-// writes, until the container ends or the client has gone.
+// writes, until the container ends or the client has gone. As with a container runtime, the end of
+// the client's input ends the attachment, unless it is the end of the container's input too.
 func (t *target) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader,
 	out, errs io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize,
 ) error {
 	if out == nil {
 		out = errs // the container's output is one stream
 	}
+	ctx, detach := context.WithCancel(ctx)
+	defer detach()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://kubelet"+t.Log, nil)
 	if err != nil {
 		return err
@@ -31,7 +34,7 @@ func (t *target) AttachContainer(ctx context.Context, _, _, _ string, in io.Read
 	}
 	defer answer.Body.Close()
 	if in != nil {
-		if err := t.feed(in); err != nil {
+		if err := t.feed(in, detach); err != nil {
 			return err
 		}
 	}
@@ -51,7 +54,7 @@ func (t *target) AttachContainer(ctx context.Context, _, _, _ string, in io.Read
 
 // feed gives the container what the client writes. Where the container reads once only, its input
 // ends with the first client's.
-func (t *target) feed(in io.Reader) error {
+func (t *target) feed(in io.Reader, detach func()) error {
 	if t.Stdin == "" {
 		return errors.New("the container's stdin is not open: its spec has no `stdin: true`")
 	}
@@ -64,6 +67,8 @@ func (t *target) feed(in io.Reader) error {
 		io.Copy(pipe, in)
 		if t.StdinOnce {
 			t.closeStdin()
+		} else {
+			detach()
 		}
 	}()
 	return nil

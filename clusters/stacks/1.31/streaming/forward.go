@@ -66,14 +66,16 @@ func dialIn(namespace string, port int32) (net.Conn, error) {
 			result <- made{nil, err}
 			return
 		}
-		var conn net.Conn
-		for _, host := range []string{"127.0.0.1", "::1"} {
-			conn, err = net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
-			if err == nil {
-				break
+		conn, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
+		if err != nil {
+			var err6 error
+			conn, err6 = net.Dial("tcp6", net.JoinHostPort("::1", strconv.Itoa(int(port))))
+			if err6 != nil {
+				result <- made{nil, fmt.Errorf("IPv4: %w, IPv6: %w", err, err6)}
+				return
 			}
 		}
-		result <- made{conn, err}
+		result <- made{conn, nil}
 	}()
 	done := <-result
 	return done.conn, done.err
