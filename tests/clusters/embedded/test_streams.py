@@ -323,6 +323,18 @@ def test_a_client_that_connects_and_says_nothing_harms_nobody(
     assert forwarded[1].poll() is None
 
 
+def test_a_forwarded_port_at_which_nobody_listens_says_so(
+    forwarded: tuple[int, subprocess.Popen[str]],
+) -> None:
+    _, process = forwarded
+    assert process.stdout is not None
+    told = iter(process.stdout.readline, "")
+    found = next(filter(None, (re.search(r"127\.0\.0\.1:(\d+) -> 1\b", line) for line in told)))
+    with socket.create_connection(("127.0.0.1", int(found.group(1))), 20) as link:
+        assert link.recv(100) == b""
+    assert any("connection refused" in line for line in told)
+
+
 # logs
 
 
