@@ -46,7 +46,7 @@ CALLS = 100
 WHAT = {
     "up": ("`lab up`, binaries cached", "8 s"),
     "first_mtls": ("nothing, binaries cached, to the first request under STRICT mTLS", "10 s"),
-    "reproduce": ("`make reproduce`, cached", "75 s"),
+    "reproduce": ("`make reproduce`, cached", "40 s"),
     "judge": ("judging all stored runs", "2 s"),
     "report": ("the page of all failures, with their notebooks", "10 s"),
     "capture": ("recording packets, of the time that all failures take on a cluster", "10 %"),
