@@ -317,6 +317,8 @@ class Kind(ApiCluster):
         node, uid = self._place(pod)
         try:
             status, body = self._helper(node).get(uid, ADMIN_PORT, path)
+        except ClusterGone:
+            raise
         except LabError as problem:
             told = f"Envoy of pod {pod.name} did not answer {path}: {problem}"
             raise CommandFailed(told) from None

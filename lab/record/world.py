@@ -203,11 +203,15 @@ def secrets(cluster: Cluster, namespace: str) -> tuple[str, ...]:
     return tuple(sorted(str(secret["metadata"]["name"]) for secret in found))
 
 
-def namespaces_of_run(cluster: Cluster, run: str, failure: str = "") -> list[str]:
-    """Return the namespaces that carry a run's label. failure: only those of its worlds."""
+def namespaces_of_run(cluster: Cluster, run: str) -> list[str]:
+    """Return the namespaces that carry a run's label."""
+    return [str(found["metadata"]["name"]) for found in _namespaces(cluster, run)]
+
+
+def _namespaces(cluster: Cluster, run: str, failure: str = "") -> list[Obj]:
+    """Return a run's namespaces as the API has them. failure: only those of its worlds."""
     selector = f"{RUN_LABEL}={run}" + (f",{FAILURE_LABEL}={failure}" if failure else "")
-    found = cluster.kube.items("/api/v1/namespaces", {"labelSelector": selector})
-    return [str(namespace["metadata"]["name"]) for namespace in found]
+    return cluster.kube.items(NAMESPACES, {"labelSelector": selector})
 
 
 def remove(cluster: Cluster, run: str) -> None:
@@ -219,14 +223,16 @@ def remove(cluster: Cluster, run: str) -> None:
 
 
 def freed(cluster: Cluster, run: str, failure: str) -> bool:
-    """Delete a failure's namespaces of a run; return whether their pods are gone."""
-    namespaces = namespaces_of_run(cluster, run, failure)
-    with contextlib.suppress(ApiError):  # gone between both questions
-        for name in namespaces:
-            cluster.kube.request("DELETE", f"{NAMESPACES}/{name}")
-            # The namespace's controller would come to them after many other kinds of objects.
-            cluster.kube.request("DELETE", f"{NAMESPACES}/{name}/pods")
-    return not any(cluster.kube.items(f"{NAMESPACES}/{name}/pods") for name in namespaces)
+    """Delete a failure's namespaces of a run, once; return whether their pods are gone."""
+    namespaces = [found["metadata"] for found in _namespaces(cluster, run, failure)]
+    for meta in namespaces:
+        path = f"{NAMESPACES}/{meta['name']}"
+        if "deletionTimestamp" not in meta:
+            with contextlib.suppress(ApiError):  # it is gone, or is asked again
+                cluster.kube.request("DELETE", path)
+                # The namespace's controller would come to them after many other kinds of objects.
+                cluster.kube.request("DELETE", f"{path}/pods")
+    return not any(cluster.kube.items(f"{NAMESPACES}/{meta['name']}/pods") for meta in namespaces)
 
 
 def _mesh_wide(cluster: Cluster, run: str) -> list[str]:
