@@ -81,6 +81,24 @@ def ran(argv: list[str], stdin: bytes | None = None) -> tuple[int, bytes, bytes]
     return done.returncode, done.stdout, done.stderr
 
 
+def ran_attached(argv: list[str]) -> tuple[int, bytes]:
+    """Run a kubectl that attaches to a script, which waits for a line before it prints.
+
+    An attachment sees only what is printed after it began, and ends with its client's input: so
+    the input stays open until all is printed.
+    """
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+            out = process.stdout.read()
+            return process.wait(20), out
+        finally:
+            process.kill()
+
+
 # exec
 
 
@@ -270,15 +288,17 @@ def test_run_i_reads_stdin_to_its_end(argv: Argv) -> None:
 
 def test_debug_sees_the_processes_of_its_target(argv: Argv) -> None:
     words = ["debug", "web", "--image=lab/client", "--target=app", "-i", "--quiet", "--"]
-    code, out, err = ran(argv(*words, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"))
-    assert code == 0, err
+    script = "read go; cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
+    code, out = ran_attached(argv(*words, "sh", "-c", script))
+    assert code == 0
     assert b"gunicorn" in out
 
 
 def test_debug_without_a_target_sees_its_own_alone(argv: Argv) -> None:
     words = ["debug", "web", "--image=lab/client", "-i", "--quiet", "--", "sh", "-c"]
-    code, out, err = ran(argv(*words, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; hostname -I"))
-    assert code == 0, err
+    script = "read go; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; hostname -I"
+    code, out = ran_attached(argv(*words, script))
+    assert code == 0
     assert b"gunicorn" not in out
     assert b"10.244." in out
 
