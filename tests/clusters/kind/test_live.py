@@ -110,31 +110,6 @@ def test_an_istiod_that_cannot_be_reached_is_one_message_and_what_was_recorded_i
     until(lambda: kind_cluster.trouble() == "", "istiod to be back", timeout=60)
 
 
-def test_a_killed_node_is_one_message_and_the_next_run_has_a_new_cluster(
-    kind_cluster: Kind, lab_run: Run
-) -> None:
-    node = f"{PREFIX}{kind_cluster.name}-control-plane"
-    came = lab_run(lambda: kind_cluster._engine.docker("kill", node))
-    why = f"node {node} does not run any more: it ended with code 137"
-    inconclusive(came, why)
-    assert why in kind_cluster.status().text
-    told: list[str] = []
-    kind_cluster.up(told.append)
-    assert told[0] == f"{why}; making a new cluster"
-    code, said, folder = lab_run()
-    assert code == 0, said
-    worlds = json.loads((folder / "evidence.json").read_text())["worlds"]
-    for world in worlds.values():
-        nodes = {name: pod["node"] for name, pod in world["pods"].items()}
-        callers = {nodes[name] for name in nodes if name in ("client", "stranger", "member")}
-        callees = {nodes[name] for name in nodes if name in ("grpcbin", "httpbin")}
-        assert (len(callers), len(callees)) == (1, 1), nodes
-        assert callers != callees
-    argv = [sys.executable, "-m", "lab", "why", str(folder.parent)]
-    why_so = subprocess.run(argv, cwd=store.ROOT, capture_output=True, text=True).stdout
-    assert f"from node {callers.pop()} to node {callees.pop()}" in why_so
-
-
 def test_another_number_of_nodes_is_refused_with_what_to_do(kind_cluster: Kind) -> None:
     env = {**os.environ, "LAB_CLUSTER_NAME": kind_cluster.name, "LAB_NODES": "3"}
     argv = [sys.executable, "-m", "lab", "up", "--cluster", "kind"]
@@ -143,6 +118,52 @@ def test_another_number_of_nodes_is_refused_with_what_to_do(kind_cluster: Kind) 
     told = "is up with 2 nodes, Istio 1.31; 3 nodes, Istio 1.31 are asked for\n  -> run make down"
     assert told in done.stderr
     assert kind_cluster.running()
+
+
+def killed(cluster: Kind, lab_run: Run) -> str:
+    """Kill a node in a run, which says so once; return the words."""
+    node = f"{PREFIX}{cluster.name}-control-plane"
+    came = lab_run(lambda: cluster._engine.docker("kill", node))
+    why = f"node {node} does not run any more: it ended with code 137"
+    from_one_node_to_the_other(inconclusive(came, why))
+    assert why in cluster.status().text
+    return why
+
+
+def from_one_node_to_the_other(recorded: dict) -> tuple[str, str]:
+    """Callers and who is asked are on a node each; returns the nodes."""
+    found = set()
+    for world in recorded["worlds"].values():
+        nodes = {name: pod["node"] for name, pod in world["pods"].items()}
+        callers = {nodes[name] for name in nodes if name in ("client", "stranger", "member")}
+        callees = {nodes[name] for name in nodes if name in ("grpcbin", "httpbin")}
+        assert (len(callers), len(callees)) == (1, 1), nodes
+        found.add((callers.pop(), callees.pop()))
+    (both,) = found
+    assert both[0] != both[1]
+    return both
+
+
+def test_a_killed_node_is_one_message_and_what_was_recorded_is_kept(
+    kind_cluster: Kind, lab_run: Run
+) -> None:
+    killed(kind_cluster, lab_run)
+
+
+@pytest.mark.long
+def test_after_a_killed_node_the_next_run_has_a_new_cluster(
+    kind_cluster: Kind, lab_run: Run
+) -> None:
+    why = killed(kind_cluster, lab_run)
+    told: list[str] = []
+    kind_cluster.up(told.append)
+    assert told[0] == f"{why}; making a new cluster"
+    code, said, folder = lab_run()
+    assert code == 0, said
+    nodes = from_one_node_to_the_other(json.loads((folder / "evidence.json").read_text()))
+    argv = [sys.executable, "-m", "lab", "why", str(folder.parent)]
+    why_so = subprocess.run(argv, cwd=store.ROOT, capture_output=True, text=True).stdout
+    assert "from node {} to node {}".format(*nodes) in why_so
 
 
 def test_after_down_the_host_is_as_before(
