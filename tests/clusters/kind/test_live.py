@@ -75,6 +75,20 @@ def inconclusive(came: tuple[int, str, Path], why: str) -> dict:
     return recorded
 
 
+def from_one_node_to_the_other(recorded: dict) -> tuple[str, str]:
+    """Callers and who is asked are on a node each; returns the nodes."""
+    found = set()
+    for world in recorded["worlds"].values():
+        nodes = {name: pod["node"] for name, pod in world["pods"].items()}
+        callers = {nodes[name] for name in nodes if name in ("client", "stranger", "member")}
+        callees = {nodes[name] for name in nodes if name in ("grpcbin", "httpbin")}
+        assert (len(callers), len(callees)) == (1, 1), nodes
+        found.add((callers.pop(), callees.pop()))
+    (both,) = found
+    assert both[0] != both[1]
+    return both
+
+
 def test_a_full_disk_on_a_node_is_one_message_and_what_was_recorded_is_kept(
     kind_cluster: Kind, lab_run: Run
 ) -> None:
@@ -85,6 +99,7 @@ def test_a_full_disk_on_a_node_is_one_message_and_what_was_recorded_is_kept(
         came = lab_run(lambda: fill(kind_cluster))
         node = f"{PREFIX}{kind_cluster.name}-worker"
         recorded = inconclusive(came, f"the disk of node {node} is full: ")
+        from_one_node_to_the_other(recorded)
         assert [call["outcome"] for call in recorded["calls"] if not call["lost"]]
     finally:
         for role in ("control-plane", "worker"):
@@ -120,41 +135,15 @@ def test_another_number_of_nodes_is_refused_with_what_to_do(kind_cluster: Kind) 
     assert kind_cluster.running()
 
 
-def killed(cluster: Kind, lab_run: Run) -> str:
-    """Kill a node in a run, which says so once; return the words."""
-    node = f"{PREFIX}{cluster.name}-control-plane"
-    came = lab_run(lambda: cluster._engine.docker("kill", node))
-    why = f"node {node} does not run any more: it ended with code 137"
-    from_one_node_to_the_other(inconclusive(came, why))
-    assert why in cluster.status().text
-    return why
-
-
-def from_one_node_to_the_other(recorded: dict) -> tuple[str, str]:
-    """Callers and who is asked are on a node each; returns the nodes."""
-    found = set()
-    for world in recorded["worlds"].values():
-        nodes = {name: pod["node"] for name, pod in world["pods"].items()}
-        callers = {nodes[name] for name in nodes if name in ("client", "stranger", "member")}
-        callees = {nodes[name] for name in nodes if name in ("grpcbin", "httpbin")}
-        assert (len(callers), len(callees)) == (1, 1), nodes
-        found.add((callers.pop(), callees.pop()))
-    (both,) = found
-    assert both[0] != both[1]
-    return both
-
-
-def test_a_killed_node_is_one_message_and_what_was_recorded_is_kept(
-    kind_cluster: Kind, lab_run: Run
-) -> None:
-    killed(kind_cluster, lab_run)
-
-
 @pytest.mark.long
-def test_after_a_killed_node_the_next_run_has_a_new_cluster(
+def test_a_killed_node_is_one_message_and_the_next_run_has_a_new_cluster(
     kind_cluster: Kind, lab_run: Run
 ) -> None:
-    why = killed(kind_cluster, lab_run)
+    node = f"{PREFIX}{kind_cluster.name}-control-plane"
+    came = lab_run(lambda: kind_cluster._engine.docker("kill", node))
+    why = f"node {node} does not run any more: it ended with code 137"
+    inconclusive(came, why)
+    assert why in kind_cluster.status().text
     told: list[str] = []
     kind_cluster.up(told.append)
     assert told[0] == f"{why}; making a new cluster"
