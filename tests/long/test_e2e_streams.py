@@ -64,20 +64,29 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 Argv = Callable[..., list[str]]
 
 
-@pytest.fixture(scope="module", params=CLUSTERS)
+@pytest.fixture(params=CLUSTERS)
 def own(request: pytest.FixtureRequest) -> OwnCluster:
     found: OwnCluster = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture(scope="module")
-def kubectl(own: OwnCluster) -> Iterator[Kubectl]:
-    kubectl = Kubectl(own)
-    kubectl("create", "namespace", NAMESPACE)
-    kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=PODS)
-    kubectl("wait", "-n", NAMESPACE, "--for=condition=Ready", "pods", "--all", "--timeout=60s")
-    yield kubectl
-    kubectl("delete", "namespace", NAMESPACE)
+def deployed() -> Iterator[dict[str, Kubectl]]:
+    """The clusters on which the pods are."""
+    made: dict[str, Kubectl] = {}
+    yield made
+    for kubectl in made.values():
+        kubectl("delete", "namespace", NAMESPACE)
+
+
+@pytest.fixture
+def kubectl(own: OwnCluster, deployed: dict[str, Kubectl]) -> Kubectl:
+    if own.name not in deployed:
+        deployed[own.name] = kubectl = Kubectl(own)
+        kubectl("create", "namespace", NAMESPACE)
+        kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=PODS)
+        kubectl("wait", "-n", NAMESPACE, "--for=condition=Ready", "pods", "--all", "--timeout=60s")
+    return deployed[own.name]
 
 
 @pytest.fixture
