@@ -155,7 +155,8 @@ class _Tunnel(http.server.BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         host, _, port = self.path.rpartition(":")
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        assert isinstance(self.server, _Proxy)
+        self.server.asked.append(self.path)
         with socket.create_connection((host, int(port))) as other:
             self.send_response(200)
             self.end_headers()
@@ -168,6 +169,12 @@ class _Tunnel(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class _Proxy(http.server.ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Tunnel)
+        self.asked: list[str] = []
+
+
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
     try:
         while data := source.recv(65536):
@@ -177,25 +184,17 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
         pass
 
 
-def test_should_support_exec_through_an_http_proxy(argv: Argv, own: OwnCluster) -> None:
-    """client-go never asks a proxy for 127.0.0.1: the API server is named by another address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tunnel)
-    server.asked = []  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    at = f"http://127.0.0.1:{server.server_port}"
+def test_should_support_exec_through_an_http_proxy(argv: Argv, tmp_path: Path) -> None:
     config = json.loads(ran(argv("config", "view", "--raw", "-o", "json"))[1])
-    config["clusters"][0]["cluster"]["proxy-url"] = at
     words = argv("exec", "web", "--", "echo", "here")
-    other = own.kubeconfig.with_name("through-a-proxy")
-    other.write_text(json.dumps(config))
-    try:
-        code, out, err = ran([words[0], f"--kubeconfig={other}", *words[2:]])
-    finally:
-        other.unlink()
-        server.shutdown()
-        server.server_close()
+    with _Proxy() as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        config["clusters"][0]["cluster"]["proxy-url"] = f"http://127.0.0.1:{proxy.server_port}"
+        (tmp_path / "config").write_text(json.dumps(config))
+        code, out, err = ran([words[0], f"--kubeconfig={tmp_path / 'config'}", *words[2:]])
+        proxy.shutdown()
     assert (code, out) == (0, b"here\n"), err
-    assert server.asked  # type: ignore[attr-defined]
+    assert proxy.asked
 
 
 def test_should_return_command_exit_codes(argv: Argv) -> None:
@@ -476,7 +475,6 @@ def test_a_custom_profile_should_be_applied(argv: Argv, tmp_path: Path) -> None:
     words = ["debug", "web", "--image=lab/client:1", "--container=custom", "--profile=general"]
     script = "echo $REQUIRED_ENV_VAR; grep CapBnd /proc/self/status; sleep 100"
     assert ran(argv(*words, f"--custom={custom}", "--", "sh", "-c", script))[0] == 0
-    log = logs_until(argv, "web", b"")
     until(lambda: b"CapBnd" in ran(argv("logs", "web", "-c", "custom"))[1], "log", timeout=40)
     log = ran(argv("logs", "web", "-c", "custom"))[1].decode().split()
     assert log[0] == "value2"
