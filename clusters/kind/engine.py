@@ -159,6 +159,7 @@ def _start() -> Engine:
     if process.poll() is not None:
         said = (RUN / "dockerd.log").read_text(errors="replace").splitlines()[-5:]
         raise LabError("the Docker engine did not start:\n" + "\n".join(said))
+    engine.run("volume", "prune", "--force")  # an engine that was killed kept its nodes' disks
     return engine
 
 

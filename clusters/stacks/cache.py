@@ -16,6 +16,10 @@ from pathlib import Path
 from lab.common.errors import LabError
 
 MANIFEST = "manifest.json"
+COMPILED = "compiled"
+"""The folder in which Go keeps what it has compiled. It drops what no build used for five days."""
+_USED = "trim.txt"
+"""A file by whose time Go tells when it last looked through that folder: once a day, if used."""
 UNUSED = 30 * 86400
 """Seconds after which what nobody has asked for goes, once something new is made."""
 
@@ -66,9 +70,9 @@ def obtain(folder: Path, make: Callable[[Path], None], progress: Callable[[str],
 
 
 def _drop_unused(root: Path) -> None:
-    for manifest in root.glob(f"*/{MANIFEST}"):
-        if time.time() - manifest.stat().st_mtime > UNUSED:
-            remove(manifest.parent)
+    for mark in (*root.glob(f"*/{MANIFEST}"), *root.glob(f"{COMPILED}/{_USED}")):
+        if time.time() - mark.stat().st_mtime > UNUSED:
+            remove(mark.parent)
 
 
 @contextlib.contextmanager

@@ -91,7 +91,7 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
         "envoy": {"version": "0", "envoy": "yes"},
         "go": binaries.source("1.31").spec["go"],
         "build": {"packages": 1, "minutes": 1, "gigabytes_needed": 0.001},
-        "binaries": {"tiny": "."},
+        "binaries": {"tiny": "example.test/tiny"},
         "variables": {"main.word": "set"},
         "share": {"module": "example.test/dep", "files": ["share.txt"]},
     }
@@ -125,7 +125,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     return Build(source, told, folder)
 
 
-def test_a_set_is_built_once_and_keeps_neither_sources_nor_caches(
+def test_a_set_is_built_once_and_keeps_no_sources(
     built: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB_CACHE", str(built.folder / "cache"))
@@ -135,7 +135,11 @@ def test_a_set_is_built_once_and_keeps_neither_sources_nor_caches(
     said = subprocess.run([target / "bin" / "tiny"], capture_output=True, text=True, check=True)
     assert said.stderr == "set far\n"
     assert (target / "share" / "share.txt").read_bytes() == DEP["share.txt"]
-    assert sorted(p.name for p in target.parent.iterdir()) == [target.name, f"{target.name}.lock"]
+    assert sorted(p.name for p in target.parent.iterdir()) == [
+        cache.COMPILED,
+        target.name,
+        f"{target.name}.lock",
+    ]
     before = (target / "bin" / "tiny").stat()
     binaries.build(tiny, lambda _line: None)
     assert (target / "bin" / "tiny").stat() == before
@@ -146,10 +150,34 @@ def test_a_build_uses_no_cache_of_the_callers(built: Build) -> None:
 
 
 def test_progress_counts_the_packages_that_go_names_as_it_compiles_them(built: Build) -> None:
-    counts = [re.match(r"tiny: compiled (\d+) of 1 packages", line) for line in built.told]
+    counts = [re.match(r"compiled (\d+) of 1 packages", line) for line in built.told]
     numbers = [int(match.group(1)) for match in counts if match]
     assert numbers == list(range(len(numbers))), built.told  # 0: while the module is fetched
     assert len(numbers) > 10, "Go's own runtime is more than that"
+
+
+def test_programs_are_linked_together_unless_their_file_names_are_the_same() -> None:
+    programs = {"etcd": "go.etcd.io/etcd/server/v3", "echo": "example.test/echo/server"}
+    both = binaries._batches({**programs, "coredns": "./coredns"})
+    assert both == [{"server": "etcd", "coredns": "coredns"}, {"server": "echo"}]
+
+
+def test_a_second_set_compiles_nothing_that_the_first_one_has(
+    built: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_CACHE", str(built.folder / "cache"))
+    monkeypatch.setenv("GOPROXY", f"file://{built.folder / 'proxy'}")
+    monkeypatch.setenv("GOSUMDB", "off")
+    spec = {**built.source.spec, "variables": {"main.word": "other"}}
+    other = replace(built.source, spec={**spec, "envoy": {}})
+    del other.spec["envoy"]
+    clock = itertools.count(0, 20)
+    monkeypatch.setattr(binaries, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    told: list[str] = []
+    binaries.build(other, told.append)
+    assert not any("compiled 1 of" in line for line in told), told
+    said = subprocess.run([other.target / "bin" / "tiny"], capture_output=True, text=True)
+    assert said.stderr == "other far\n"
 
 
 def test_another_content_is_another_set_and_another_estimate_is_not(tiny: Source) -> None:
@@ -182,9 +210,9 @@ def test_progress_counts_packages_and_tells_the_time_left(monkeypatch: pytest.Mo
     told: list[str] = []
     counter = binaries._Counter(400, told.append)
     counter._compiled = 98
-    counter.hear("etcd", "go: downloading example.test v1\n")
-    counter.hear("etcd", "example.test/one\n")
-    assert told == ["etcd: compiled 99 of 400 packages, about 3 min left"]
+    counter.hear("go: downloading example.test v1\n")
+    counter.hear("example.test/one\n")
+    assert told == ["compiled 99 of 400 packages, about 3 min left"]
 
 
 def test_a_go_that_is_too_old_is_passed_over_for_the_pinned_wheel(

@@ -109,6 +109,10 @@ def test_what_nobody_asked_for_in_a_month_goes_when_something_new_is_made(tmp_pa
     for name in ("forgotten", "asked-for"):
         cache.obtain(tmp_path / name, make, quiet)
         os.utime(tmp_path / name / cache.MANIFEST, (1, 1))
+    compiled = tmp_path / cache.COMPILED / "trim.txt"  # Go's own, by which it knows its last use
+    compiled.parent.mkdir()
+    compiled.touch()
+    os.utime(compiled, (1, 1))
     cache.obtain(tmp_path / "asked-for", make, quiet)
     cache.obtain(tmp_path / "new", make, quiet)
     there = {path.name for path in tmp_path.iterdir() if path.is_dir()}
