@@ -211,7 +211,7 @@ def _environment(go: Path, work: Path) -> dict[str, str]:
     Compiled packages are kept: stacks share most of theirs, and Go finds them by their content.
     """
     own = {
-        "GOCACHE": str(cache.root() / cache.COMPILED),
+        "GOCACHE": str(cache.compiled()),
         "GOMODCACHE": str(work / "gomodcache"),
         "GOPATH": str(work / "gopath"),
         "GOTMPDIR": str(work),

@@ -17,9 +17,11 @@ from lab.common.errors import LabError
 
 MANIFEST = "manifest.json"
 COMPILED = "compiled"
-"""The folder in which Go keeps what it has compiled. It drops what no build used for five days."""
+"""The folder in which Go keeps what it has compiled, gigabytes of it."""
 _USED = "trim.txt"
-"""A file by whose time Go tells when it last looked through that folder: once a day, if used."""
+"""A file that Go writes there whenever it builds, once a day at most."""
+COMPILED_UNUSED = 5 * 86400
+"""Seconds without a build after which that folder goes; Go keeps a single package as long."""
 UNUSED = 30 * 86400
 """Seconds after which what nobody has asked for goes, once something new is made."""
 
@@ -31,6 +33,14 @@ def root() -> Path:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "istio-failure-lab"
+
+
+def compiled() -> Path:
+    """Return the folder for what Go compiles, marked as in use."""
+    folder = root() / COMPILED
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(folder / _USED)
+    return folder
 
 
 def key(*parts: bytes) -> str:
@@ -50,6 +60,7 @@ def obtain(folder: Path, make: Callable[[Path], None], progress: Callable[[str],
     if (folder / MANIFEST).exists():
         with contextlib.suppress(OSError):  # somebody else's, to read only
             os.utime(folder / MANIFEST)
+        _drop(folder.parent / COMPILED / _USED, COMPILED_UNUSED)
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(folder, progress):
@@ -70,8 +81,14 @@ def obtain(folder: Path, make: Callable[[Path], None], progress: Callable[[str],
 
 
 def _drop_unused(root: Path) -> None:
-    for mark in (*root.glob(f"*/{MANIFEST}"), *root.glob(f"{COMPILED}/{_USED}")):
-        if time.time() - mark.stat().st_mtime > UNUSED:
+    for manifest in root.glob(f"*/{MANIFEST}"):
+        _drop(manifest, UNUSED)
+
+
+def _drop(mark: Path, seconds: int) -> None:
+    """Remove a file's folder if the file is older than this, and where it may be removed."""
+    with contextlib.suppress(OSError):
+        if time.time() - mark.stat().st_mtime > seconds:
             remove(mark.parent)
 
 

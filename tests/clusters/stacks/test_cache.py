@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -109,11 +110,24 @@ def test_what_nobody_asked_for_in_a_month_goes_when_something_new_is_made(tmp_pa
     for name in ("forgotten", "asked-for"):
         cache.obtain(tmp_path / name, make, quiet)
         os.utime(tmp_path / name / cache.MANIFEST, (1, 1))
-    compiled = tmp_path / cache.COMPILED / "trim.txt"  # Go's own, by which it knows its last use
-    compiled.parent.mkdir()
-    compiled.touch()
-    os.utime(compiled, (1, 1))
     cache.obtain(tmp_path / "asked-for", make, quiet)
     cache.obtain(tmp_path / "new", make, quiet)
     there = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert there == {"asked-for", "new"}
+
+
+@pytest.mark.parametrize(("days", "stays"), [(4, True), (6, False)])
+def test_compiled_packages_go_when_nothing_was_built_for_five_days(
+    days: int, stays: bool, tmp_path: Path
+) -> None:
+    def make(folder: Path) -> None:
+        (folder / "file").write_text("x")
+
+    cache.obtain(tmp_path / "set", make, quiet)
+    mark = tmp_path / cache.COMPILED / "trim.txt"  # Go's own
+    mark.parent.mkdir()
+    mark.touch()
+    long_ago = time.time() - days * 86400
+    os.utime(mark, (long_ago, long_ago))
+    cache.obtain(tmp_path / "set", make, quiet)
+    assert mark.exists() == stays
