@@ -36,6 +36,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "exec": "run a command in one of its pods",
     },
     "Any edge": {
+        "predict": "say what a call would do, by the proxies' configuration, without making it",
         "observe": "make one call between two pods of any mesh, and show how it was secured",
     },
     "Add your own": {

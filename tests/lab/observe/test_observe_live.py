@@ -21,6 +21,8 @@ from lab.judge.disagreements import find_disagreements
 from lab.judge.edge import observe_edge
 from lab.model import store
 from lab.observe import stored, text
+from lab.predict.cluster import Live
+from lab.predict.question import answers, typed
 from lab.record import kube_proxy
 
 NAMESPACE = "edges"
@@ -103,6 +105,19 @@ def test_every_plane_is_right_of_an_edge_of_each_sort(
     again, told_again = observe(cluster, tmp_path, run.name)
     assert again == 0
     assert text.text(case, 100) in told_again
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: edge.name)
+def test_the_model_foretells_how_an_edge_of_each_sort_is_carried(
+    edge: Edge, place: tuple[OwnCluster, dict[str, str]]
+) -> None:
+    cluster, addresses = place
+    to = edge.to.replace("{httpbin}", addresses["httpbin"])
+    sends = "tls" if "https://" in edge.call else "http1.1"
+    question = typed(f"{NAMESPACE}/{edge.source}", to, sends, "/")
+    ways = [way for one in answers(Live(cluster), question) for way in one.ways]
+    assert {way.outcome for way in ways} == {"arrives"}, ways
+    assert {way.wire.security for way in ways if way.wire} == {edge.together}
 
 
 @pytest.mark.cluster

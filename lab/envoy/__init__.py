@@ -1,0 +1,1 @@
+"""Proxies' configuration, read and walked for one call."""

@@ -1,0 +1,106 @@
+"""A proxy's configuration, as `config_dump?include_eds` gives it, indexed by what a call looks up.
+
+`istioctl proxy-config all -o json` prints the same. Only what is active counts: a listener that
+still warms up carries nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.common.errors import BadEvidence
+
+Part = Mapping[str, Any]
+MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, re.error)
+"""What comes of a dump whose parts are not of the types that Envoy gives them."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """What one proxy does with connections and requests."""
+
+    version: tuple[int, ...]
+    """Envoy's, such as (1, 38, 3); empty where the dump does not tell."""
+    listeners: Mapping[tuple[str, int], Part]
+    """By address and port; those of the bootstrap too."""
+    routes: Mapping[str, Part]
+    clusters: Mapping[str, Part]
+    endpoints: Mapping[str, Part]
+    """A cluster's load assignment, by the name that its discovery asks for."""
+
+    @property
+    def outbound(self) -> Part | None:
+        """Return the listener that intercepted connections come to: of the bootstrap's port."""
+        return next((one for one in self.listeners.values() if hands_off(one)), None)
+
+
+@contextlib.contextmanager
+def refusing_other_shapes() -> Iterator[None]:
+    """Raise BadEvidence, in a sentence, for a dump that does not have Envoy's fields."""
+    try:
+        yield
+    except MISSHAPEN as wrong:
+        raise BadEvidence(f"a config dump is not such as Envoy's: {wrong!r}") from None
+
+
+@refusing_other_shapes()
+def read(dump: Any) -> Proxy:
+    """Index a config dump. Raises BadEvidence for what is none of Envoy's."""
+    found = [
+        *(one["active_state"]["listener"] for one in _all(dump, "dynamic_listeners")
+          if one.get("active_state")),
+        *(one["listener"] for one in _all(dump, "static_listeners")),
+    ]  # fmt: skip
+    clusters = [one["cluster"] for key in ("static_clusters", "dynamic_active_clusters")
+                for one in _all(dump, key)]  # fmt: skip
+    routes = [one["route_config"] for key in ("static_route_configs", "dynamic_route_configs")
+              for one in _all(dump, key)]  # fmt: skip
+    assignments = [one["endpoint_config"] for key in ("static_endpoint_configs",
+                   "dynamic_endpoint_configs") for one in _all(dump, key)]  # fmt: skip
+    if not found:
+        raise ValueError("no listener is in it")
+    return Proxy(
+        _version(dump),
+        {address_of(one["address"]): one for one in reversed(found)},
+        {one["name"]: one for one in routes if "name" in one},
+        {one["name"]: one for one in clusters},
+        {one["cluster_name"]: one for one in assignments if one.get("cluster_name")},
+    )
+
+
+def _all(dump: Part, key: str) -> Iterator[Part]:
+    for part in dump["configs"]:
+        yield from part.get(key) or ()
+
+
+def _version(dump: Part) -> tuple[int, ...]:
+    for part in dump["configs"]:
+        node = (part.get("bootstrap") or {}).get("node") or {}
+        number = (node.get("user_agent_build_version") or {}).get("version")
+        if number:
+            return tuple(
+                int(number.get(key, 0)) for key in ("major_number", "minor_number", "patch")
+            )
+    return ()
+
+
+def address_of(address: Part) -> tuple[str, int]:
+    """Return address and port of Envoy's `address`; of a pipe, its path and 0."""
+    if "socket_address" not in address:
+        return str(address.get("pipe", {}).get("path", "")), 0
+    socket = address["socket_address"]
+    return str(socket["address"]), int(socket.get("port_value") or 0)
+
+
+def type_of(config: Part) -> str:
+    """Return the type of a typed config; Istio's own filters come as a struct that names it."""
+    return str(config.get("type_url") or config.get("@type", "")).rpartition("/")[2]
+
+
+def hands_off(listener: Part) -> bool:
+    """Return whether a listener hands connections to the listener of where they were going."""
+    return bool(listener.get("use_original_dst"))

@@ -1,0 +1,119 @@
+"""What the server's proxy does with a connection that comes to its pod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lab.envoy import chains, first_bytes, listener, requests, upstream
+from lab.envoy.chains import Closes, HandsOn
+from lab.envoy.first_bytes import HELLO, FirstBytes
+from lab.envoy.matching import Unreadable
+from lab.envoy.mesh import Workload
+from lab.envoy.rbac import Peer
+from lab.envoy.requests import Responds
+from lab.envoy.upstream import Upstream
+from lab.envoy.way import SERVER, Way, Wire, arriving, chain_told, responded, stopped
+
+Part = Mapping[str, Any]
+PORT = 15006
+"""Where intercepted connections from elsewhere come to."""
+
+
+def ways(caller: Workload, pod: Workload, way: Way) -> Iterator[Way]:
+    """Yield what becomes of what crosses the network.
+
+    Raises Unreadable where that hangs on something that is not modelled.
+    """
+    wire, proxy = way.wire, pod.proxy
+    assert wire is not None
+    assert proxy is not None
+    found = listener.at(proxy, PORT)
+    if found is None:
+        raise Unreadable(f"{pod.name}'s proxy has no listener on {PORT}")
+    taken = listener.take(found, *wire.to, _hello(wire))
+    way = way.then(SERVER, chain_told(taken), taken.place)
+    ended = stopped(way, taken, SERVER)
+    if ended:
+        yield ended
+        return
+    assert taken.chain is not None
+    context = upstream.tls_context(taken.chain.get("transport_socket"), "DownstreamTlsContext")
+    if context is not None:
+        refused, inside = _handshake(context, wire)
+        if refused:
+            yield way.ends("refused", SERVER, refused)
+            return
+        way = way.then(SERVER, "the connection's TLS ends here")
+        yield from _served(caller, pod, way, taken.chain, inside)
+    else:
+        yield from _served(caller, pod, way, taken.chain, replace(wire, identity=""))
+
+
+def _hello(wire: Wire) -> FirstBytes:
+    """Return the first bytes as the server's proxy sees them."""
+    if wire.tls is None:
+        return wire.sent
+    return FirstBytes(HELLO, wire.tls.server_name, wire.tls.alpn)
+
+
+def _handshake(context: Part, wire: Wire) -> tuple[str, Wire]:
+    """Return why a handshake fails, or nothing, and what is inside the connection."""
+    demands = context.get("require_client_certificate") is True
+    if wire.tls is not None:
+        if demands and not wire.identity:
+            return "tls_client_certificate_required", wire
+        return "", replace(wire, tls=None)
+    if not wire.sent.tls:
+        return "the connection is not TLS", wire
+    if demands:
+        return "tls_client_certificate_required", wire
+    raise Unreadable("what a client of its own TLS sends inside is not known")
+
+
+def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire) -> Iterator[Way]:
+    """Yield what the chain's filters do with what is inside."""
+    assert pod.proxy is not None
+    wire = way.wire
+    assert wire is not None
+    seen = inside.tls is None and not inside.sent.tls
+    request = inside.request if seen else None
+    hello = _hello(wire)
+    peer = Peer(caller.address, wire.to[1], inside.identity, hello.server_name, request)
+    if _waits_for_bytes(chain, inside):
+        yield way.ends("hangs", SERVER, "authorization is decided at the client's first bytes")
+        return
+    does = chains.action(chain, replace(peer, request=None))
+    if isinstance(does, Closes):
+        yield way.ends("refused", SERVER, does.detail)
+        return
+    if isinstance(does, HandsOn):
+        for end in upstream.ways(pod.proxy, does.clusters[0].cluster, wire.to):
+            yield _given(pod, way, end, inside)
+        return
+    sent = _hello(inside) if inside.tls else inside.sent
+    answer = requests.handle(pod.proxy, does.manager, sent, peer)
+    if isinstance(answer, Responds):
+        yield responded(way, answer, SERVER)
+        return
+    cluster = answer.clusters[0].cluster
+    for end in upstream.ways(pod.proxy, cluster, wire.to):
+        spoken = upstream.spoken(end, first_bytes.asked(sent))
+        sent_on = first_bytes.of_request(spoken, answer.request.method, answer.request.path)
+        yield _given(pod, way, end, replace(inside, sent=sent_on))
+
+
+def _waits_for_bytes(chain: Part, inside: Wire) -> bool:
+    """Return whether a network RBAC filter waits for bytes that the client does not send."""
+    kinds = [str((one.get("typed_config") or {}).get("@type", "")) for one in chain["filters"]]
+    silent = inside.tls is None and not inside.sent.data
+    return silent and any(kind.endswith(".network.rbac.v3.RBAC") for kind in kinds)
+
+
+def _given(pod: Workload, way: Way, end: Upstream, inside: Wire) -> Way:
+    """Return the end of a way at the application."""
+    if end.tls:
+        raise Unreadable(f"cluster {end.cluster} speaks TLS to the application")
+    on = way.then(SERVER, f"to the application at {end.address}", f"cluster {end.cluster}")
+    return on.ends("arrives", pod.name, arriving(inside))

@@ -1,0 +1,112 @@
+"""Which filter chain of a listener takes a connection.
+
+Envoy looks at one property after the other: destination port, destination address, server name,
+transport protocol, application protocol, then the source. At each it keeps the chains of the most
+specific value that fits, and never goes back (FilterChainMatch, Envoy's API reference). Where the
+last step leaves none, the listener's default chain counts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Chain = Mapping[str, Any]
+RAW, TLS = "raw_buffer", "tls"
+_UNREAD = ("direct_source_prefix_ranges", "source_prefix_ranges", "source_ports", "address_suffix")
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What is known of a connection when its chain is chosen."""
+
+    address: str
+    """The destination that was asked for, before any redirection."""
+    port: int
+    transport: str = RAW
+    server_name: str = ""
+    protocols: tuple[str, ...] = ()
+    """Application protocols: as ALPN offers them, or as an inspector recognized one."""
+    local: bool = False
+    """Whether it comes from the same host: Envoy's source type."""
+
+
+class Unreadable(Exception):
+    """A chain is matched by something that is not modelled; the message names it."""
+
+
+def chosen(chains: Sequence[Chain], default: Chain | None, seen: Detected) -> Chain | None:
+    """Return the chain that takes the connection; None: there is none, it is closed.
+
+    Raises Unreadable where a chain that could take it is matched by what is not modelled.
+    """
+    left = [*chains]
+    for step in _STEPS:
+        left = step(left, seen)
+    for chain in left:
+        if unread := [name for name in _UNREAD if _match(chain).get(name)]:
+            raise Unreadable(f"chain {chain.get('name')!r} is matched by {unread[0]}")
+    return left[0] if left else default
+
+
+def _match(chain: Chain) -> Mapping[str, Any]:
+    return chain.get("filter_chain_match") or {}
+
+
+def _exact(left: Sequence[Chain], value: object, of: Callable[[Chain], object]) -> list[Chain]:
+    """Keep the chains of this value; where there is none, those that ask for none."""
+    found = [chain for chain in left if of(chain) == value]
+    return found or [chain for chain in left if not of(chain)]
+
+
+def _by_port(left: list[Chain], seen: Detected) -> list[Chain]:
+    return _exact(left, seen.port, lambda chain: int(_match(chain).get("destination_port") or 0))
+
+
+def _by_address(left: list[Chain], seen: Detected) -> list[Chain]:
+    address = ipaddress.ip_address(seen.address)
+    fitting: dict[int, list[Chain]] = {}
+    for chain in left:
+        ranges = _match(chain).get("prefix_ranges") or []
+        lengths = [network.prefixlen for one in ranges if address in (network := _network(one))]
+        if lengths or not ranges:
+            fitting.setdefault(max(lengths, default=-1), []).append(chain)
+    return fitting[max(fitting)] if fitting else []
+
+
+def _network(one: Mapping[str, Any]) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(f"{one['address_prefix']}/{one.get('prefix_len', 0)}", strict=False)
+
+
+def _by_server_name(left: list[Chain], seen: Detected) -> list[Chain]:
+    name = seen.server_name.lower()
+    labels = name.split(".")
+    wanted = [name, *("*." + ".".join(labels[at:]) for at in range(1, len(labels)))] if name else []
+    for one in wanted:
+        if found := [chain for chain in left if one in (_match(chain).get("server_names") or [])]:
+            return found
+    return [chain for chain in left if not _match(chain).get("server_names")]
+
+
+def _by_transport(left: list[Chain], seen: Detected) -> list[Chain]:
+    return _exact(left, seen.transport, lambda chain: _match(chain).get("transport_protocol", ""))
+
+
+def _by_protocol(left: list[Chain], seen: Detected) -> list[Chain]:
+    for one in seen.protocols:
+        if found := [
+            chain for chain in left if one in (_match(chain).get("application_protocols") or [])
+        ]:
+            return found
+    return [chain for chain in left if not _match(chain).get("application_protocols")]
+
+
+def _by_source(left: list[Chain], seen: Detected) -> list[Chain]:
+    kind = "SAME_IP_OR_LOOPBACK" if seen.local else "EXTERNAL"
+    found = [chain for chain in left if _match(chain).get("source_type", "ANY") == kind]
+    return found or [chain for chain in left if _match(chain).get("source_type", "ANY") == "ANY"]
+
+
+_STEPS = (_by_port, _by_address, _by_server_name, _by_transport, _by_protocol, _by_source)

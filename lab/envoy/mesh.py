@@ -1,0 +1,46 @@
+"""Who is in a mesh, as far as a call's way hangs on it: pods, their proxies, and Services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lab.envoy.dump import Proxy
+from lab.envoy.interception import Interception
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One pod."""
+
+    name: str
+    """namespace/pod"""
+    address: str
+    identity: str = ""
+    """The SPIFFE ID of its service account."""
+    read_proxy: Callable[[], Proxy] | None = None
+    """Reads its proxy's configuration, when a call comes past it; None: it has no proxy."""
+    interception: Interception | None = None
+    """None: its connections do not pass a sidecar. A gateway has a proxy and no interception."""
+    has_sidecar: bool = False
+
+    @cached_property
+    def proxy(self) -> Proxy | None:
+        return self.read_proxy() if self.read_proxy else None
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """All that a walk looks up outside the proxies."""
+
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    """By their address."""
+    services: Mapping[Address, Sequence[Address]] = field(default_factory=dict)
+    """What kube-proxy makes of a ClusterIP and a port: its ready endpoints."""
+
+    def endpoints(self, address: Address) -> Sequence[Address] | None:
+        """Return where the node sends a connection; None: the address is no Service's."""
+        return self.services.get(address)

@@ -1,0 +1,200 @@
+"""What an HTTP connection manager does with a request: it routes it, or answers by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lab.envoy import chains, dump, rbac, routes
+from lab.envoy.chains import Weighted
+from lab.envoy.dump import Proxy
+from lab.envoy.first_bytes import FirstBytes, http
+from lab.envoy.matching import Unreadable
+from lab.envoy.rbac import Peer
+from lab.envoy.routes import Request
+
+Part = Mapping[str, Any]
+_LETS_THROUGH = frozenset(
+    (
+        "envoy.extensions.filters.http.cors.v3.Cors",
+        "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+        "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
+        "envoy.extensions.filters.http.router.v3.Router",
+        "envoy.extensions.filters.http.set_filter_state.v3.Config",
+        "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
+        "io.istio.http.peer_metadata.Config",
+        "stats.PluginConfig",
+    )
+)
+"""Types of HTTP filters that let each request through."""
+REDIRECTS = {"FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308}
+
+
+@dataclass(frozen=True)
+class Responds:
+    """The proxy answers by itself."""
+
+    status: int
+    flag: str
+    """Response flag of the access log; `-`: none."""
+    detail: str
+    """Response code details of the access log."""
+    to: str = ""
+    """Of a redirection: where to."""
+
+
+@dataclass(frozen=True)
+class Routes:
+    """The proxy sends the request on."""
+
+    clusters: tuple[Weighted, ...]
+    route: str
+    virtual_host: str
+    request: Request
+    """As it is sent on."""
+    mirrored: tuple[str, ...] = ()
+
+
+def handle(proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer) -> Responds | Routes:
+    """Return what a manager does with the first request on a connection.
+
+    Raises Unreadable for a filter or a route that is not modelled.
+    """
+    request = peer.request
+    version = http(sent.data) if sent.data and not sent.tls else "no http"
+    if version in ("no http", "waits") or request is None:
+        return Responds(400, "DPE", "http1.codec_error")
+    options = manager.get("http_protocol_options") or {}
+    if version == "http/1.0" and not options.get("accept_http_10"):
+        return Responds(426, "-", "low_version")
+    if version == "http/1.1":
+        request = _without_ignored(request, options)
+        if request.upgrade and request.upgrade not in _upgrades(manager):
+            return Responds(403, "-", "upgrade_failed")
+    config = _route_config(proxy, manager)
+    host = routes.virtual_host(config, request.host)
+    route = routes.route(host, request) if host else None
+    refused = _filtered(manager, replace(peer, request=request))
+    if refused:
+        return refused
+    if host is None or route is None:
+        return Responds(404, "NR", "route_not_found")
+    return _acted(host, route, request)
+
+
+def _without_ignored(request: Request, options: Part) -> Request:
+    """Leave out an Upgrade that Envoy strips: h2c alone, and what it is told to ignore."""
+    told = options.get("ignore_http_11_upgrade") or ()
+    value = request.upgrade
+    if value == "h2c" or any(routes.text_fits(one, value) for one in told):
+        left = {k: v for k, v in request.headers.items() if k not in ("upgrade", "http2-settings")}
+        return replace(request, headers=left)
+    return request
+
+
+def _upgrades(manager: Part) -> set[str]:
+    return {
+        str(one["upgrade_type"]).lower()
+        for one in manager.get("upgrade_configs") or ()
+        if one.get("enabled", True)
+    }
+
+
+def _route_config(proxy: Proxy, manager: Part) -> Part:
+    if "route_config" in manager:
+        inline: Part = manager["route_config"]
+        return inline
+    name = (manager.get("rds") or {}).get("route_config_name", "")
+    if name not in proxy.routes:
+        raise Unreadable(f"route configuration {name!r} is not in the dump")
+    return proxy.routes[name]
+
+
+def _filtered(manager: Part, peer: Peer) -> Responds | None:
+    for name, config in _filters(manager):
+        kind = dump.type_of(config)
+        if kind == "envoy.extensions.filters.http.rbac.v3.RBAC":
+            refused = rbac.refusing_policy(config["rules"], peer) if "rules" in config else None
+            if refused is not None:
+                return Responds(403, "-", f"rbac_access_denied_matched_policy[{refused}]")
+        elif kind == "envoy.extensions.filters.http.fault.v3.HTTPFault":
+            if config.get("abort") or config.get("delay"):
+                raise Unreadable("a fault is injected, which the dump gives a share of requests")
+        elif kind not in _LETS_THROUGH:
+            raise Unreadable(f"HTTP filter {name} is not modelled")
+    return None
+
+
+def _filters(manager: Part) -> Iterator[tuple[str, Part]]:
+    for one in manager.get("http_filters") or ():
+        if not one.get("disabled"):
+            yield str(one["name"]), one.get("typed_config") or {}
+
+
+def offered(manager: Part, cluster: Part, spoken: str, asked: str) -> tuple[str, ...]:
+    """Return the ALPN that an HTTP filter offers in place of the cluster's own; empty: none does.
+
+    Istio's filter does so by what the upstream speaks; a stock Envoy's stand-in sets a filter
+    state, by what was asked (clusters/embedded/node/alpn.py). spoken, asked: `h2` or `http/1.1`.
+    """
+    for _, config in _filters(manager):
+        if config.get("alpn_override") and not _keeps_alpn(cluster):
+            for one in config["alpn_override"]:
+                if one.get("upstream_protocol", "HTTP10") == _SPOKEN[spoken]:
+                    return tuple(one["alpn_override"])
+        for one in config.get("on_request_headers") or ():
+            if one.get("object_key") == ALPN_STATE:
+                return _stand_in(one, str(cluster["name"]), asked)
+    return ()
+
+
+ALPN_STATE = "envoy.network.application_protocols"
+_SPOKEN = {"http/1.1": "HTTP11", "h2": "HTTP2"}
+_NAMES = re.compile(
+    r"xds\.cluster_name\.startsWith\('([^']*)'\) && xds\.cluster_name\.endsWith\('([^']*)'\)"
+)
+_OFFERS = re.compile(r"\? \(request\.protocol == 'HTTP/2' \? '([^']*)' : '([^']*)'\) : ''\)%$")
+
+
+def _keeps_alpn(cluster: Part) -> bool:
+    istio = ((cluster.get("metadata") or {}).get("filter_metadata") or {}).get("istio") or {}
+    return str(istio.get("alpn_override", "")) == "false"
+
+
+def _stand_in(state: Part, cluster: str, asked: str) -> tuple[str, ...]:
+    expression = str(state["format_string"]["text_format_source"]["inline_string"])
+    offers = _OFFERS.search(expression)
+    if not offers:
+        raise Unreadable("a filter sets the ALPN by an expression that is not modelled")
+    for begin, end in _NAMES.findall(expression):
+        if cluster.startswith(begin) and cluster.endswith(end):
+            return tuple(offers[1 if asked == "h2" else 2].split(","))
+    return ()
+
+
+def _acted(host: Part, route: Part, request: Request) -> Responds | Routes:
+    if host.get("require_tls", "NONE") != "NONE":
+        return Responds(301, "-", "https_redirect", f"https://{request.host}{request.path}")
+    if per_filter := (route.get("typed_per_filter_config") or host.get("typed_per_filter_config")):
+        raise Unreadable(f"a route configures {min(per_filter)} by itself")
+    name = str(route.get("name", ""))
+    if "direct_response" in route:
+        return Responds(int(route["direct_response"]["status"]), "-", "direct_response")
+    if "redirect" in route:
+        return _redirected(route["redirect"], request)
+    action = route.get("route") or {}
+    if not ("cluster" in action or "weighted_clusters" in action):
+        raise Unreadable(f"route {name!r} chooses its cluster by {min(action, default='nothing')}")
+    mirrored = tuple(str(one["cluster"]) for one in action.get("request_mirror_policies") or ())
+    changed = replace(request, host=action.get("host_rewrite_literal") or request.host)
+    return Routes(chains.weighted(action), name, str(host.get("name", "")), changed, mirrored)
+
+
+def _redirected(redirect: Part, request: Request) -> Responds:
+    status = REDIRECTS.get(redirect.get("response_code", ""), 301)
+    host = redirect.get("host_redirect") or request.host
+    path = redirect.get("path_redirect") or request.path
+    scheme = "https" if redirect.get("https_redirect") else redirect.get("scheme_redirect", "http")
+    return Responds(status, "-", "direct_response", f"{scheme}://{host}{path}")

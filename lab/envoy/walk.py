@@ -1,0 +1,74 @@
+"""What a call would do: from an application, through the proxies' configuration, to another.
+
+A walk makes no call and reads no packet. It says how the configuration would carry a call, and
+names what it does not know: an answer that is *unknown* is never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lab.envoy import inbound, outbound
+from lab.envoy.dump import MISSHAPEN
+from lab.envoy.matching import Unreadable
+from lab.envoy.mesh import Mesh, Workload
+from lab.envoy.way import NODE, Flow, Way, Wire, arriving
+
+
+def ways(mesh: Mesh, caller: Workload, flow: Flow) -> list[Way]:
+    """Return each way that a call can take; their shares add up to one."""
+    try:
+        return list(_ways(mesh, caller, flow))
+    except Unreadable as unread:
+        return [Way().ends("unknown", "", "", unknown=str(unread))]
+    except MISSHAPEN as wrong:
+        return [Way().ends("unknown", "", "", unknown=f"a dump is not such as Envoy's: {wrong!r}")]
+
+
+def _ways(mesh: Mesh, caller: Workload, flow: Flow) -> Iterator[Way]:
+    wire = Wire(flow.to, flow.sent, request=flow.request)
+    taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid)
+    if not taken:
+        why = "leaves the pod as it is" if caller.has_sidecar else "comes from no sidecar"
+        yield from _over_node(mesh, caller, Way(wire=wire).then("caller", f"the call {why}"))
+    elif caller.proxy is None:
+        raise Unreadable(f"the configuration of {caller.name}'s proxy is not known")
+    else:
+        for way in outbound.ways(caller, flow):
+            yield from [way] if way.by else _over_node(mesh, caller, way)
+
+
+def _over_node(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
+    """Yield how a connection goes on: to a pod, or by kube-proxy to one of a Service's."""
+    wire = way.wire
+    assert wire is not None
+    ends = mesh.endpoints(wire.to)
+    if ends is None:
+        yield from _at(mesh, caller, way)
+        return
+    if not ends:
+        address = "{}:{}".format(*wire.to)
+        yield way.ends("refused", NODE, f"the Service at {address} has no ready endpoint")
+    for end in ends:
+        on = replace(way, wire=replace(wire, to=end), share=way.share / len(ends))
+        yield from _at(mesh, caller, on.then(NODE, "kube-proxy sends it to {}:{}".format(*end)))
+
+
+def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
+    """Yield what becomes of a connection at the pod that it goes to."""
+    wire = way.wire
+    assert wire is not None
+    pod = mesh.workloads.get(wire.to[0])
+    if pod is None:
+        yield way.ends("unknown", "", "", unknown=f"who has the address {wire.to[0]} is not known")
+    elif pod.address == caller.address:
+        yield way.ends("unknown", "", "", unknown="a pod that calls itself is not modelled")
+    elif pod.interception and pod.interception.takes_in(wire.to[1]):
+        if pod.proxy is None:
+            raise Unreadable(f"the configuration of {pod.name}'s proxy is not known")
+        yield from inbound.ways(caller, pod, way)
+    else:
+        why = "its sidecar leaves this port out" if pod.has_sidecar else "it has no sidecar"
+        what = arriving(wire)
+        yield way.then(pod.name, why).ends("arrives", pod.name, what)

@@ -1,0 +1,129 @@
+"""A call, and a way that it can take: each decision, what crosses the network, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from lab.envoy import first_bytes
+from lab.envoy.first_bytes import FirstBytes
+from lab.envoy.listener import Taken
+from lab.envoy.mesh import Address
+from lab.envoy.requests import Responds
+from lab.envoy.routes import Request
+from lab.envoy.upstream import Tls
+
+Outcome = Literal["arrives", "refused", "answered by a proxy", "redirected", "hangs", "unknown"]
+CLIENT, NODE, SERVER = "client's proxy", "node", "server's proxy"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A call as an application makes it."""
+
+    to: Address
+    sent: FirstBytes
+    request: Request | None = None
+    uid: int = 0
+    """Of the calling process: the proxy's own is not intercepted."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decision on the way."""
+
+    where: str
+    what: str
+    source: str = ""
+    """The part of that proxy's configuration which decided it."""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What a connection carries from one pod to another."""
+
+    to: Address
+    sent: FirstBytes
+    """What the caller's application wrote, or its proxy in its place."""
+    tls: Tls | None = None
+    """Of the caller's proxy, around it."""
+    identity: str = ""
+    """What that TLS shows: a SPIFFE ID."""
+    request: Request | None = None
+
+    @property
+    def security(self) -> Literal["plaintext", "tls", "mutual_tls"]:
+        if self.tls is None:
+            return "tls" if self.sent.tls else "plaintext"
+        return "mutual_tls" if self.identity else "tls"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way that a call can take, to its end."""
+
+    steps: tuple[Step, ...] = ()
+    outcome: Outcome = "unknown"
+    by: str = ""
+    """Who ends it: a proxy, or the application."""
+    status: int = 0
+    flag: str = ""
+    detail: str = ""
+    wire: Wire | None = None
+    """What crosses the network; None: nothing does."""
+    share: float = 1.0
+    unknown: str = ""
+    """What is not known, where the outcome is."""
+
+    def then(self, where: str, what: str, source: str = "") -> Way:
+        return replace(self, steps=(*self.steps, Step(where, what, source)))
+
+    def ends(self, outcome: Outcome, by: str, detail: str, **more: Any) -> Way:
+        return replace(self, outcome=outcome, by=by, detail=detail, **more)
+
+
+def chain_told(taken: Taken) -> str:
+    """Say which filter chain takes a connection, and by what."""
+    if taken.chain is None:
+        return "no filter chain takes it" if taken.waited is None else "its first bytes are awaited"
+    match = taken.chain.get("filter_chain_match") or {}
+    said = [_MATCHED[key](match[key]) for key in _MATCHED if key in match]
+    name = f" {taken.chain['name']}" if taken.chain.get("name") else ""
+    return f"filter chain{name} takes it: {', '.join(said) or 'what no other chain takes'}"
+
+
+_MATCHED: dict[str, Callable[[Any], str]] = {
+    "destination_port": lambda port: f"port {port}",
+    "prefix_ranges": lambda ranges: (
+        "address " + " or ".join(one["address_prefix"] for one in ranges)
+    ),
+    "server_names": lambda names: f"SNI {' or '.join(names)}",
+    "transport_protocol": lambda kind: "TLS" if kind == "tls" else "no TLS",
+    "application_protocols": lambda names: f"protocol {' or '.join(names)}",
+}
+
+
+def stopped(way: Way, taken: Taken, who: str) -> Way | None:
+    """Return the end of a way on which a proxy waits, or finds no chain."""
+    waits = taken.waited
+    if waits and not waits.goes_on:
+        what = f"its {waits.inspector} inspector waits for bytes"
+        if waits.seconds is None:
+            return way.ends("hangs", who, what)
+        return way.ends("refused", who, f"{what}, and closes after {waits.seconds:.0f} s")
+    if taken.chain is None:
+        return way.ends("refused", who, "filter_chain_not_found", flag="NR")
+    return None
+
+
+def responded(way: Way, answer: Responds, who: str) -> Way:
+    """Return the end of a way on which a proxy answers by itself."""
+    outcome: Outcome = "redirected" if answer.to else "answered by a proxy"
+    detail = f"{answer.detail} to {answer.to}" if answer.to else answer.detail
+    return way.ends(outcome, who, detail, status=answer.status, flag=answer.flag)
+
+
+def arriving(wire: Wire) -> str:
+    """Name what an application is given."""
+    return "TLS" if wire.tls is not None else first_bytes.named(wire.sent)

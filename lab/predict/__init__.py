@@ -1,0 +1,1 @@
+"""`istio-lab predict`: what a call would do, by the proxies' configuration alone."""

@@ -1,0 +1,144 @@
+"""A mesh read from a running cluster: no call is made, and nothing is changed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from clusters import open_cluster
+from clusters.base import Cluster
+from clusters.kube import Obj
+from lab.common.errors import ClusterGone
+from lab.envoy import dump, interception, node
+from lab.envoy.dump import Proxy
+from lab.envoy.mesh import Address, Mesh, Workload
+from lab.observe import ends
+from lab.predict.question import address_in
+from lab.record import envoy_admin
+from lab.record.world import reference
+
+
+class Live:
+    """The pods and Services of a cluster; a proxy's configuration is read when it is needed."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    @classmethod
+    def open(cls, word: str) -> Live:
+        """Open the cluster that `--cluster` names. Raises ClusterGone where it does not run."""
+        cluster = open_cluster(word)
+        if not cluster.running():
+            raise ClusterGone(
+                f"no {cluster.kind} cluster is running, so no configuration can be read",
+                hint=f"istio-lab up --cluster {word}, or --dump FILE for configurations in files",
+            )
+        return cls(cluster)
+
+    @cached_property
+    def _pods(self) -> list[Obj]:
+        return [
+            one
+            for one in self._cluster.kube.items("/api/v1/pods")
+            if one.get("status", {}).get("podIP") and not one["spec"].get("hostNetwork")
+        ]
+
+    def mesh(self) -> Mesh:
+        """Return all pods with an address of their own, and what kube-proxy does for Services."""
+        workloads = [self._workload(one) for one in self._pods]
+        return Mesh({one.address: one for one in workloads}, self._services())
+
+    def caller(self, typed: str) -> Workload:
+        """Return the pod that is typed. Raises BadArguments with those that are ready."""
+        found = ends.source(self._cluster.kube, typed)
+        names = (found.namespace, found.name)
+        pod = next(one for one in self._pods if _names(one) == names)
+        return self._workload(pod)
+
+    def addresses(self, host: str, port: int, caller: Workload) -> list[str]:
+        """Return a host's addresses: a Service's, or what the caller's proxy knows of it."""
+        name, _, rest = host.partition(".")
+        namespace = rest.partition(".")[0] or caller.name.partition("/")[0]
+        for one in self._cluster.kube.items(f"/api/v1/namespaces/{namespace}/services"):
+            if one["metadata"]["name"] == name:
+                address = str(one["spec"].get("clusterIP") or "")
+                if address not in ("", "None"):
+                    return [address]
+                return sorted(self._behind(namespace, name))
+        return address_in(caller, host, port)
+
+    def _behind(self, namespace: str, name: str) -> set[str]:
+        """Return the addresses that a headless Service's name is resolved to."""
+        return {
+            address
+            for one in self._slices()
+            if _names(one)[0] == namespace and _service_of(one) == name
+            for end in one.get("endpoints") or ()
+            for address in end["addresses"]
+        }
+
+    def _workload(self, pod: Obj) -> Workload:
+        namespace, name = _names(pod)
+        address = str(pod["status"]["podIP"])
+        account = pod["spec"].get("serviceAccountName", "default")
+        has_proxy = interception.has_sidecar(pod)
+        takes = interception.read(pod)
+
+        def read() -> Proxy:
+            return dump.read(envoy_admin.config_dump(self._cluster, reference(pod)))
+
+        return Workload(
+            f"{namespace}/{name}",
+            address,
+            f"spiffe://{node.DOMAIN}/ns/{namespace}/sa/{account}",
+            read if has_proxy else None,
+            takes if _is_sidecar(pod) else None,
+            has_proxy and _is_sidecar(pod),
+        )
+
+    def _slices(self) -> list[Obj]:
+        return self._cluster.kube.items("/apis/discovery.k8s.io/v1/endpointslices")
+
+    def _services(self) -> dict[Address, list[Address]]:
+        found: dict[Address, list[Address]] = {}
+        slices = self._slices()
+        for service in self._cluster.kube.items("/api/v1/services"):
+            address = str(service["spec"].get("clusterIP") or "None")
+            if address == "None":
+                continue
+            own = [
+                one
+                for one in slices
+                if _names(one)[0] == service["metadata"]["namespace"]
+                and _service_of(one) == service["metadata"]["name"]
+            ]
+            for port in service["spec"].get("ports") or ():
+                found[address, port["port"]] = _ends(own, str(port.get("name") or ""))
+        return found
+
+
+def _ends(slices: list[Obj], port: str) -> list[Address]:
+    return [
+        (str(address), int(one["port"]))
+        for slice_ in slices
+        for one in slice_.get("ports") or ()
+        if str(one.get("name") or "") == port and one.get("port")
+        for end in slice_.get("endpoints") or ()
+        if (end.get("conditions") or {}).get("ready") is not False
+        for address in end["addresses"]
+    ]
+
+
+def _names(one: dict[str, Any]) -> tuple[str, str]:
+    return str(one["metadata"]["namespace"]), str(one["metadata"]["name"])
+
+
+def _service_of(one: Obj) -> str:
+    return str((one["metadata"].get("labels") or {}).get("kubernetes.io/service-name", ""))
+
+
+def _is_sidecar(pod: Obj) -> bool:
+    """Return whether a pod's proxy is a sidecar: a gateway's is told to be a router."""
+    every = [*(pod["spec"].get("containers") or ()), *(pod["spec"].get("initContainers") or ())]
+    proxy: Obj = next((one for one in every if one["name"] == "istio-proxy"), {})
+    return "router" not in (proxy.get("args") or ())

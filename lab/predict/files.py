@@ -1,0 +1,68 @@
+"""A mesh read from config dumps alone: no cluster is asked."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.common.errors import BadArguments, BadEvidence
+from lab.common.suggest import meant
+from lab.envoy import dump, node, services
+from lab.envoy.mesh import Mesh, Workload
+from lab.predict.question import address_in
+
+
+class Dumps:
+    """Proxies' configurations in files, one for each proxy."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._workloads = [_workload(path) for path in paths]
+
+    def mesh(self) -> Mesh:
+        """Return the pods that the dumps are of, and the Services that their proxies know."""
+        known = {}
+        for one in self._workloads:
+            assert one.proxy is not None
+            known.update(services.endpoints(one.proxy))
+        return Mesh({one.address: one for one in self._workloads}, known)
+
+    def caller(self, typed: str) -> Workload:
+        """Return the pod whose name is typed. Raises BadArguments with those there are."""
+        names = {one.name: one for one in self._workloads}
+        fits = [one for name, one in names.items() if typed in (name, name.partition("/")[2])]
+        if len(fits) != 1:
+            there = ", ".join(sorted(names))
+            raise BadArguments(
+                f"no dump is of the pod {typed!r}: {meant(typed, [*names])}there is {there}"
+            )
+        return fits[0]
+
+    def addresses(self, host: str, port: int, caller: Workload) -> list[str]:
+        """Return a host's addresses, as the caller's proxy knows them."""
+        return address_in(caller, host, port)
+
+
+def _workload(path: Path) -> Workload:
+    content = _read(path)
+    try:
+        return node.workload(content, dump.read(content))
+    except BadEvidence as wrong:
+        raise BadEvidence(f"{path}: {wrong}") from None
+
+
+def _read(path: Path) -> Any:
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return json.loads(data)
+    except OSError as wrong:
+        raise BadArguments(f"{path} cannot be read: {wrong.strerror or wrong}") from None
+    except (ValueError, EOFError, RecursionError):
+        raise BadEvidence(
+            f"{path} is not a whole config dump in JSON",
+            hint="istioctl proxy-config all POD -o json > FILE",
+        ) from None

@@ -1,0 +1,62 @@
+"""A prediction in words: each step, with the part of the configuration that decided it."""
+
+from __future__ import annotations
+
+from lab.envoy.way import Way
+from lab.predict.question import Answer
+
+
+def text(answer: Answer) -> str:
+    """Return the whole answer of one address, for a terminal."""
+    asked = answer.question
+    to = f"{asked.host}:{asked.port}"
+    at = f" ({answer.address})" if answer.address != asked.host else ""
+    lines = [f"{answer.caller.name} sends {asked.sends} to {to}{at}"]
+    for number, way in enumerate(answer.ways, 1):
+        if len(answer.ways) > 1:
+            lines.append(f"\nway {number} of {len(answer.ways)}, {way.share:.0%} of the calls")
+        lines += ["", *_steps(way), "", _end(way), _wire(way)]
+    return "\n".join(lines)
+
+
+def _steps(way: Way) -> list[str]:
+    return [
+        f"  {number}. {one.where}: {one.what}" + (f"\n       {one.source}" if one.source else "")
+        for number, one in enumerate(way.steps, 1)
+    ]
+
+
+def _end(way: Way) -> str:
+    status = f" with status {way.status}" if way.status else ""
+    flag = f", response flag {way.flag}" if way.flag not in ("", "-") else ""
+    match way.outcome:
+        case "unknown":
+            return f"Unknown: {way.unknown}"
+        case "arrives":
+            return f"The call arrives at the application in {way.by}, which is given {way.detail}."
+        case "hangs":
+            return f"The call hangs in the {way.by}: {way.detail}."
+        case "redirected":
+            return f"The {way.by} redirects the call{status}: {way.detail}."
+        case "answered by a proxy":
+            return f"The {way.by} answers by itself{status}{flag}: {way.detail}."
+        case "refused":
+            return f"The {way.by} refuses the call{status}{flag}: {way.detail}."
+
+
+_CROSSES = {
+    "plaintext": "in plaintext",
+    "tls": "by TLS that is not the mesh's",
+    "mutual_tls": "by mutual TLS",
+}
+
+
+def _wire(way: Way) -> str:
+    if way.wire is None:
+        return "Nothing of it crosses the network."
+    to = "{}:{}".format(*way.wire.to)
+    inside = (
+        "; inside is TLS of the application's own" if way.wire.tls and way.wire.sent.tls else ""
+    )
+    refused = "Its first bytes cross" if way.outcome != "arrives" else "It crosses"
+    return f"{refused} the network to {to} {_CROSSES[way.wire.security]}{inside}."

@@ -1,0 +1,84 @@
+"""`istio-lab predict` on config dumps in files: no cluster is asked."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from lab.commands import predict
+from lab.common.errors import BadArguments, BadEvidence
+
+DATA = Path(__file__).parents[1] / "envoy" / "data"
+BOTH = [str(DATA / "client.json.gz"), str(DATA / "httpbin.json.gz")]
+
+
+def run(*words: str, dumps: list[str] = BOTH) -> int:
+    parser = argparse.ArgumentParser()
+    predict.add(parser)
+    return predict.run(parser.parse_args([*words, "--dump", *dumps]))
+
+
+@pytest.mark.parametrize(
+    ("to", "sends", "code", "said"),
+    [
+        ("httpbin:8000", "http1.1", 0, "is given HTTP/1.1.\nIt crosses the network"),
+        ("httpbin.demo:8000", "http1.0", 0, "cluster PassthroughCluster"),
+        ("httpbin:8000", "upgrade-tls", 0, "answers by itself with status 403: upgrade_failed"),
+        ("httpbin:8002", "nothing", 0, "hangs in the client's proxy"),
+        ("plain:8000", "http1.1", 3, "Unknown: who has the address"),
+    ],
+)
+def test_the_answer_is_told_in_words_with_its_code(
+    to: str, sends: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--from", "client", "--to", to, "--sends", sends) == code
+    assert said in capsys.readouterr().out
+
+
+def test_a_port_that_is_left_out_by_an_annotation_is_not_intercepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads(gzip.decompress(Path(BOTH[0]).read_bytes()))
+    node = next(one["bootstrap"]["node"] for one in content["configs"] if "bootstrap" in one)
+    excluded = "traffic.sidecar.istio.io/excludeOutboundPorts"
+    node["metadata"]["ANNOTATIONS"][excluded] = "8000"
+    (tmp_path / "client.json").write_text(json.dumps(content))
+    dumps = [str(tmp_path / "client.json"), BOTH[1]]
+    assert run("--from", "client", "--to", "httpbin:8000", dumps=dumps) == 0
+    assert "in plaintext" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--from", "clint", "--to", "httpbin:8000"), "did you mean demo/client"),
+        (("--from", "client", "--to", "httpbn:8000"), "did you mean httpbin"),
+        (("--from", "client", "--to", "httpbin"), "is not HOST:PORT"),
+        (("--from", "client", "--to", "httpbin:8000", "--sends", "http"), "did you mean http1"),
+    ],
+)
+def test_a_word_that_is_wrong_is_refused_with_the_nearest(words: list[str], said: str) -> None:
+    with pytest.raises(BadArguments, match=said):
+        run(*words)
+
+
+@pytest.mark.parametrize("harm", ["truncated", "no JSON", "another JSON", "missing", "no gzip"])
+def test_a_file_that_is_no_dump_is_refused_by_its_name(harm: str, tmp_path: Path) -> None:
+    path = tmp_path / "dump.json"
+    whole = gzip.decompress(Path(BOTH[0]).read_bytes())
+    match harm:
+        case "truncated":
+            path.write_bytes(whole[: random.Random(1).randrange(len(whole))])
+        case "no JSON":
+            path.write_text("listeners:")
+        case "another JSON":
+            path.write_text('{"configs": [{}]}')
+        case "no gzip":
+            path.write_bytes(Path(BOTH[0]).read_bytes()[:100])
+    with pytest.raises((BadArguments, BadEvidence), match=r"dump\.json"):
+        run("--from", "client", "--to", "httpbin:8000", dumps=[str(path)])
