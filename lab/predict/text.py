@@ -55,6 +55,8 @@ def _wire(way: Way) -> str:
     if way.wire is None:
         return "Nothing of it crosses the network."
     to = "{}:{}".format(*way.wire.to)
+    if way.wire.tls is None and not way.wire.sent.data:
+        return f"A connection to {to} opens on the network. The client sends nothing on it."
     inside = (
         "; inside is TLS of the application's own" if way.wire.tls and way.wire.sent.tls else ""
     )
