@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lab.common.errors import BadEvidence
+from lab.envoy.routes import VirtualHosts
 
 Part = Mapping[str, Any]
 MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, re.error)
@@ -31,6 +32,14 @@ class Proxy:
     clusters: Mapping[str, Part]
     endpoints: Mapping[str, Part]
     """A cluster's load assignment, by the name that its discovery asks for."""
+
+    _found: dict[str, VirtualHosts] = field(default_factory=dict, compare=False, repr=False)
+
+    def virtual_hosts(self, name: str) -> VirtualHosts:
+        """Return those of a route configuration, which are looked through once."""
+        if name not in self._found:
+            self._found[name] = VirtualHosts(self.routes[name])
+        return self._found[name]
 
     @property
     def outbound(self) -> Part | None:

@@ -13,7 +13,7 @@ from lab.envoy.dump import Proxy
 from lab.envoy.first_bytes import FirstBytes, http
 from lab.envoy.matching import Unreadable
 from lab.envoy.rbac import Peer
-from lab.envoy.routes import Request
+from lab.envoy.routes import Request, VirtualHosts
 
 Part = Mapping[str, Any]
 _LETS_THROUGH = frozenset(
@@ -73,8 +73,7 @@ def handle(proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer) -> Respond
         request = _without_ignored(request, options)
         if request.upgrade and request.upgrade not in _upgrades(manager):
             return Responds(403, "-", "upgrade_failed")
-    config = _route_config(proxy, manager)
-    host = routes.virtual_host(config, request.host)
+    host = _virtual_hosts(proxy, manager).find(request.host)
     route = routes.route(host, request) if host else None
     refused = _filtered(manager, replace(peer, request=request))
     if refused:
@@ -102,14 +101,13 @@ def _upgrades(manager: Part) -> set[str]:
     }
 
 
-def _route_config(proxy: Proxy, manager: Part) -> Part:
+def _virtual_hosts(proxy: Proxy, manager: Part) -> VirtualHosts:
     if "route_config" in manager:
-        inline: Part = manager["route_config"]
-        return inline
+        return VirtualHosts(manager["route_config"])
     name = (manager.get("rds") or {}).get("route_config_name", "")
     if name not in proxy.routes:
         raise Unreadable(f"route configuration {name!r} is not in the dump")
-    return proxy.routes[name]
+    return proxy.virtual_hosts(name)
 
 
 def _filtered(manager: Part, peer: Peer) -> Responds | None:

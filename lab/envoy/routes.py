@@ -36,30 +36,40 @@ class Request:
         return self.headers.get("content-type", "").startswith("application/grpc")
 
 
-def virtual_host(route_config: Part, host: str) -> Part | None:
-    """Return the virtual host for a Host header; None: Envoy answers 404."""
-    name = host.lower()
-    if route_config.get("ignore_port_in_host_matching"):
-        name = re.sub(r":\d+$", "", name)
-    best, found = (-1, -1), None
-    for one in route_config.get("virtual_hosts") or ():
-        for domain in one.get("domains") or ():
-            rank = _rank(domain.lower(), name)
-            if rank > best:
-                best, found = rank, one
-    return found
+class VirtualHosts:
+    """The virtual hosts of a route configuration, found by a request's host."""
 
+    def __init__(self, config: Part) -> None:
+        self._ignores_port = bool(config.get("ignore_port_in_host_matching"))
+        self._exact: dict[str, Part] = {}
+        self._suffixes: dict[str, Part] = {}
+        self._prefixes: dict[str, Part] = {}
+        for one in config.get("virtual_hosts") or ():
+            for domain in one.get("domains") or ():
+                self._add(domain.lower(), one)
 
-def _rank(domain: str, name: str) -> tuple[int, int]:
-    if domain == name:
-        return 3, 0
-    if domain == "*":
-        return 0, 0
-    if domain.startswith("*") and name.endswith(domain[1:]) and len(name) >= len(domain):
-        return 2, len(domain)
-    if domain.endswith("*") and name.startswith(domain[:-1]) and len(name) >= len(domain):
-        return 1, len(domain)
-    return -1, -1
+    def _add(self, domain: str, host: Part) -> None:
+        if domain.startswith("*"):
+            self._suffixes.setdefault(domain[1:], host)
+        elif domain.endswith("*"):
+            self._prefixes.setdefault(domain[:-1], host)
+        else:
+            self._exact.setdefault(domain, host)
+
+    def find(self, host: str) -> Part | None:
+        """Return the one for a Host header; None: Envoy answers 404."""
+        name = host.lower()
+        if self._ignores_port:
+            name = re.sub(r":\d+$", "", name)
+        if name in self._exact:
+            return self._exact[name]
+        for at in range(1, len(name)):  # the longest suffix first; `*` alone is last
+            if name[at:] in self._suffixes:
+                return self._suffixes[name[at:]]
+        for end in range(len(name) - 1, 0, -1):
+            if name[:end] in self._prefixes:
+                return self._prefixes[name[:end]]
+        return self._suffixes.get("")
 
 
 def route(host: Part, request: Request) -> Part | None:

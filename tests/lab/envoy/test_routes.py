@@ -8,7 +8,7 @@ import pytest
 
 from lab.envoy import routes
 from lab.envoy.matching import Unreadable
-from lab.envoy.routes import Request
+from lab.envoy.routes import Request, VirtualHosts
 
 HOSTS = {
     "virtual_hosts": [
@@ -36,19 +36,19 @@ HOSTS = {
 def test_the_host_is_matched_exactly_then_by_suffix_then_by_prefix(
     host: str, expected: str
 ) -> None:
-    found = routes.virtual_host(HOSTS, host)
+    found = VirtualHosts(HOSTS).find(host)
     assert found is not None
     assert found["name"] == expected
 
 
 def test_a_port_in_the_host_is_ignored_where_the_configuration_says_so() -> None:
-    found = routes.virtual_host({**HOSTS, "ignore_port_in_host_matching": True}, "a.example:80")
+    found = VirtualHosts({**HOSTS, "ignore_port_in_host_matching": True}).find("a.example:80")
     assert found is not None
     assert found["name"] == "exact"
 
 
 def test_a_host_that_no_domain_names_has_no_virtual_host() -> None:
-    assert routes.virtual_host({"virtual_hosts": [{"domains": ["a"]}]}, "b") is None
+    assert VirtualHosts({"virtual_hosts": [{"domains": ["a"]}]}).find("b") is None
 
 
 def header(**matcher: Any) -> dict[str, Any]:
