@@ -13,8 +13,8 @@ from lab.envoy.matching import Unreadable
 from lab.envoy.mesh import Workload
 from lab.envoy.rbac import Peer
 from lab.envoy.requests import Responds
-from lab.envoy.upstream import Upstream
-from lab.envoy.way import SERVER, Way, Wire, arriving, chain_told, responded, stopped
+from lab.envoy.upstream import Tls, Upstream
+from lab.envoy.way import CLIENT, SERVER, Way, Wire, arriving, chain_told, responded, stopped
 
 Part = Mapping[str, Any]
 PORT = 15006
@@ -41,9 +41,9 @@ def ways(caller: Workload, pod: Workload, way: Way) -> Iterator[Way]:
     assert taken.chain is not None
     context = upstream.tls_context(taken.chain.get("transport_socket"), "DownstreamTlsContext")
     if context is not None:
-        refused, inside = _handshake(context, wire)
+        by, refused, inside = _handshake(context, wire, pod)
         if refused:
-            yield way.ends("refused", SERVER, refused)
+            yield way.ends("refused", by, refused)
             return
         way = way.then(SERVER, "the connection's TLS ends here")
         yield from _served(caller, pod, way, taken.chain, inside)
@@ -58,18 +58,33 @@ def _hello(wire: Wire) -> FirstBytes:
     return FirstBytes(HELLO, wire.tls.server_name, wire.tls.alpn)
 
 
-def _handshake(context: Part, wire: Wire) -> tuple[str, Wire]:
-    """Return why a handshake fails, or nothing, and what is inside the connection."""
+def _handshake(context: Part, wire: Wire, pod: Workload) -> tuple[str, str, Wire]:
+    """Return who ends a handshake and why, or nothing, and what is inside the connection."""
     demands = context.get("require_client_certificate") is True
     if wire.tls is not None:
-        if demands and not wire.identity:
-            return "tls_client_certificate_required", wire
-        return "", replace(wire, tls=None)
+        if _distrusts(wire.tls, pod):
+            return CLIENT, "CERTIFICATE_VERIFY_FAILED", wire
+        if demands and not wire.tls.certificates:
+            return SERVER, "tls_client_certificate_required", wire
+        if wire.tls.certificates and not wire.identity:
+            raise Unreadable("whether a certificate that is not the mesh's is trusted is not known")
+        return "", "", replace(wire, tls=None)
     if not wire.sent.tls:
-        return "the connection is not TLS", wire
+        return SERVER, "the connection is not TLS", wire
     if demands:
-        return "tls_client_certificate_required", wire
+        return SERVER, "tls_client_certificate_required", wire
     raise Unreadable("what a client of its own TLS sends inside is not known")
+
+
+def _distrusts(tls: Tls, pod: Workload) -> bool:
+    """Return whether the caller's proxy refuses the certificate of the workload.
+
+    Trust domains are not compared: a mesh can have aliases of its own.
+    """
+    if tls.verifies and not tls.trusts_mesh:
+        raise Unreadable("whether the client's authorities vouch for the mesh's is not known")
+    wanted = {name.partition("/ns/")[2] for name in tls.names}
+    return bool(wanted) and pod.identity.partition("/ns/")[2] not in wanted
 
 
 def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire) -> Iterator[Way]:

@@ -27,6 +27,11 @@ class Workload:
     """None: its connections do not pass a sidecar. A gateway has a proxy and no interception."""
     has_sidecar: bool = False
 
+    @property
+    def is_gateway(self) -> bool:
+        """Return whether its proxy is all that it runs."""
+        return self.read_proxy is not None and not self.has_sidecar
+
     @cached_property
     def proxy(self) -> Proxy | None:
         return self.read_proxy() if self.read_proxy else None

@@ -87,7 +87,7 @@ def _departed(
             cluster = caller.proxy.clusters[end.cluster]
             own = requests.offered(manager, cluster, spoken, asked)
             tls = replace(tls, alpn=own or tls.alpn)
-    shown = caller.identity if tls and tls.certificates else ""
+    shown = caller.identity if tls and tls.is_workloads else ""
     wire = Wire(_split(end.address), sent, tls, shown, request or flow.request)
     on = replace(way, share=way.share / among, wire=wire)
     return on.then(CLIENT, f"to {end.address}, {_how(tls)}", f"cluster {end.cluster}")
@@ -96,8 +96,9 @@ def _departed(
 def _how(tls: Tls | None) -> str:
     if tls is None:
         return "as it is"
-    certificate = "with the workload's certificate" if tls.certificates else "without a certificate"
-    return f"by TLS {certificate}, SNI {tls.server_name or 'none'}, ALPN {','.join(tls.alpn)}"
+    shown = "the workload's" if tls.is_workloads else " and ".join(tls.certificates) or "no"
+    name, protocols = tls.server_name or "none", ", ".join(tls.alpn) or "none"
+    return f"by TLS with {shown} certificate, SNI {name}, ALPN {protocols}"
 
 
 def _split(address: str) -> Address:

@@ -15,6 +15,8 @@ from lab.envoy.first_bytes import Spoken
 from lab.envoy.matching import Unreadable
 
 Part = Mapping[str, Any]
+WORKLOAD, AUTHORITY = "default", "ROOTCA"
+"""Istio's names of the secrets with the workload's certificate and the mesh's authority."""
 MATCHED_BY = "envoy.transport_socket_match"
 """The metadata that endpoints are matched by."""
 _USABLE = ("HEALTHY", "UNKNOWN", "DEGRADED", "")
@@ -30,9 +32,16 @@ class Tls:
     certificates: tuple[str, ...]
     """Names of the secrets that hold the certificates it can show."""
     names: tuple[str, ...]
-    """Subject alternative names of which the server must have one."""
+    """Subject alternative names of which the server must have one; empty: any, or by a pattern."""
     verifies: bool
     """Whether the server's certificate must lead to a known authority."""
+    trusts_mesh: bool = False
+    """Whether that authority is the mesh's."""
+
+    @property
+    def is_workloads(self) -> bool:
+        """Return whether it shows the certificate that istiod gave the workload."""
+        return WORKLOAD in self.certificates
 
 
 @dataclass(frozen=True)
@@ -119,12 +128,14 @@ def _tls(socket: Part | None) -> Tls | None:
     named = default.get("match_typed_subject_alt_names") or ()
     plain = default.get("match_subject_alt_names") or ()
     matchers = [*(one["matcher"] for one in named), *plain]
+    exact = tuple(str(one["exact"]) for one in matchers if "exact" in one)
     return Tls(
         config.get("sni", ""),
         tuple(common.get("alpn_protocols") or ()),
         tuple(one["name"] for one in common.get("tls_certificate_sds_secret_configs") or ()),
-        tuple(next(iter(one.values())) for one in matchers),
+        exact if len(exact) == len(matchers) else (),
         bool(secret or default.get("trusted_ca")),
+        (secret or {}).get("name") == AUTHORITY,
     )
 
 

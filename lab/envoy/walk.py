@@ -27,6 +27,8 @@ def ways(mesh: Mesh, caller: Workload, flow: Flow) -> list[Way]:
 
 
 def _ways(mesh: Mesh, caller: Workload, flow: Flow) -> Iterator[Way]:
+    if caller.is_gateway:
+        raise Unreadable(f"{caller.name} is a gateway, whose listeners are not modelled")
     wire = Wire(flow.to, flow.sent, request=flow.request)
     taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid)
     if not taken:
@@ -62,6 +64,8 @@ def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
     pod = mesh.workloads.get(wire.to[0])
     if pod is None:
         yield way.ends("unknown", "", "", unknown=f"who has the address {wire.to[0]} is not known")
+    elif pod.is_gateway:
+        raise Unreadable(f"{pod.name} is a gateway, whose listeners are not modelled")
     elif pod.address == caller.address:
         yield way.ends("unknown", "", "", unknown="a pod that calls itself is not modelled")
     elif pod.interception and pod.interception.takes_in(wire.to[1]):

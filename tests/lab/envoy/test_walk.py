@@ -117,6 +117,16 @@ def test_a_pod_that_is_not_known_is_unknown_and_not_guessed() -> None:
     assert "is not known" in found.unknown
 
 
+def test_a_gateway_is_unknown_at_either_end() -> None:
+    gateway = copy.deepcopy(stored("httpbin"))
+    bootstrap = next(one["bootstrap"] for one in gateway["configs"] if "bootstrap" in one)
+    bootstrap["node"]["id"] = bootstrap["node"]["id"].replace("sidecar~", "router~")
+    for client, server in ((stored("client"), gateway), (gateway, stored("client"))):
+        (found,) = ways(client, server, "httpbin", 8001, "line")
+        assert found.outcome == "unknown"
+        assert "is a gateway" in found.unknown
+
+
 def test_each_step_names_the_part_of_the_configuration_that_decided() -> None:
     found = way("httpbin", 8000, "http1.1")
     sources = [one.source for one in found.steps if one.source]
@@ -170,6 +180,17 @@ def direct(client: Any) -> None:
     route["direct_response"] = {"status": 418}
 
 
+def other_name(client: Any) -> None:
+    wanted = "spiffe://cluster.local/ns/demo/sa/default"
+    find(find(client, "name", CLUSTER), "exact", wanted)["exact"] = wanted.replace("demo", "shop")
+
+
+def without_certificate(client: Any) -> None:
+    sni = "outbound_.8000_._.httpbin.demo.svc.cluster.local"
+    context = find(find(client, "name", CLUSTER), "sni", sni)
+    del context["common_tls_context"]["tls_certificate_sds_secret_configs"]
+
+
 def other_chain(client: Any) -> None:
     chain = find(client, "name", "0.0.0.0_8000", "filter_chains")["filter_chains"][0]
     chain["filter_chain_match"]["application_protocols"] = ["h2c"]
@@ -184,6 +205,8 @@ def other_chain(client: Any) -> None:
         (to_nowhere, "refused", 503, "nothing"),
         (direct, "answered by a proxy", 418, "nothing"),
         (other_chain, "arrives", 0, "plaintext"),
+        (other_name, "refused", 0, "mutual_tls"),
+        (without_certificate, "refused", 0, "tls"),
     ],
 )
 def test_a_change_in_the_clients_dump_changes_the_prediction(
