@@ -1,0 +1,53 @@
+"""Config dumps of two proxies, damaged: what a walk through them says."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from damage import damaged, effort
+from hypothesis import given
+
+from lab.common.errors import BadEvidence
+from lab.envoy import dump, node, sends, services, walk
+from lab.envoy.mesh import Mesh
+from lab.envoy.way import Flow
+
+DATA = Path(__file__).parents[1] / "lab" / "envoy" / "data"
+
+
+def stored(name: str) -> Any:
+    return json.loads(gzip.decompress((DATA / f"{name}.json.gz").read_bytes()))
+
+
+CLIENT, SERVER = stored("client"), stored("httpbin")
+TO = [("10.96.224.209", port) for port in (8000, 8001, 8002, 8003)]
+
+
+def walked(client: Any, server: Any) -> None:
+    """Each payload to each port: an answer, or a sentence that refuses the dump."""
+    try:
+        ends = [node.workload(one, dump.read(one)) for one in (client, server)]
+        proxy = ends[0].proxy
+        assert proxy
+        mesh = Mesh({one.address: one for one in ends}, services.endpoints(proxy))
+    except BadEvidence:
+        return
+    for to in TO:
+        for name in sends.SENDS:
+            bytes_, request = sends.sent(name, "httpbin", "/")
+            assert walk.ways(mesh, ends[0], Flow(to, bytes_, request))
+
+
+@given(damaged(CLIENT))
+@effort(40)
+def test_a_damaged_dump_of_the_caller_gives_an_answer_or_a_sentence(client: Any) -> None:
+    walked(client, SERVER)
+
+
+@given(damaged(SERVER))
+@effort(40)
+def test_a_damaged_dump_of_the_server_gives_an_answer_or_a_sentence(server: Any) -> None:
+    walked(CLIENT, server)
