@@ -10,7 +10,7 @@ from lab.envoy import chains, first_bytes, listener, requests, upstream
 from lab.envoy.chains import Closes, HandsOn
 from lab.envoy.first_bytes import HELLO, FirstBytes
 from lab.envoy.matching import Unreadable
-from lab.envoy.mesh import Workload
+from lab.envoy.mesh import Workload, address_text
 from lab.envoy.rbac import Peer
 from lab.envoy.requests import Responds
 from lab.envoy.upstream import Tls, Upstream
@@ -130,5 +130,7 @@ def _given(pod: Workload, way: Way, end: Upstream, inside: Wire) -> Way:
     """Return the end of a way at the application."""
     if end.tls:
         raise Unreadable(f"cluster {end.cluster} speaks TLS to the application")
-    on = way.then(SERVER, f"to the application at {end.address}", f"cluster {end.cluster}")
+    on = way.then(
+        SERVER, f"to the application at {address_text(end.address)}", f"cluster {end.cluster}"
+    )
     return on.ends("arrives", pod.name, arriving(inside))

@@ -12,6 +12,11 @@ from lab.envoy.interception import Interception
 Address = tuple[str, int]
 
 
+def address_text(address: Address) -> str:
+    """Return an address and its port as they are written."""
+    return "{}:{}".format(*address)
+
+
 @dataclass(frozen=True)
 class Workload:
     """One pod."""

@@ -9,7 +9,7 @@ from typing import Any
 from lab.envoy import chains, first_bytes, listener, requests, upstream
 from lab.envoy.chains import Closes, HandsOn, Weighted
 from lab.envoy.matching import Unreadable
-from lab.envoy.mesh import Address, Workload
+from lab.envoy.mesh import Workload, address_text
 from lab.envoy.rbac import Peer
 from lab.envoy.requests import Responds
 from lab.envoy.routes import Request
@@ -88,9 +88,9 @@ def _departed(
             own = requests.offered(manager, cluster, spoken, asked)
             tls = replace(tls, alpn=own or tls.alpn)
     shown = caller.identity if tls and tls.is_workloads else ""
-    wire = Wire(_split(end.address), sent, tls, shown, request or flow.request)
+    wire = Wire(end.address, sent, tls, shown, request or flow.request)
     on = replace(way, share=way.share / among, wire=wire)
-    return on.then(CLIENT, f"to {end.address}, {_how(tls)}", f"cluster {end.cluster}")
+    return on.then(CLIENT, f"to {address_text(end.address)}, {_how(tls)}", f"cluster {end.cluster}")
 
 
 def _how(tls: Tls | None) -> str:
@@ -99,8 +99,3 @@ def _how(tls: Tls | None) -> str:
     shown = "the workload's" if tls.is_workloads else " and ".join(tls.certificates) or "no"
     name, protocols = tls.server_name or "none", ", ".join(tls.alpn) or "none"
     return f"by TLS with {shown} certificate, SNI {name}, ALPN {protocols}"
-
-
-def _split(address: str) -> Address:
-    host, _, port = address.rpartition(":")
-    return host, int(port)

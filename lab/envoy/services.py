@@ -74,15 +74,10 @@ def endpoints(proxy: Proxy) -> dict[Address, list[Address]]:
                 ways = upstream.ways(proxy, f"outbound|{port}||{host}", (address, port))
             except Unreadable:
                 continue
-            ends = [_split(one.address) for one in ways if one.address]
+            ends = [one.address for one in ways]
             if ends != [(address, port)]:
                 found[address, port] = ends
     return found
-
-
-def _split(address: str) -> Address:
-    host, _, port = address.rpartition(":")
-    return host, int(port)
 
 
 def named(proxy: Proxy, typed: str, port: int, namespace: str) -> tuple[str, list[str]]:

@@ -49,8 +49,8 @@ class Upstream:
     """One way in which a call can go on."""
 
     cluster: str
-    address: str
-    """Of the endpoint, `address:port`; empty where there is none that can be used."""
+    address: tuple[str, int]
+    """Of the endpoint."""
     tls: Tls | None
     http: Http
 
@@ -68,25 +68,24 @@ def ways(proxy: Proxy, name: str, original: tuple[str, int]) -> list[Upstream]:
         raise Unreadable(f"cluster {name!r} has {unread[0]}")
     http = _http(cluster)
     if cluster.get("type") == "ORIGINAL_DST":
-        address = "{}:{}".format(*original)
-        return [Upstream(name, address, _tls(cluster.get("transport_socket")), http)]
+        return [Upstream(name, original, _tls(cluster.get("transport_socket")), http)]
     return [
         Upstream(name, address, _tls(_socket(cluster, metadata)), http)
         for address, metadata in _endpoints(proxy, cluster)
     ]
 
 
-def _endpoints(proxy: Proxy, cluster: Part) -> list[tuple[str, Part]]:
+def _endpoints(proxy: Proxy, cluster: Part) -> list[tuple[tuple[str, int], Part]]:
     """Return the usable endpoints of the most important priority that has any."""
     asked = (cluster.get("eds_cluster_config") or {}).get("service_name") or cluster["name"]
     assignment = cluster.get("load_assignment") or proxy.endpoints.get(asked) or {}
     groups = sorted(assignment.get("endpoints") or (), key=lambda one: one.get("priority", 0))
-    by_priority: dict[int, list[tuple[str, Part]]] = {}
+    by_priority: dict[int, list[tuple[tuple[str, int], Part]]] = {}
     for group in groups:
         found = by_priority.setdefault(group.get("priority", 0), [])
         for one in group.get("lb_endpoints") or ():
             if str(one.get("health_status", "")) in _USABLE:
-                address = "{}:{}".format(*address_of(one["endpoint"]["address"]))
+                address = address_of(one["endpoint"]["address"])
                 metadata = (one.get("metadata") or {}).get("filter_metadata") or {}
                 found.append((address, metadata.get(MATCHED_BY) or {}))
     return next((found for _, found in sorted(by_priority.items()) if found), [])

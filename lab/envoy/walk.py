@@ -12,7 +12,7 @@ from dataclasses import replace
 from lab.envoy import inbound, outbound
 from lab.envoy.dump import MISSHAPEN
 from lab.envoy.matching import Unreadable
-from lab.envoy.mesh import Mesh, Workload
+from lab.envoy.mesh import Mesh, Workload, address_text
 from lab.envoy.way import NODE, Flow, Way, Wire, arriving
 
 
@@ -50,11 +50,11 @@ def _over_node(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
         yield from _at(mesh, caller, way)
         return
     if not ends:
-        address = "{}:{}".format(*wire.to)
+        address = address_text(wire.to)
         yield way.ends("refused", NODE, f"the Service at {address} has no ready endpoint")
     for end in ends:
         on = replace(way, wire=replace(wire, to=end), share=way.share / len(ends))
-        yield from _at(mesh, caller, on.then(NODE, "kube-proxy sends it to {}:{}".format(*end)))
+        yield from _at(mesh, caller, on.then(NODE, f"kube-proxy sends it to {address_text(end)}"))
 
 
 def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.envoy.mesh import address_text
 from lab.envoy.way import Way
 from lab.predict.question import Answer
 
@@ -54,7 +55,7 @@ _CROSSES = {
 def _wire(way: Way) -> str:
     if way.wire is None:
         return "Nothing of it crosses the network."
-    to = "{}:{}".format(*way.wire.to)
+    to = address_text(way.wire.to)
     if way.wire.tls is None and not way.wire.sent.data:
         return f"A connection to {to} opens on the network. The client sends nothing on it."
     inside = (
