@@ -166,7 +166,10 @@ def _make(
     environment = _environment(go, work)
     counter = _Counter(wanted.spec["build"]["packages"], progress)
     at_once = _Aside(lambda: _compile_at_once(wanted, go, environment, counter))
-    _compile(wanted, go, environment, folder, counter=counter)
+    try:
+        _compile(wanted, go, environment, folder, counter=counter)
+    finally:
+        at_once.wait()  # it writes into the folder that is removed where this fails
     at_once.result()
     _share(wanted, go, environment, folder / "share")
     for other in beside:
@@ -199,8 +202,11 @@ class _Aside:
         except Exception as error:
             self._error = error
 
-    def result(self) -> None:
+    def wait(self) -> None:
         self._thread.join()
+
+    def result(self) -> None:
+        self.wait()
         if self._error:
             raise self._error
 

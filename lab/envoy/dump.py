@@ -24,8 +24,6 @@ MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 class Proxy:
     """What one proxy does with connections and requests."""
 
-    version: tuple[int, ...]
-    """Envoy's, such as (1, 38, 3); empty where the dump does not tell."""
     listeners: Mapping[tuple[str, int], Part]
     """By address and port; those of the bootstrap too."""
     routes: Mapping[str, Part]
@@ -73,7 +71,6 @@ def read(dump: Any) -> Proxy:
     if not found:
         raise ValueError("no listener is in it")
     return Proxy(
-        _version(dump),
         {address_of(one["address"]): one for one in reversed(found)},
         {one["name"]: one for one in routes if "name" in one},
         {one["name"]: one for one in clusters},
@@ -84,17 +81,6 @@ def read(dump: Any) -> Proxy:
 def _all(dump: Part, key: str) -> Iterator[Part]:
     for part in dump["configs"]:
         yield from part.get(key) or ()
-
-
-def _version(dump: Part) -> tuple[int, ...]:
-    for part in dump["configs"]:
-        node = (part.get("bootstrap") or {}).get("node") or {}
-        number = (node.get("user_agent_build_version") or {}).get("version")
-        if number:
-            return tuple(
-                int(number.get(key, 0)) for key in ("major_number", "minor_number", "patch")
-            )
-    return ()
 
 
 def address_of(address: Part) -> tuple[str, int]:

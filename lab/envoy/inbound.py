@@ -12,7 +12,7 @@ from lab.envoy.first_bytes import HELLO, FirstBytes
 from lab.envoy.matching import Unreadable
 from lab.envoy.mesh import Workload, address_text
 from lab.envoy.rbac import Peer
-from lab.envoy.requests import Responds
+from lab.envoy.requests import Awaits, Responds
 from lab.envoy.upstream import Tls, Upstream
 from lab.envoy.way import CLIENT, SERVER, Way, Wire, arriving, chain_told, responded, stopped
 
@@ -109,7 +109,7 @@ def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire
         return
     sent = _hello(inside) if inside.tls else inside.sent
     answer = requests.handle(pod.proxy, does.manager, sent, peer)
-    if isinstance(answer, Responds):
+    if isinstance(answer, Responds | Awaits):
         yield responded(way, answer, SERVER)
         return
     cluster = answer.clusters[0].cluster

@@ -38,7 +38,6 @@ class Taken:
 
     place: str
     """Which listener, and which of its filter chains, as Envoy's configuration names them."""
-    seen: Detected
     chain: Chain | None
     """None: no chain takes it, and it is closed (response flag NR)."""
     waited: Waits | None = None
@@ -64,14 +63,14 @@ def take(listener: Part, address: str, port: int, sent: FirstBytes) -> Taken:
     seen, waited = _inspected(listener, Detected(address, port), sent)
     name = f"listener {listener.get('name', '')}"
     if waited and not waited.goes_on:
-        return Taken(name, seen, None, waited)
+        return Taken(name, None, waited)
     chains, default = listener.get("filter_chains") or (), listener.get("default_filter_chain")
     chain = matching.chosen(chains, default, seen)
     if chain is not None:
         number = next((at for at, one in enumerate(chains) if one is chain), None)
         which = "default_filter_chain" if number is None else f"filter_chains[{number}]"
         name = f"{name}, {which}"
-    return Taken(name, seen, chain, waited)
+    return Taken(name, chain, waited)
 
 
 def _inspected(listener: Part, seen: Detected, sent: FirstBytes) -> tuple[Detected, Waits | None]:

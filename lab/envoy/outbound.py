@@ -11,7 +11,7 @@ from lab.envoy.chains import Closes, HandsOn, Weighted
 from lab.envoy.matching import Unreadable
 from lab.envoy.mesh import Workload, address_text
 from lab.envoy.rbac import Peer
-from lab.envoy.requests import Responds
+from lab.envoy.requests import Awaits, Responds
 from lab.envoy.routes import Request
 from lab.envoy.upstream import Tls, Upstream
 from lab.envoy.way import CLIENT, Flow, Way, Wire, chain_told, responded, stopped
@@ -39,7 +39,7 @@ def ways(caller: Workload, flow: Flow) -> Iterator[Way]:
         yield from _sent_on(caller, flow, way, does.clusters)
     else:
         answer = requests.handle(proxy, does.manager, flow.sent, peer)
-        if isinstance(answer, Responds):
+        if isinstance(answer, Responds | Awaits):
             yield responded(way, answer, CLIENT)
             return
         where = f"virtual host {answer.virtual_host}, route {answer.route or 'without a name'}"

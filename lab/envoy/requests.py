@@ -10,7 +10,7 @@ from typing import Any
 from lab.envoy import chains, dump, rbac, routes
 from lab.envoy.chains import Weighted
 from lab.envoy.dump import Proxy
-from lab.envoy.first_bytes import FirstBytes, http
+from lab.envoy.first_bytes import FirstBytes, Verdict, http
 from lab.envoy.matching import Unreadable
 from lab.envoy.rbac import Peer
 from lab.envoy.routes import Request, VirtualHosts
@@ -46,6 +46,11 @@ class Responds:
 
 
 @dataclass(frozen=True)
+class Awaits:
+    """The proxy waits for the rest of a request, or for its first byte."""
+
+
+@dataclass(frozen=True)
 class Routes:
     """The proxy sends the request on."""
 
@@ -54,25 +59,18 @@ class Routes:
     virtual_host: str
     request: Request
     """As it is sent on."""
-    mirrored: tuple[str, ...] = ()
 
 
-def handle(proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer) -> Responds | Routes:
+def handle(proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer) -> Responds | Awaits | Routes:
     """Return what a manager does with the first request on a connection.
 
     Raises Unreadable for a filter or a route that is not modelled.
     """
-    request = peer.request
-    version = http(sent.data) if sent.data and not sent.tls else "no http"
-    if version in ("no http", "waits") or request is None:
-        return Responds(400, "DPE", "http1.codec_error")
-    options = manager.get("http_protocol_options") or {}
-    if version == "http/1.0" and not options.get("accept_http_10"):
-        return Responds(426, "-", "low_version")
-    if version == "http/1.1":
-        request = _without_ignored(request, options)
-        if request.upgrade and request.upgrade not in _upgrades(manager):
-            return Responds(403, "-", "upgrade_failed")
+    version = http(sent.data) if sent.data else "waits"
+    request = _without_ignored(manager, version, peer.request)
+    early = _before_routing(manager, version, request)
+    if early or request is None:
+        return early or Responds(400, "DPE", "http1.codec_error")
     host = _virtual_hosts(proxy, manager).find(request.host)
     route = routes.route(host, request) if host else None
     refused = _filtered(manager, replace(peer, request=request))
@@ -83,9 +81,28 @@ def handle(proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer) -> Respond
     return _acted(host, route, request)
 
 
-def _without_ignored(request: Request, options: Part) -> Request:
+def _before_routing(
+    manager: Part, version: Verdict, request: Request | None
+) -> Responds | Awaits | None:
+    """Return what a manager does with what it does not route."""
+    if version == "waits":
+        return Awaits()
+    if version == "no http":
+        return Responds(400, "DPE", "http1.codec_error")
+    options = manager.get("http_protocol_options") or {}
+    if version == "http/1.0" and not options.get("accept_http_10"):
+        return Responds(426, "-", "low_version")
+    asks = request.upgrade if request and version == "http/1.1" else ""
+    if asks and asks not in _upgrades(manager):
+        return Responds(403, "-", "upgrade_failed")
+    return None
+
+
+def _without_ignored(manager: Part, version: Verdict, request: Request | None) -> Request | None:
     """Leave out an Upgrade that Envoy strips: h2c alone, and what it is told to ignore."""
-    told = options.get("ignore_http_11_upgrade") or ()
+    if request is None or version != "http/1.1":
+        return request
+    told = (manager.get("http_protocol_options") or {}).get("ignore_http_11_upgrade") or ()
     value = request.upgrade
     if value == "h2c" or any(routes.text_fits(one, value) for one in told):
         left = {k: v for k, v in request.headers.items() if k not in ("upgrade", "http2-settings")}
@@ -185,9 +202,8 @@ def _acted(host: Part, route: Part, request: Request) -> Responds | Routes:
     action = route.get("route") or {}
     if not ("cluster" in action or "weighted_clusters" in action):
         raise Unreadable(f"route {name!r} chooses its cluster by {min(action, default='nothing')}")
-    mirrored = tuple(str(one["cluster"]) for one in action.get("request_mirror_policies") or ())
     changed = replace(request, host=action.get("host_rewrite_literal") or request.host)
-    return Routes(chains.weighted(action), name, str(host.get("name", "")), changed, mirrored)
+    return Routes(chains.weighted(action), name, str(host.get("name", "")), changed)
 
 
 def _redirected(redirect: Part, request: Request) -> Responds:

@@ -10,7 +10,7 @@ from lab.envoy import first_bytes
 from lab.envoy.first_bytes import FirstBytes
 from lab.envoy.listener import Taken
 from lab.envoy.mesh import Address
-from lab.envoy.requests import Responds
+from lab.envoy.requests import Awaits, Responds
 from lab.envoy.routes import Request
 from lab.envoy.upstream import Tls
 
@@ -117,8 +117,10 @@ def stopped(way: Way, taken: Taken, who: str) -> Way | None:
     return None
 
 
-def responded(way: Way, answer: Responds, who: str) -> Way:
-    """Return the end of a way on which a proxy answers by itself."""
+def responded(way: Way, answer: Responds | Awaits, who: str) -> Way:
+    """Return the end of a way on which a proxy answers by itself, or waits for a request."""
+    if isinstance(answer, Awaits):
+        return way.ends("hangs", who, "it reads requests, and waits for a whole one")
     outcome: Outcome = "redirected" if answer.to else "answered by a proxy"
     detail = f"{answer.detail} to {answer.to}" if answer.to else answer.detail
     return way.ends(outcome, who, detail, status=answer.status, flag=answer.flag)

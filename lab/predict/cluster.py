@@ -8,7 +8,7 @@ from typing import Any
 from clusters import open_cluster
 from clusters.base import Cluster
 from clusters.kube import Obj
-from lab.common.errors import ClusterGone
+from lab.common.errors import BadArguments, ClusterGone
 from lab.envoy import dump, interception, node
 from lab.envoy.dump import Proxy
 from lab.envoy.mesh import Address, Mesh, Workload
@@ -52,7 +52,12 @@ class Live:
         """Return the pod that is typed. Raises BadArguments with those that are ready."""
         found = ends.source(self._cluster.kube, typed)
         names = (found.namespace, found.name)
-        pod = next(one for one in self._pods if _names(one) == names)
+        pod = next((one for one in self._pods if _names(one) == names), None)
+        if pod is None:
+            raise BadArguments(
+                f"pod {found.namespace}/{found.name} uses its node's network: no sidecar "
+                "takes its calls"
+            )
         return self._workload(pod)
 
     def addresses(self, host: str, port: int, caller: Workload) -> list[str]:

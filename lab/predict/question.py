@@ -57,6 +57,8 @@ def answers(source: Source, question: Question) -> list[Answer]:
     caller, mesh = source.caller(question.caller), source.mesh()
     bytes_, request = sends.sent(question.sends, question.host, question.path)
     found = source.addresses(question.host, question.port, caller)
+    if not found:
+        raise BadArguments(f"{question.host} has no address: no pod of it is ready")
     flows = [Flow((one, question.port), bytes_, request) for one in found]
     return [Answer(caller, question, one.to[0], walk.ways(mesh, caller, one)) for one in flows]
 

@@ -228,6 +228,19 @@ def test_a_server_without_plaintext_chains_refuses_what_is_not_tls() -> None:
     assert crosses(found) == "plaintext"
 
 
+@pytest.mark.parametrize(("sending", "outcome"), [("nothing", "hangs"), ("half-line", "hangs"),
+                                                  ("line", "answered by a proxy")])  # fmt: skip
+def test_a_server_that_reads_requests_waits_for_a_whole_one(sending: str, outcome: str) -> None:
+    server = copy.deepcopy(stored("httpbin"))
+    inbound = find(server, "name", "virtualInbound", "filter_chains")["filter_chains"]
+    catchall = next(one for one in inbound if one.get("name") == "virtualInbound-catchall-http")
+    for one in inbound:
+        if one.get("filter_chain_match", {}).get("destination_port") == 8080:
+            one["filters"] = catchall["filters"]
+    (found,) = ways(stored("client"), server, "httpbin", 8001, sending)
+    assert (found.outcome, found.by) == (outcome, "server's proxy")
+
+
 def test_weights_are_alternatives_whose_shares_add_up_to_one() -> None:
     client = copy.deepcopy(stored("client"))
     route = find(client, "name", f"{CLUSTER.split('||')[1]}:8000")["routes"][0]["route"]
