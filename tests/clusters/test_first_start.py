@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from clusters.entries.kind import IMAGES
 from lab.model import store
 
 pytestmark = pytest.mark.slow  # each test starts Python several times
@@ -104,7 +107,7 @@ def test_what_building_costs_is_no_part_of_the_key_and_a_program_is(checkout: Pa
     spec = checkout / "clusters/stacks/1.31/stack.toml"
     text, before = spec.read_text(), asked(checkout, "cache-key")
     try:
-        spec.write_text(text.replace("minutes = 7 ", "minutes = 8 "))
+        spec.write_text(re.sub(r"(?m)^minutes = \d+", "minutes = 99", text))
         assert spec.read_text() != text
         assert asked(checkout, "cache-key") == before
         spec.write_text(text.replace('"istio.io/istio/pkg/version.buildVersion" = "1.31"', ""))
@@ -149,18 +152,37 @@ def test_a_cluster_that_nothing_is_built_for_has_no_key(cluster: str, told: str)
     assert "Traceback" not in done.stderr
 
 
+SETS = {"embedded": ["1.31"], "kind": ["1.31", "1.31-kind", "containerd"]}
+
+
 @pytest.mark.parametrize(
-    ("cluster", "minutes", "gigabytes", "said"),
-    [("embedded", 7, 0.8, 0), ("kind", 22, 4.7, 1), ("embedded,kind", 22, 4.7, 1)],
+    ("cluster", "sets", "images"),
+    [
+        ("embedded", SETS["embedded"], 0),
+        ("kind", SETS["kind"], 1),
+        ("embedded,kind", SETS["kind"], 1),
+    ],
 )
 def test_preview_tells_the_cost_of_this_kind_of_cluster(
-    cluster: str, minutes: int, gigabytes: float, said: int, checkout: Path
+    cluster: str, sets: list[str], images: int, checkout: Path
 ) -> None:
+    """Sets of programs are built one after the other, a shared one once; then images."""
+    costs = [tomllib.loads(specification(name))["build"] for name in sets]
+    costs += [IMAGES] * images
+    minutes, kept = (sum(cost[what] for cost in costs) for what in ("minutes", "gigabytes_kept"))
+    needed = max(cost["gigabytes_needed"] for cost in costs)
+
     told = asked(checkout, "preview", "--cluster", cluster, LAB_IMAGES="")
-    # Sets of programs, one after the other; for kind three of them, and images: 7 + 10 + 3 + 2.5.
-    assert f"about {minutes} minutes on two cores" in told
-    assert f"{gigabytes} GB kept in /kept" in told
-    assert told.count("official images are fetched instead") == said
+
+    assert f"about {minutes:.0f} minutes on two cores" in told
+    assert f"{needed:.0f} GB of disk while it builds" in told
+    assert f"{kept:.1f} GB kept in /kept" in told
+    assert told.count("official images are fetched instead") == images
+
+
+def specification(name: str) -> str:
+    """Return the text of a set's stack.toml."""
+    return (store.ROOT / "clusters/stacks" / name / "stack.toml").read_text()
 
 
 def test_what_is_fetched_or_recorded_costs_nothing_to_build(checkout: Path) -> None:
