@@ -151,7 +151,7 @@ lock: env ## write requirements.lock anew (needs uv)
 notebooks: env ## execute the notebooks from recorded evidence, and keep their outputs
 	$(BIN)/python -m lab.commands.generate notebooks
 
-readme: env ## write README's generated parts anew
+readme: env ## write the generated parts of README and the truth table's page anew
 	$(BIN)/python -m lab.commands.generate readme
 
 verify: env ## check that generated parts are as they would be generated now

@@ -174,9 +174,12 @@ class Cluster(Protocol):
         Raises CommandFailed with what it said, or why there was no answer.
         """
 
-    def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
+    def capture(
+        self, pod: PodRef, interface: str, bpf: str, into: Path, *, kept: int = 0
+    ) -> Capture:
         """Start recording packets at one interface (`eth0`, `lo`) of a pod, as pcap.
 
+        kept: bytes of each packet, where fewer let a cluster buffer more packets; 0: all.
         Raises CaptureRefused where the cluster does not allow it.
         """
 

@@ -177,6 +177,14 @@ class Existing(ApiCluster):
             "which the lab does not enter"
         )
 
-    def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
+    def capture(
+        self,
+        pod: PodRef,
+        interface: str,
+        bpf: str,
+        into: Path,
+        *,
+        kept: int = 0,  # noqa: ARG002  its buffer holds packets as they are
+    ) -> Capture:
         image = reference("lab/client")
         return EphemeralCapture(self.kube, self.remote, pod, image, interface, bpf).start(into)

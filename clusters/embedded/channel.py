@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from clusters.base import CaptureStats, Completed
+from clusters.base import CaptureStats, Completed, PodRef
 from lab.common.errors import ClusterGone, LabError, TimedOut
 from lab.common.shell import how_it_ended
 from lab.common.wait import until
@@ -146,17 +146,18 @@ class TcpdumpCapture:
     """tcpdump in a pod's network namespace, writing to a file of the caller's."""
 
     def __init__(
-        self, channel: Channel, namespace: str, pod: str, interface: str, bpf: str, into: Path
+        self, channel: Channel, pod: PodRef, interface: str, bpf: str, into: Path, kept: int
     ):
+        """Start tcpdump. kept: bytes of each packet; its buffer has slots of that size."""
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed by stop)
         argv = ["tcpdump", "-i", interface, "-w", "-", "-U", "--immediate-mode", "-Z", "root"]
-        argv += ["-s", "0", "-B", "4096", "-n", bpf]
-        request = {"op": "netns", "namespace": namespace, "pod": pod, "argv": argv}
+        argv += ["-s", str(kept), "-B", "4096", "-n", bpf]
+        request = {"op": "netns", "namespace": pod.namespace, "pod": pod.name, "argv": argv}
         with into.open("wb") as output:
             self._link = channel.begin(request, _devnull(), output, self._said)
         until(
             lambda: b"listening on" in self._output() or self._ended(),
-            f"tcpdump on {interface} of pod {pod}",
+            f"tcpdump on {interface} of pod {pod.name}",
             timeout=10,
             last_seen=lambda: self._output().decode(errors="replace"),
         )

@@ -259,8 +259,10 @@ class Embedded:
         }
         return completed(self._channel, request, b"", 20).stdout.decode()
 
-    def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
-        return TcpdumpCapture(self._channel, pod.namespace, pod.name, interface, bpf, into)
+    def capture(
+        self, pod: PodRef, interface: str, bpf: str, into: Path, *, kept: int = 0
+    ) -> Capture:
+        return TcpdumpCapture(self._channel, pod, interface, bpf, into, kept)
 
     def logs(self, pod: PodRef, container: str) -> str:
         path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log"

@@ -308,7 +308,15 @@ class Kind(ApiCluster):
         node, uid = self._place(pod)
         return self._engine.docker("exec", node, "sh", "-c", FIREWALL, "sh", uid.replace("-", "_"))
 
-    def capture(self, pod: PodRef, interface: str, bpf: str, into: Path) -> Capture:
+    def capture(
+        self,
+        pod: PodRef,
+        interface: str,
+        bpf: str,
+        into: Path,
+        *,
+        kept: int = 0,  # noqa: ARG002  its buffer holds packets as they are
+    ) -> Capture:
         node, uid = self._place(pod)
         ports = [int(port) for port in re.findall(r"\d+", bpf)]
         return self._helper(node).capture(uid, interface, ports, into)

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "lab" / "workloads" / "tools"
 LOCK = ROOT / "requirements.lock"
 IN_PODS = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl", "lab-capture")
+IN_PYTHON = ("httpbin", "gunicorn", "h2")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -48,10 +49,10 @@ def workloads(pod: Layer, bin_of: Callable[[str], Path], work: Path) -> list[Ima
 
 
 def _site_packages(python: str, into: Path) -> Path:
-    """Install httpbin and its server for the image's Python, by the lock's versions and hashes."""
+    """Install what the workloads need for the image's Python, by the lock's versions and hashes."""
     from packaging.requirements import Requirement
 
-    wanted, waiting = set(), ["httpbin", "gunicorn"]
+    wanted, waiting = set(), [*IN_PYTHON]
     while waiting:
         name = waiting.pop()
         if name in wanted:

@@ -1,4 +1,5 @@
 """The command line: a file for each command, with `add(parser)` and `run(options)`.
 
-`table.GROUPS` names them all; `line` finds the one that was typed and turns errors into sentences.
+`registry.GROUPS` names them all; `line` finds the one that was typed and turns errors into
+sentences.
 """

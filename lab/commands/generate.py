@@ -1,4 +1,4 @@
-"""Generated things in the repository: notebooks' outputs, README's parts, the figure."""
+"""Generated things in the repository: notebooks' outputs, parts of pages, the figure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lab import failures
 from lab.common import files
 from lab.model import store
 from lab.notebook import execute
+from lab.truth_table import page
 
 README = store.ROOT / "README.md"
 PICTURE = store.ROOT / "evidence" / "tcp_mtls" / "graph.svg"
@@ -72,11 +73,14 @@ def main(argv: list[str]) -> int:
         return 0
     if argv == ["readme"]:
         files.write_text(README, readme())
+        files.write_text(page.PAGE, page.page())
         files.write_text(PICTURE, picture())
         return 0
     stale = []
     if README.read_text() != readme():
         stale.append("README.md: make readme")
+    if page.PAGE.read_text() != page.page():
+        stale.append(f"{page.PAGE.name}: make readme")
     if PICTURE.read_text() != picture():
         stale.append(f"{PICTURE.name}: make readme")
     print("\n".join(stale) or "all generated parts are up to date")

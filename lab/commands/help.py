@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from lab.commands import table
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take no arguments."""
@@ -14,11 +12,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the groups of commands and the exit codes."""
+    from lab.commands import registry
     from lab.render.wording import EXPLAINED
 
     del options
     lines = ["usage: istio-lab COMMAND ...    (istio-lab COMMAND --help: its arguments)"]
-    for heading, commands in table.GROUPS.items():
+    for heading, commands in registry.GROUPS.items():
         lines += ["", heading]
         lines += [f"  {name:<11} {text}" for name, text in commands.items()]
     lines += ["", "Exit codes of run, judge and compare"]

@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from lab.commands import table
+from lab.commands import registry
 from lab.common import signals
 from lab.common.errors import BadArguments, LabError
 from lab.common.suggest import meant
@@ -48,14 +48,14 @@ def _run(argv: list[str]) -> int:
     name, *rest = argv or ["help"]
     if name in ("-h", "--help"):
         name = "help"
-    if name not in table.SUMMARIES:
-        near = meant(name, table.SUMMARIES)
+    if name not in registry.SUMMARIES:
+        near = meant(name, registry.SUMMARIES)
         raise BadArguments(
             f"no command {name!r}{near and f': {near.strip()}'}",
             hint="istio-lab help shows all commands",
         )
-    command = table.module(name)
-    summary = table.SUMMARIES[name]
+    command = registry.module(name)
+    summary = registry.SUMMARIES[name]
     parser = _Parser(prog=f"istio-lab {name}", description=f"{summary[0].upper()}{summary[1:]}.")
     command.add(parser)
     # What follows `--` belongs to another program: its options are not the lab's.

@@ -1,63 +1,186 @@
-"""Every command, grouped by what a person wants to do. It imports none of them."""
+"""`istio-lab table`: the truth table, measured, shown, explained and compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from types import ModuleType
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-GROUPS: Mapping[str, Mapping[str, str]] = {
-    "Look, without running anything": {
-        "list": "list the failures",
-        "show": "show a failure's symptom, verdicts and first bytes on the wire, as recorded",
-        "doctor": "check what this machine has and lacks",
-        "preview": "show what a first start will build, and at what cost",
-        "help": "show this list",
-    },
-    "Reproduce": {
-        "run": "reproduce failures on a cluster, and judge them",
-        "judge": "judge stored runs or bundles again, without a cluster",
-    },
-    "Understand a verdict": {
-        "why": "show the packets, log lines and configuration that decided each verdict",
-        "graph": "draw each edge with what every plane says about it",
-        "pcapng": "write the packets of calls, with comments, for Wireshark",
-    },
-    "Share and compare": {
-        "report": "write a run, or several side by side, as one HTML page",
-        "compare": "compare two runs",
-        "bundle": "pack a run into one archive, with secrets removed from its text",
-    },
-    "Clusters": {
-        "up": "start the standing cluster, which later runs use",
-        "down": "stop it, and remove everything it made",
-        "status": "show whether it is up, with its versions",
-        "shell": "open a shell whose kubectl and istioctl use it",
-        "exec": "run a command in one of its pods",
-    },
-    "Any edge": {
-        "predict": "say what a call would do, by the proxies' configuration, without making it",
-        "observe": "make one call between two pods of any mesh, and show how it was secured",
-    },
-    "Add your own": {
-        "new": "write the file and the notebook of a new failure: new failure NAME",
-        "record": "make a run's evidence the recorded evidence",
-    },
-    "Continuous integration": {
-        "cache-key": "print a cache key that changes when what is built changes",
-        "cache-path": "print the folders to cache under that key",
-    },
+from lab.commands.arguments import add_cluster
+from lab.common.errors import BadArguments
+from lab.common.suggest import meant
+from lab.common.text import printable, terminal_width
+
+if TYPE_CHECKING:
+    from lab.truth_table.cells import Cell
+
+LISTED = 60
+"""Cells that are shown a line each."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take what is to be done, and what with."""
+    what = parser.add_subparsers(dest="what", required=True, metavar="run|show|why|diff")
+    run = what.add_parser("run", help="measure the table on a cluster")
+    run.add_argument(
+        "--cells", default="*", metavar="PATTERN", help="only these: `h2/*`, `*/strict/sidecar`"
+    )
+    run.add_argument("--sample", type=int, default=0, metavar="N", help="N cells drawn at random")
+    run.add_argument("--seed", type=int, default=0, help="of the draw; default: 0")
+    add_cluster(run)
+    show = what.add_parser("show", help="show a stored table as a matrix, or cells by a pattern")
+    show.add_argument("cells", nargs="?", default="", metavar="PATTERN", help="cells to be listed")
+    show.add_argument(
+        "--run", default="recorded", help="`latest`, a run's folder or name; default: recorded"
+    )
+    show.add_argument("--disagreeing", action="store_true", help="cells that the model got wrong")
+    show.add_argument(
+        "--where", nargs="*", default=[], metavar="AXIS=VALUE", help="policy=strict caller=none"
+    )
+    why = what.add_parser("why", help="show what decided a cell, and the walk that foretold it")
+    why.add_argument("cell")
+    why.add_argument("--run", default="latest")
+    diff = what.add_parser("diff", help="compare stored tables; 1 where a cell differs")
+    diff.add_argument("runs", nargs="+", metavar="RUN")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked; see `_run` and its like for the codes."""
+    return _DOES[options.what](options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Measure; return 0 where every answer was foretold, 1 where one was not."""
+    from clusters import open_cluster
+    from lab.model import store
+    from lab.truth_table import results
+    from lab.truth_table.recorded import Recorded
+    from lab.truth_table.run import measure
+
+    cells = _chosen(options)
+    cluster = open_cluster(options.cluster)
+    began = time.monotonic()
+
+    def tell(line: str) -> None:
+        print(f"{time.monotonic() - began:6.1f} s  {printable(line)}", file=sys.stderr)
+
+    cluster.up(tell, owned=True)
+    run = store.new_run()
+    folder = measure(cluster, cells, run, tell)
+    tell("judging")
+    rows = results.judge(Recorded(folder))
+    results.save(rows, folder)
+    wrong = [row.cell.key for row in rows if not row.agrees]
+    agreed = f"{1 - len(wrong) / len(rows):.2%}" if rows else "none"
+    print(f"{len(rows)} cells measured in {time.monotonic() - began:.0f} s, {agreed} as foretold")
+    print(f"{store.from_here(folder)}: {results.CSV}, {results.PARQUET}")
+    if wrong:
+        print("not as foretold: istio-lab table show --run latest --disagreeing")
+    return 1 if wrong else 0
+
+
+def _chosen(options: argparse.Namespace) -> list[Cell]:
+    """Return the cells that are asked for. Raises BadArguments where there is none."""
+    import random
+
+    from lab.truth_table import plan
+
+    found = [cell for cell in plan.cells() if fnmatchcase(cell.key, options.cells)]
+    if not found:
+        raise BadArguments(f"no cell is named {options.cells!r}", hint="istio-lab table run --help")
+    if options.sample and options.sample < len(found):
+        found = random.Random(options.seed).sample(found, options.sample)
+    return found
+
+
+def _show(options: argparse.Namespace) -> int:
+    from lab.truth_table import results, text
+
+    rows = results.load(_folder(options.run))
+    listed = [
+        row
+        for key, row in rows.items()
+        if (options.disagreeing and row["agrees"] == "False")
+        or (options.cells and fnmatchcase(key, options.cells))
+    ]
+    if options.cells or options.disagreeing:
+        print(printable(text.listing(listed[:LISTED]).text(terminal_width())))
+        print(f"{len(listed)} cells" + (f", {LISTED} shown" if len(listed) > LISTED else ""))
+        return 0
+    print(printable(text.matrix(rows, _where(options.where)).text(max(160, terminal_width()))))
+    return 0
+
+
+def _where(words: list[str]) -> Mapping[str, str]:
+    """Return the axes that are fixed. Raises BadArguments for what is none."""
+    from lab.truth_table.results import CELL
+
+    fixed = dict(word.partition("=")[::2] for word in words)
+    for axis in fixed:
+        if axis not in CELL:
+            raise BadArguments(f"no axis {axis!r}: {meant(axis, CELL)}there is {', '.join(CELL)}")
+    return fixed
+
+
+def _why(options: argparse.Namespace) -> int:
+    """Explain a cell; return 3 where it is not in the table."""
+    from lab.truth_table import text
+    from lab.truth_table.recorded import Recorded
+
+    recorded = Recorded(_folder(options.run))
+    calls = {call.cell.key: call for call in recorded.calls}
+    if options.cell not in calls:
+        raise BadArguments(
+            f"no cell {options.cell!r} in this table: {meant(options.cell, [*calls])}",
+            hint="istio-lab table show 'PATTERN'",
+        )
+    print(printable(text.why(recorded, calls[options.cell])))
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    """Compare; return 0 where each cell that all tables have is answered alike, else 1."""
+    from lab.truth_table import results, text
+
+    folders = [_folder(name) for name in options.runs]
+    tables = [results.load(folder) for folder in folders]
+    found = results.differing(tables)
+    shared = sum(all(key in table for table in tables) for key in tables[0])
+    if found:
+        names = [folder.parent.name for folder in folders]
+        print(printable(text.differences(found, names).text(max(140, terminal_width()))))
+    print(f"{len(found)} of {shared} cells differ")
+    return 1 if found else 0
+
+
+def _folder(name: str) -> Path:
+    """Return the folder of a stored table. Raises BadArguments with what there is."""
+    from lab.model import store
+    from lab.truth_table.recorded import TABLE
+
+    if name == "recorded":
+        return store.RECORDED / "truth_table"
+    there = sorted(path.parent for path in store.runs().glob(f"*/*/{TABLE}"))
+    there = [path for path in there if not path.parent.is_symlink()]
+    if name == "latest" and there:
+        return there[-1]
+    for folder in (Path(name), Path(name) / "truth_table", store.runs() / name / "truth_table"):
+        if (folder / TABLE).exists():
+            return folder.resolve()
+    names = [path.parent.name for path in there]
+    raise BadArguments(
+        f"no table {name!r}; there is: {', '.join(names[-5:]) or 'none yet'}",
+        hint="istio-lab table run",
+    )
+
+
+_DOES: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "show": _show,
+    "why": _why,
+    "diff": _diff,
 }
-"""Heading -> command -> what it does, as `istio-lab help` shows it."""
-
-SUMMARIES: Mapping[str, str] = {
-    name: text for commands in GROUPS.values() for name, text in commands.items()
-}
-
-
-def module(name: str) -> ModuleType:
-    """Import a command's file, which has `add(parser)` and `run(options) -> int`.
-
-    Only the command that was typed is imported: those that need no package work before set-up.
-    """
-    return import_module(f"lab.commands.{name.replace('-', '_')}")

@@ -15,6 +15,7 @@ MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConne
 _LETS_THROUGH = frozenset(
     (
         "envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit",
+        "envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy",
         "envoy.extensions.filters.network.mysql_proxy.v3.MySQLProxy",
         "envoy.extensions.filters.network.set_filter_state.v3.Config",
         "envoy.tcp.metadataexchange.config.MetadataExchange",
@@ -22,7 +23,8 @@ _LETS_THROUGH = frozenset(
         "stats.PluginConfig",
     )
 )
-"""Types of network filters that let everything through as it is. Redis' proxy ends connections."""
+"""Types of network filters that let everything through as it is; those of MongoDB and MySQL read
+along, and stop reading at what they do not know. Redis' proxy ends connections."""
 
 
 @dataclass(frozen=True)

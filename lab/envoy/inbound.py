@@ -10,9 +10,10 @@ from lab.envoy import chains, first_bytes, listener, requests, upstream
 from lab.envoy.chains import Closes, HandsOn
 from lab.envoy.first_bytes import HELLO, FirstBytes
 from lab.envoy.matching import Unreadable
-from lab.envoy.mesh import Workload, address_text
+from lab.envoy.mesh import Mesh, Workload, address_text
 from lab.envoy.rbac import Peer
 from lab.envoy.requests import Awaits, Responds
+from lab.envoy.routes import Request
 from lab.envoy.upstream import Tls, Upstream
 from lab.envoy.way import CLIENT, SERVER, Way, Wire, arriving, chain_told, responded, stopped
 
@@ -21,7 +22,7 @@ PORT = 15006
 """Where intercepted connections from elsewhere come to."""
 
 
-def ways(caller: Workload, pod: Workload, way: Way) -> Iterator[Way]:
+def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]:
     """Yield what becomes of what crosses the network.
 
     Raises Unreadable where that hangs on something that is not modelled.
@@ -41,13 +42,15 @@ def ways(caller: Workload, pod: Workload, way: Way) -> Iterator[Way]:
     assert taken.chain is not None
     context = upstream.tls_context(taken.chain.get("transport_socket"), "DownstreamTlsContext")
     if context is not None:
-        by, refused, inside = _handshake(context, wire, pod)
+        by, refused, inside = _handshake(mesh, context, wire, pod)
         if refused:
             yield way.ends("refused", by, refused)
             return
         way = way.then(SERVER, "the connection's TLS ends here")
         yield from _served(caller, pod, way, taken.chain, inside)
     else:
+        # Nobody here asks for the certificate that the caller's proxy would show.
+        way = replace(way, wire=replace(wire, identity=""))
         yield from _served(caller, pod, way, taken.chain, replace(wire, identity=""))
 
 
@@ -58,11 +61,11 @@ def _hello(wire: Wire) -> FirstBytes:
     return FirstBytes(HELLO, wire.tls.server_name, wire.tls.alpn)
 
 
-def _handshake(context: Part, wire: Wire, pod: Workload) -> tuple[str, str, Wire]:
+def _handshake(mesh: Mesh, context: Part, wire: Wire, pod: Workload) -> tuple[str, str, Wire]:
     """Return who ends a handshake and why, or nothing, and what is inside the connection."""
     demands = context.get("require_client_certificate") is True
     if wire.tls is not None:
-        if _distrusts(wire.tls, pod):
+        if _distrusts(mesh, wire.tls, pod):
             return CLIENT, "CERTIFICATE_VERIFY_FAILED", wire
         if demands and not wire.tls.certificates:
             return SERVER, "tls_client_certificate_required", wire
@@ -76,11 +79,13 @@ def _handshake(context: Part, wire: Wire, pod: Workload) -> tuple[str, str, Wire
     raise Unreadable("what a client of its own TLS sends inside is not known")
 
 
-def _distrusts(tls: Tls, pod: Workload) -> bool:
+def _distrusts(mesh: Mesh, tls: Tls, pod: Workload) -> bool:
     """Return whether the caller's proxy refuses the certificate of the workload.
 
     Trust domains are not compared: a mesh can have aliases of its own.
     """
+    if tls.verifies and tls.authority in mesh.foreign_authorities:
+        return True
     if tls.verifies and not tls.trusts_mesh:
         raise Unreadable("whether the client's authorities vouch for the mesh's is not known")
     wanted = {name.partition("/ns/")[2] for name in tls.names}
@@ -108,7 +113,15 @@ def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire
             yield _given(pod, way, end, inside)
         return
     sent = _hello(inside) if inside.tls else inside.sent
+    if _asks_for_connect(does.manager, sent, request):
+        yield way.ends("refused", SERVER, "http2.invalid.header.field", flag="DPE")
+        return
     answer = requests.handle(pod.proxy, does.manager, sent, peer)
+    if isinstance(answer, Responds) and inside.tls:
+        # Its answer is no handshake's: the caller's proxy breaks off.
+        why = f"WRONG_VERSION_NUMBER: the {SERVER} answers the handshake with {answer.status}"
+        yield way.ends("refused", CLIENT, why, flag="UF")
+        return
     if isinstance(answer, Responds | Awaits):
         yield responded(way, answer, SERVER)
         return
@@ -117,6 +130,16 @@ def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire
         spoken = upstream.spoken(end, first_bytes.asked(sent))
         sent_on = first_bytes.of_request(spoken, answer.request.method, answer.request.path)
         yield _given(pod, way, end, replace(inside, sent=sent_on))
+
+
+def _asks_for_connect(manager: Part, sent: FirstBytes, request: Request | None) -> bool:
+    """Return whether a manager is asked for an upgrade in HTTP/2, and does not allow it.
+
+    The caller's proxy turns `Upgrade` into an extended CONNECT (RFC 8441).
+    """
+    allowed = (manager.get("http2_protocol_options") or {}).get("allow_connect")
+    asks = request is not None and request.upgrade not in ("", "h2c")
+    return asks and first_bytes.asked(sent) == "h2" and not allowed
 
 
 def _waits_for_bytes(chain: Part, inside: Wire) -> bool:

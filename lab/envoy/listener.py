@@ -127,5 +127,5 @@ def _is_disabled(predicate: Part | None, port: int) -> bool:
         return all(_is_disabled(one, port) for one in predicate["and_match"]["rules"])
     if "destination_port_range" in predicate:
         ports = predicate["destination_port_range"]
-        return int(ports["start"]) <= port < int(ports["end"])
+        return int(ports.get("start", 0)) <= port < int(ports["end"])
     raise Unreadable(f"a listener filter is disabled by {min(predicate)}")

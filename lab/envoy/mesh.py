@@ -51,6 +51,11 @@ class Mesh:
     services: Mapping[Address, Sequence[Address]] = field(default_factory=dict)
     """What kube-proxy makes of a ClusterIP and a port: its ready endpoints."""
 
+    foreign_authorities: frozenset[str] = frozenset()
+    """Names of authorities, as clusters name them, that do not vouch for the mesh's certificates.
+
+    What is in their files, no configuration tells."""
+
     def endpoints(self, address: Address) -> Sequence[Address] | None:
         """Return where the node sends a connection; None: the address is no Service's."""
         return self.services.get(address)

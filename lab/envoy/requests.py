@@ -10,7 +10,7 @@ from typing import Any
 from lab.envoy import chains, dump, rbac, routes
 from lab.envoy.chains import Weighted
 from lab.envoy.dump import Proxy
-from lab.envoy.first_bytes import FirstBytes, Verdict, http
+from lab.envoy.first_bytes import METHODS, FirstBytes, Verdict, http
 from lab.envoy.matching import Unreadable
 from lab.envoy.rbac import Peer
 from lab.envoy.routes import Request, VirtualHosts
@@ -66,7 +66,7 @@ def handle(proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer) -> Respond
 
     Raises Unreadable for a filter or a route that is not modelled.
     """
-    version = http(sent.data) if sent.data else "waits"
+    version = _read(sent.data)
     request = _without_ignored(manager, version, peer.request)
     early = _before_routing(manager, version, request)
     if early or request is None:
@@ -79,6 +79,17 @@ def handle(proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer) -> Respond
     if host is None or route is None:
         return Responds(404, "NR", "route_not_found")
     return _acted(host, route, request)
+
+
+def _read(data: bytes) -> Verdict:
+    """Return what the HTTP/1 parser makes of first bytes.
+
+    It refuses at once what no method begins with. All else it reads to the end of the line
+    (source/common/http/http1/balsa_parser.cc).
+    """
+    found = http(data) if data else "waits"
+    begins = any(data[:1] == method[:1] for method in METHODS)
+    return "waits" if found == "no http" and begins and b"\n" not in data else found
 
 
 def _before_routing(

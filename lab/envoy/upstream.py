@@ -35,8 +35,13 @@ class Tls:
     """Subject alternative names of which the server must have one; empty: any, or by a pattern."""
     verifies: bool
     """Whether the server's certificate must lead to a known authority."""
-    trusts_mesh: bool = False
-    """Whether that authority is the mesh's."""
+    authority: str = ""
+    """Name of the secret with the certificates that it trusts."""
+
+    @property
+    def trusts_mesh(self) -> bool:
+        """Return whether that authority is the mesh's."""
+        return self.authority == AUTHORITY
 
     @property
     def is_workloads(self) -> bool:
@@ -134,7 +139,7 @@ def _tls(socket: Part | None) -> Tls | None:
         tuple(one["name"] for one in common.get("tls_certificate_sds_secret_configs") or ()),
         exact if len(exact) == len(matchers) else (),
         bool(secret or default.get("trusted_ca")),
-        (secret or {}).get("name") == AUTHORITY,
+        str((secret or {}).get("name", "")),
     )
 
 

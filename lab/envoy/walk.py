@@ -71,8 +71,9 @@ def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
     elif pod.interception and pod.interception.takes_in(wire.to[1]):
         if pod.proxy is None:
             raise Unreadable(f"the configuration of {pod.name}'s proxy is not known")
-        yield from inbound.ways(caller, pod, way)
+        yield from inbound.ways(mesh, caller, pod, way)
     else:
         why = "its sidecar leaves this port out" if pod.has_sidecar else "it has no sidecar"
-        what = arriving(wire)
-        yield way.then(pod.name, why).ends("arrives", pod.name, what)
+        # Whether the application asks for the certificate that a proxy would show is not known.
+        on = replace(way, wire=replace(wire, identity="")).then(pod.name, why)
+        yield on.ends("arrives", pod.name, arriving(wire))

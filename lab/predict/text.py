@@ -16,8 +16,13 @@ def text(answer: Answer) -> str:
     for number, way in enumerate(answer.ways, 1):
         if len(answer.ways) > 1:
             lines.append(f"\nway {number} of {len(answer.ways)}, {way.share:.0%} of the calls")
-        lines += ["", *_steps(way), "", _end(way), _wire(way)]
+        lines += ["", way_text(way)]
     return "\n".join(lines)
+
+
+def way_text(way: Way) -> str:
+    """Return one way: its steps, its end, and what crosses the network."""
+    return "\n".join([*_steps(way), "", _end(way), _wire(way)])
 
 
 def _steps(way: Way) -> list[str]:

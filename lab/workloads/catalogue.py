@@ -43,6 +43,11 @@ CATALOGUE: Mapping[str, Image] = {
         Image("lab/tcp-echo", ("tcp-echo",), "Istio's own sample"),
         Image("lab/istio-echo", ("istio-echo",), "the echo server of Istio's own tests"),
         Image("lab/grpcbin", ("grpcbin",), "grpcbin's interface, on grpc-go, in plaintext"),
+        Image(
+            "lab/table-server",
+            ("table-server", "--cert=/etc/own-tls/cert.pem", "--key=/etc/own-tls/key.pem"),
+            "the server of the truth table, which speaks whatever it is spoken to",
+        ),
         Image("lab/own-tls", ("own-tls",), "a service with TLS of its own, in three forms"),
     )
 }

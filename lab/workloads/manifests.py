@@ -32,6 +32,7 @@ FORMS: Mapping[str, range] = {
     "ask": range(8440, 8452),
 }
 """B's three forms, a container each, and the ports at which it listens."""
+EXCLUDED_PORTS = "traffic.sidecar.istio.io/excludeInboundPorts"
 EXCLUDED = 8451
 """The one port of B that is excluded from interception by its sidecar."""
 B_NAMES = ("b", *(f"b-{name}" for name in ("server", "demand", "ask", "cost", "https", "tls")))
@@ -196,7 +197,7 @@ def a(setting: Setting) -> list[Obj]:
 
 def b(setting: Setting) -> list[Obj]:
     """Build service B: TLS of its own in three forms, a container each, each with its own log."""
-    excluded = {"traffic.sidecar.istio.io/excludeInboundPorts": str(EXCLUDED)}
+    excluded = {EXCLUDED_PORTS: str(EXCLUDED)}
     forms = [*FORMS.items()]
     objects = _workload(
         "b",
@@ -208,6 +209,14 @@ def b(setting: Setting) -> list[Obj]:
     image = {"image": reference("lab/own-tls"), "securityContext": CONFINED}
     rest = [{**image, **_own_tls(*form)} for form in forms[1:]]
     return _with_own_tls(objects, rest, setting, B_NAMES)
+
+
+def table_server(setting: Setting) -> list[Obj]:
+    """Build the truth table's server; a variant of it says at which ports it listens."""
+    mounts = [{"name": "own-tls", "mountPath": OWN_TLS, "readOnly": True}]
+    container = {"volumeMounts": mounts}
+    objects = _workload("table-server", "lab/table-server", [8080], container=container)
+    return _with_own_tls(objects, [], setting, ("table-server",))
 
 
 def _own_tls(form: str, ports: range) -> Obj:
@@ -247,4 +256,5 @@ WORKLOADS: Mapping[str, Callable[[Setting], list[Obj]]] = {
     "gateway": gateway,
     "a": a,
     "b": b,
+    "table-server": table_server,
 }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.commands import table
+from lab.commands import registry
 from lab.model import store
 
 NOT_COMMANDS = {  # what commands are made of
@@ -24,24 +24,24 @@ NOT_COMMANDS = {  # what commands are made of
     "side_by_side",
     "stored",
     "sudo",
-    "table",
+    "registry",
 }
 
 
 def test_every_command_is_in_one_group_and_has_a_file() -> None:
-    grouped = [name for commands in table.GROUPS.values() for name in commands]
+    grouped = [name for commands in registry.GROUPS.values() for name in commands]
     assert len(grouped) == len({*grouped})
     files = {path.stem for path in (store.ROOT / "lab" / "commands").glob("*.py")} - NOT_COMMANDS
-    assert {table.module(name).__name__.rpartition(".")[2] for name in grouped} == files
+    assert {registry.module(name).__name__.rpartition(".")[2] for name in grouped} == files
     for name in grouped:
-        assert callable(table.module(name).add), name
-        assert callable(table.module(name).run), name
+        assert callable(registry.module(name).add), name
+        assert callable(registry.module(name).run), name
 
 
 def test_help_shows_every_group_and_command_and_exit_code() -> None:
     argv = [sys.executable, "-S", "-m", "lab", "help"]
     told = subprocess.run(argv, cwd=store.ROOT, capture_output=True, text=True).stdout
-    for heading, commands in table.GROUPS.items():
+    for heading, commands in registry.GROUPS.items():
         assert f"\n{heading}\n" in told
         assert all(
             re.search(rf"^  {name} +{re.escape(text)}$", told, re.MULTILINE)
@@ -53,8 +53,8 @@ def test_help_shows_every_group_and_command_and_exit_code() -> None:
 
 def test_the_help_of_every_command_needs_the_standard_library_alone() -> None:
     code = (
-        "import sys\nfrom lab.commands import line, table\n"
-        "for name in table.SUMMARIES:\n"
+        "import sys\nfrom lab.commands import line, registry\n"
+        "for name in registry.SUMMARIES:\n"
         "    try: print(line.main([name, '--help']))\n"
         "    except SystemExit as end: assert end.code == 0, name\n"
     )
@@ -63,7 +63,7 @@ def test_the_help_of_every_command_needs_the_standard_library_alone() -> None:
     done = subprocess.run(argv, cwd=store.ROOT, capture_output=True, text=True, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     shown = re.findall(r"^usage: istio-lab (\S+)", done.stdout, re.MULTILINE)
-    assert shown == [*table.SUMMARIES]
+    assert shown == [*registry.SUMMARIES]
 
 
 def targets(makefile: str) -> set[str]:

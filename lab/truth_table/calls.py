@@ -1,0 +1,71 @@
+"""Makes the calls of the table: many at once, by one resident process in each calling pod."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from clusters.base import Cluster, PodRef
+from lab.common.errors import CommandFailed
+from lab.truth_table.asked import Asked
+from lab.truth_table.cells import Cell
+from lab.truth_table.mesh import TableMesh
+from lab.truth_table.places import SOURCES
+
+HANGS_AFTER = 5.0
+"""Seconds without an answer."""
+AT_ONCE = 16
+"""Calls in flight in each calling pod."""
+TIMEOUT = 900.0
+
+Job = dict[str, Any]
+
+
+def jobs(table: TableMesh, cells: Iterable[Cell]) -> dict[PodRef, list[Job]]:
+    """Return what each calling pod is to do, in a random order that is the same every time."""
+    each: dict[PodRef, list[Job]] = {}
+    shuffled = list(cells)
+    random.Random(1).shuffle(shuffled)  # so that hangs are spread over the run
+    for cell in shuffled:
+        asked = table.asked(cell)
+        own = each.setdefault(table.pods[cell.policy, asked.caller], [])
+        own.append(_job(asked, SOURCES[len(own)]))
+    return each
+
+
+def _job(asked: Asked, source: int) -> Job:
+    return {
+        "id": asked.cell.key,
+        "sends": asked.cell.sends,
+        "host": asked.address,
+        "port": asked.port,
+        "name": asked.host,
+        "sni": asked.server_name,
+        "source": source,
+        "marker": f"lab-{secrets.token_hex(8)}",
+        "request_id": str(uuid.uuid4()),
+        "seconds": HANGS_AFTER,
+    }
+
+
+def make(cluster: Cluster, each: dict[PodRef, list[Job]]) -> Iterable[Job]:
+    """Make all calls; return a record of each: the job and its result."""
+    with ThreadPoolExecutor(len(each)) as pool:
+        for done in pool.map(lambda pod: _in_pod(cluster, pod, each[pod]), each):
+            yield from done
+
+
+def _in_pod(cluster: Cluster, pod: PodRef, own: list[Job]) -> list[Job]:
+    given = "".join(json.dumps(job) + "\n" for job in own).encode()
+    argv = ["table-calls", "--at-once", str(AT_ONCE)]
+    done = cluster.exec(pod, argv, stdin=given, timeout=TIMEOUT)
+    if done.code:
+        words = done.stderr.decode(errors="replace")[-400:]
+        raise CommandFailed(f"table-calls in pod {pod.name} ended with {done.code}: {words}")
+    results = {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}
+    return [{**job, **results[job["id"]], "pod": pod.name} for job in own if job["id"] in results]

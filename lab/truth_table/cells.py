@@ -1,0 +1,62 @@
+"""A cell of the truth table: one combination, by the value of each axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+from lab.truth_table.axes import PAYLOADS
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One call to be made. The defaults are the core of the table."""
+
+    sends: str
+    port_name: str
+    policy: str
+    caller: str
+    address: str = "clusterip"
+    rule: str = "none"
+    port_policy: str = "none"
+    server: str = "sidecar"
+    number: str = "ordinary"
+    outbound: str = "allow-any"
+
+    @property
+    def key(self) -> str:
+        """Return its name: the four axes of the core, then each value that leaves the core."""
+        core = "/".join((self.sends, self.port_name, self.policy, self.caller))
+        left = [f"{name}={value}" for name, value in self._departures()]
+        return "/".join([core, *left])
+
+    def _departures(self) -> Iterator[tuple[str, str]]:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in DEFAULTS and value != DEFAULTS[field.name]:
+                yield field.name, value
+
+    @property
+    def leaves(self) -> str:
+        """Return the axis on which it leaves the core; empty for a cell of the core."""
+        return next((name for name, _ in self._departures()), "")
+
+    @property
+    def server_first(self) -> bool:
+        return PAYLOADS[self.sends].server_first
+
+    @property
+    def configuration(self) -> Cell:
+        """Return what decides of Services, policies and rules: all but what is sent and by whom.
+
+        Cells of one configuration share a Service; a server that speaks first has its own.
+        A pod's own address belongs to a Service with a ClusterIP.
+        """
+        sends = "server-first" if self.server_first else ""
+        address = "clusterip" if self.address == "pod" else self.address
+        return replace(self, sends=sends, caller="", address=address, outbound="allow-any")
+
+
+DEFAULTS = {
+    field.name: str(field.default) for field in fields(Cell) if isinstance(field.default, str)
+}

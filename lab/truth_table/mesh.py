@@ -1,0 +1,206 @@
+"""Deploys the mesh that the table is measured on, and waits until its proxies hold all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from clusters import mesh as mesh_settings
+from clusters.base import BY_LABEL, FAILURE_LABEL, RUN_LABEL, Cluster, PodRef, me
+from lab.common.wait import until
+from lab.envoy import dump, upstream
+from lab.envoy.dump import Proxy
+from lab.planes import config
+from lab.record import access_log, crashes, envoy_admin, kube_proxy
+from lab.record.crashes import Crashes
+from lab.record.kube_proxy import ServiceRoute
+from lab.record.readiness import ACCEPTED
+from lab.record.world import ready, reference
+from lab.truth_table import objects
+from lab.truth_table.asked import Asked
+from lab.truth_table.axes import CALLERS, POLICIES, PORT_NAMES
+from lab.truth_table.cells import Cell
+from lab.truth_table.places import Place, of_policy, places
+from lab.workloads.manifests import Setting
+
+NAME = "truth_table"
+READY_SECONDS, ACTIVE_SECONDS = 180.0, 60.0
+
+
+@dataclass
+class TableMesh:
+    """The pods and Services of a table that is being measured."""
+
+    cluster: Cluster
+    run: str
+    cells: Sequence[Cell]
+    places: dict[Cell, Place] = field(init=False)
+    pods: dict[tuple[str, str], PodRef] = field(default_factory=dict)
+    """(policy, workload) -> its pod."""
+    addresses: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(policy, Service) -> its ClusterIP."""
+
+    def __post_init__(self) -> None:
+        self.places = places(self.cells)
+
+    @property
+    def policies(self) -> list[str]:
+        return [one for one in POLICIES if any(cell.policy == one for cell in self.cells)]
+
+    def namespace(self, policy: str) -> str:
+        return f"table-{policy}-{self.run[-4:]}"
+
+    def asked(self, cell: Cell) -> Asked:
+        """Return a cell's call on this mesh."""
+        place = self.places[cell.configuration]
+        known_only = cell.outbound == "registry-only"
+        caller = objects.REGISTRY_ONLY if known_only else CALLERS[cell.caller]
+        to = self.pods[cell.policy, place.workload].ip, place.target
+        if cell.address == "clusterip":
+            to = self.addresses[cell.policy, place.service], place.number
+        return Asked(cell, caller, place.workload, place.service, *to, place.target)
+
+    def deploy(self) -> None:
+        """Apply policies and workloads, a namespace for each policy; nothing is waited for."""
+        settings = mesh_settings.read(self.cluster.kube)
+        with ThreadPoolExecutor(len(self.policies)) as pool:
+            list(pool.map(lambda policy: self._apply(policy, settings), self.policies))
+
+    def _apply(self, policy: str, settings: dict[str, Any]) -> None:
+        name, kube = self.namespace(policy), self.cluster.kube
+        labels = {RUN_LABEL: self.run, FAILURE_LABEL: NAME, BY_LABEL: me(), **settings["injection"]}
+        meta = {"name": name, "labels": labels}
+        kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}])
+        if not access_log.has_our_fields(settings["config"]):
+            kube.apply([access_log.envoy_filter()], name)
+        own = [*of_policy(self.places.values(), policy)]
+        kube.apply(objects.workloads(policy, own, Setting()), name)
+
+    def wait_ready(self) -> None:
+        """Wait until every pod is ready. Raises LabError as a world's pods do."""
+        ended = Crashes()
+        wanted = {
+            (policy, str(one["metadata"]["name"]))
+            for policy in self.policies
+            for one in self._items(policy, "/apis/apps/v1", "deployments")
+        }
+
+        def look() -> bool:
+            for policy in self.policies:
+                pods = self._items(policy, "/api/v1", "pods")
+                if crashed := ended.look(pods):
+                    raise crashes.error(self.cluster, *crashed)
+                for pod in filter(ready, pods):
+                    self.pods[policy, pod["metadata"]["labels"]["app"]] = reference(pod)
+            return wanted <= self.pods.keys()
+
+        until(
+            look,
+            "the pods of the truth table",
+            timeout=READY_SECONDS,
+            every=0.2,
+            last_seen=lambda: f"not ready: {sorted(wanted - self.pods.keys())}",
+        )
+
+    def serve(self, policies: Sequence[str]) -> None:
+        """Apply the Services of some policies; return when proxies and nodes hold all of them.
+
+        Raises TimedOut with the first thing that is missing.
+        """
+        with ThreadPoolExecutor(len(policies)) as pool:
+            list(pool.map(self._serve, policies))
+        self._wait_active(policies)
+        self._wait_served(policies)
+
+    def _serve(self, policy: str) -> None:
+        own = objects.services([*of_policy(self.places.values(), policy)])
+        for made in self.cluster.kube.apply(own, self.namespace(policy)):
+            if made["kind"] == "Service":
+                self.addresses[policy, made["metadata"]["name"]] = made["spec"]["clusterIP"]
+
+    def unserve(self, policies: Sequence[str]) -> None:
+        """Delete the Services of some policies."""
+        for policy in policies:
+            path = f"/api/v1/namespaces/{self.namespace(policy)}/services"
+            self.cluster.kube.request("DELETE", path)
+
+    def _items(self, policy: str, api: str, plural: str) -> list[objects.Obj]:
+        return self.cluster.kube.items(f"{api}/namespaces/{self.namespace(policy)}/{plural}")
+
+    def sidecars(self, policies: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the pods of some policies that have a sidecar."""
+        return [key for key, pod in self.pods.items() if pod.has_sidecar and key[0] in policies]
+
+    def _wait_active(self, policies: Sequence[str]) -> None:
+        """Wait until each sidecar's own dump shows its part of the table as active."""
+        waiting = self.sidecars(policies)
+        missing: list[str] = []
+
+        def look() -> bool:
+            missing[:] = []
+            for policy, workload in [*waiting]:
+                problem = next(self._missing(policy, workload), "")
+                if problem:
+                    missing.append(f"{policy}/{workload}: {problem}")
+                else:
+                    waiting.remove((policy, workload))
+            return not waiting
+
+        until(
+            look,
+            "the table's configuration to be active in all sidecars",
+            timeout=ACTIVE_SECONDS,
+            every=0.5,
+            last_seen=lambda: "; ".join(missing),
+        )
+
+    def _wait_served(self, policies: Sequence[str]) -> None:
+        """Wait until the nodes serve each ClusterIP."""
+        for policy in policies:
+            routes = [
+                ServiceRoute(self.pods[policy, CALLERS["none"]], service)
+                for (there, service), address in self.addresses.items()
+                if there == policy and address != "None"
+            ]
+            kube_proxy.wait(self.cluster, routes)
+
+    def _missing(self, policy: str, workload: str) -> Iterator[str]:
+        """Yield what a sidecar does not hold yet."""
+        told = envoy_admin.config_dump(self.cluster, self.pods[policy, workload])
+        own = [*of_policy(self.places.values(), policy)]
+        if workload in objects.SERVERS:
+            yield from _not_accepted(told, [one for one in own if one.workload == workload])
+        else:
+            yield from self._not_sent(dump.read(told), own)
+
+    def _not_sent(self, proxy: Proxy, own: Iterable[Place]) -> Iterator[str]:
+        for place in own:
+            policy, name = place.configuration.policy, place.configuration.port_name
+            host = f"{place.service}.{self.namespace(policy)}.svc.cluster.local"
+            cluster = f"outbound|{place.number}||{host}"
+            if not place.service or is_udp(name):
+                continue
+            if cluster not in proxy.clusters:
+                yield f"no cluster for {place.service}:{place.number}"
+            elif not upstream.ways(proxy, cluster, ("", 0)):
+                yield f"no endpoint of {place.service}:{place.number}"
+
+
+def is_udp(port_name: str) -> bool:
+    """Return whether Istio takes a port for UDP: proxies have no cluster for it."""
+    called = PORT_NAMES[port_name]
+    return (called.app_protocol or called.name) == "udp"
+
+
+def _not_accepted(told: config.View, own: Sequence[Place]) -> Iterator[str]:
+    view = config.reduce(told, "", [one.target for one in own], ())
+    for place in own:
+        one = place.configuration
+        if not place.service or is_udp(one.port_name) or one.server != "sidecar":
+            continue
+        mode = POLICIES[one.policy if one.port_policy == "none" else one.port_policy]
+        accepted = config.accepts(view, place.target)
+        if accepted != ACCEPTED[mode]:
+            yield f"accepts {accepted or 'nothing'} at {place.target}, not {ACCEPTED[mode]}"

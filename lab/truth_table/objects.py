@@ -1,0 +1,154 @@
+"""The Kubernetes objects of the table's mesh: a namespace for each policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lab.truth_table.axes import OWN_CA, POLICIES, PORT_NAMES, RULES
+from lab.truth_table.places import Place
+from lab.workloads import variants
+from lab.workloads.manifests import EXCLUDED_PORTS, WORKLOADS, Setting
+from lab.workloads.variants import Variant
+
+Obj = dict[str, Any]
+EXPORT_TO = {"networking.istio.io/exportTo": "."}
+"""A namespace's Services are its own: else each sidecar holds those of all."""
+SERVERS = ("server", "server-ports", "server-plain")
+REGISTRY_ONLY = "client-registry"
+"""The caller whose sidecar sends only to addresses that it knows."""
+
+
+def workloads(policy: str, places: Sequence[Place], setting: Setting) -> list[Obj]:
+    """Return the policies and the workloads in the namespace of one policy."""
+    made = [peer_authentication("default", POLICIES[policy])]
+    made += [*_port_policies(policy, places)]
+    made += _callers(places, setting)
+    for workload in SERVERS:
+        own = [one for one in places if one.workload == workload]
+        made += _server(workload, own, setting) if own else []
+    return made
+
+
+def services(places: Sequence[Place]) -> list[Obj]:
+    """Return the Services, and the rules for them."""
+    served = [place for place in places if place.service]
+    return [obj for place in served for obj in (_service(place), *_rule(place))]
+
+
+def peer_authentication(name: str, mode: str, **more: Any) -> Obj:
+    """Return a policy of a namespace, or of a workload where `selector` is given."""
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "PeerAuthentication",
+        "metadata": {"name": name},
+        "spec": {"mtls": {"mode": mode}, **more},
+    }
+
+
+def _port_policies(policy: str, places: Iterable[Place]) -> Iterable[Obj]:
+    modes = {
+        str(one.target): {"mode": POLICIES[one.configuration.port_policy]}
+        for one in places
+        if one.configuration.port_policy != "none"
+    }
+    if modes:
+        selector = {"matchLabels": {"app": "server-ports"}}
+        yield peer_authentication(
+            "server-ports", POLICIES[policy], selector=selector, portLevelMtls=modes
+        )
+
+
+def _service(place: Place) -> Obj:
+    called = PORT_NAMES[place.configuration.port_name]
+    port: Obj = {"port": place.number, "targetPort": place.target}
+    # A name that is only a protocol's is the same as one with a suffix: `http` and `http-a`.
+    port |= {"name": called.name} if called.name else {}
+    port |= {"appProtocol": called.app_protocol} if called.app_protocol else {}
+    spec: Obj = {"selector": {"app": place.workload}, "ports": [port]}
+    spec |= {"clusterIP": "None"} if place.configuration.address == "headless" else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": place.service, "annotations": EXPORT_TO},
+        "spec": spec,
+    }
+
+
+def _rule(place: Place) -> Iterable[Obj]:
+    tls = RULES[place.configuration.rule]
+    if tls:
+        yield {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "DestinationRule",
+            "metadata": {"name": place.service},
+            "spec": {"host": place.service, "trafficPolicy": {"tls": tls}},
+        }
+
+
+def _callers(places: Sequence[Place], setting: Setting) -> list[Obj]:
+    """Return both callers, and a third whose sidecar knows the registry only."""
+    client = _with_own_ca(WORKLOADS["client"](setting))
+    registry = _with_own_ca(variants.manifests(Variant(REGISTRY_ONLY, of="client"), setting))
+    limits: Obj = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Sidecar",
+        "metadata": {"name": REGISTRY_ONLY},
+        "spec": {
+            "workloadSelector": {"labels": {"app": REGISTRY_ONLY}},
+            "egress": [{"hosts": ["./*"]}],
+            "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},
+        },
+    }
+    unregistered = any(not one.service for one in places)
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "own-ca"},
+        "stringData": {"ca.pem": setting.authority.certificate_pem.decode()},
+    }
+    return [
+        secret,
+        *client,
+        *WORKLOADS["stranger"](setting),
+        *([*registry, limits] if unregistered else ()),
+    ]
+
+
+def _with_own_ca(objects: list[Obj]) -> list[Obj]:
+    """Return a caller whose sidecar has the certificate of the servers' own CA."""
+    template = next(one for one in objects if one["kind"] == "Deployment")["spec"]["template"]
+    mount = {"own-ca": {"mountPath": OWN_CA.rpartition("/")[0]}}
+    notes = template["metadata"]["annotations"]
+    notes["sidecar.istio.io/userVolumeMount"] = json.dumps(mount)
+    template["spec"]["volumes"] = [{"name": "own-ca", "secret": {"secretName": "own-ca"}}]
+    return objects
+
+
+def _server(workload: str, places: Sequence[Place], setting: Setting) -> list[Obj]:
+    args = [
+        f"--{kind}-first={ranges(one.target for one in places if one.server_first is first)}"
+        for kind, first in (("server", True), ("client", False))
+    ]
+    excluded = [str(one.target) for one in places if one.configuration.server == "excluded"]
+    variant = Variant(
+        workload,
+        of="table-server",
+        args=tuple(args),
+        ports=(places[0].target,),
+        sidecar=workload != "server-plain",
+        annotations={EXCLUDED_PORTS: ",".join(excluded)} if excluded else {},
+    )
+    return variants.manifests(variant, setting)
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return numbers as `21000-21007,21010`."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ",".join("-".join(map(str, part)) for part in parts)

@@ -1,0 +1,143 @@
+"""Which cells the table has, and where each of their configurations lies."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from lab.truth_table import objects, plan
+from lab.truth_table.axes import CALLERS, NUMBERS, PAYLOADS, POLICIES, PORT_NAMES
+from lab.truth_table.cells import Cell
+from lab.truth_table.places import FIRST_TARGET, SOURCES, of_policy, places
+from lab.workloads.manifests import Setting
+
+EVERY = plan.cells()
+KERNELS_PORTS = 32768
+"""From here on the kernel hands out ports of its own (net.ipv4.ip_local_port_range)."""
+
+
+def test_the_core_multiplies_payloads_names_policies_and_callers() -> None:
+    core = [cell for cell in EVERY if not cell.leaves]
+    assert len(core) == len(PAYLOADS) * len(PORT_NAMES) * len(POLICIES) * len(CALLERS)
+
+
+def test_no_cell_is_there_twice_and_each_has_a_name_of_its_own() -> None:
+    assert len({*EVERY}) == len({cell.key for cell in EVERY}) == len(EVERY)
+
+
+@pytest.mark.parametrize(
+    ("axis", "count"),
+    [
+        ("rule", 7 * 4 * 5 * 3),
+        ("address", 7 * 4 * 2 * 3 * 2 + 7 * 3 * 2 + 7 * 3),
+        ("port_policy", 7 * 4 * 6 * 2),
+        ("server", 7 * 4 * 2 * 2 + 7 * 4 * 3 * 2),
+        ("number", 7 * 2 * 4 * 3 * 2),
+    ],
+)
+def test_each_axis_leaves_the_core_as_often_as_is_written_down(axis: str, count: int) -> None:
+    assert Counter(cell.leaves for cell in EVERY)[axis] == count
+
+
+def test_a_cell_is_named_by_the_core_and_by_what_leaves_it() -> None:
+    cell = Cell("h2", "http", "strict", "sidecar", rule="disable")
+    assert cell.key == "h2/http/strict/sidecar/rule=disable"
+    assert Cell("h2", "http", "strict", "none").key == "h2/http/strict/none"
+
+
+def test_a_rule_is_only_tried_by_a_caller_whose_sidecar_reads_it() -> None:
+    assert all(cell.caller == "sidecar" for cell in EVERY if cell.rule != "none")
+
+
+def test_no_two_configurations_share_a_port() -> None:
+    found = [*places(EVERY).values()]
+    numbers = Counter(one.number for one in found if one.configuration.number == "ordinary")
+    assert max(numbers.values()) == 1
+    assert max(Counter(one.target for one in found).values()) == 1
+
+
+def test_ports_of_services_workloads_and_callers_are_apart_and_not_the_kernels() -> None:
+    found = [*places(EVERY).values()]
+    numbers = {one.number for one in found} - {one.target for one in found}
+    targets = {one.target for one in found}
+    known = {number for number in NUMBERS.values() if number}
+    assert not (numbers - known) & {*SOURCES}
+    assert min(targets) >= FIRST_TARGET
+    assert max(targets | numbers | {*SOURCES}) < KERNELS_PORTS
+
+
+def test_a_caller_has_a_source_port_for_each_of_its_calls() -> None:
+    calls = Counter((cell.policy, cell.caller) for cell in EVERY)
+    assert max(calls.values()) <= len(SOURCES)
+
+
+def test_what_is_sent_and_who_calls_share_a_service_but_for_servers_that_speak_first() -> None:
+    first, second = (Cell(sends, "http", "strict", "sidecar") for sends in ("h2", "tls"))
+    stranger, greeted = Cell("h2", "http", "strict", "none"), Cell("server-first", *"abc")
+    assert first.configuration == second.configuration == stranger.configuration
+    assert greeted.configuration.sends == "server-first"
+
+
+def made(policy: str) -> list[objects.Obj]:
+    own = [*of_policy(places(EVERY).values(), policy)]
+    return [*objects.workloads(policy, own, Setting()), *objects.services(own)]
+
+
+def test_a_namespace_has_its_policy_and_the_modes_of_single_ports() -> None:
+    found = {
+        one["metadata"]["name"]: one["spec"]
+        for one in made("strict")
+        if one["kind"] == "PeerAuthentication"
+    }
+    assert found["default"] == {"mtls": {"mode": "STRICT"}}
+    modes = Counter(one["mode"] for one in found["server-ports"]["portLevelMtls"].values())
+    assert {*modes} == {"PERMISSIVE", "DISABLE"}
+    assert found["server-ports"]["selector"] == {"matchLabels": {"app": "server-ports"}}
+
+
+def test_each_service_is_visible_in_its_own_namespace_only() -> None:
+    services = [one for one in made("permissive") if one["kind"] == "Service"]
+    notes = [one["metadata"]["annotations"] for one in services]
+    assert all(one == {"networking.istio.io/exportTo": "."} for one in notes)
+
+
+@pytest.mark.parametrize("name", [*PORT_NAMES])
+def test_a_service_calls_its_port_as_the_axis_says(name: str) -> None:
+    cell = Cell("h2", name, "strict", "sidecar")
+    place = places([cell])[cell.configuration]
+    (service,) = objects.services([place])
+    (port,) = service["spec"]["ports"]
+    wanted = PORT_NAMES[name]
+    assert (port.get("name", ""), port.get("appProtocol", "")) == (
+        wanted.name,
+        wanted.app_protocol,
+    )
+
+
+def test_a_server_listens_at_its_ports_and_leaves_out_those_that_are_excluded() -> None:
+    deployments = {
+        one["metadata"]["name"]: one["spec"]["template"]
+        for one in made("disable")
+        if one["kind"] == "Deployment"
+    }
+    template = deployments["server-ports"]
+    excluded = template["metadata"]["annotations"][
+        "traffic.sidecar.istio.io/excludeInboundPorts"
+    ].split(",")
+    own = list(of_policy(places(EVERY).values(), "disable"))
+    assert {*map(int, excluded)} == {
+        one.target for one in own if one.configuration.server == "excluded"
+    }
+    args = " ".join(template["spec"]["containers"][0]["args"])
+    assert (
+        objects.ranges(
+            one.target for one in own if one.workload == "server-ports" and one.server_first
+        )
+        in args
+    )
+
+
+@pytest.mark.parametrize(("numbers", "text"), [([], ""), ([7], "7"), ([9, 7, 8, 11], "7-9,11")])
+def test_ports_are_written_as_ranges(numbers: list[int], text: str) -> None:
+    assert objects.ranges(numbers) == text
