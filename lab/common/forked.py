@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from lab.common import signals
+
 Result = TypeVar("Result")
 _inherited: list[Callable[[], Any]] = []
 """The jobs, as the processes find them: what is to be called need not be picklable."""
@@ -23,7 +25,9 @@ def results(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
     if workers < 2 or threading.active_count() > 1:
         return [job() for job in jobs]
     _inherited[:] = jobs
-    with multiprocessing.get_context("fork").Pool(workers, leave_signals_to_the_parent) as pool:
+    with signals.held():
+        pool = multiprocessing.get_context("fork").Pool(workers, leave_signals_to_the_parent)
+    with pool:
         try:
             done = pool.map(_run, range(len(jobs)), chunksize=1)
             pool.close()

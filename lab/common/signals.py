@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +32,19 @@ def _hear(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
+def _forget() -> None:
+    _Heard.holds, _Heard.asked = 0, False
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 @contextmanager
 def held(*, last: bool = False) -> Iterator[None]:
     """Put signals off until the block has ended, so that what it began is finished.
 
-    Only for what is sure to end soon. last: nothing follows, so that they have what they want;
+    Only for what is sure to end soon, and around each fork: Python ignores what is raised in the
+    functions that it calls before and after one. A forked process holds nothing. last: nothing follows, so that they have what they want;
     else KeyboardInterrupt is raised on leaving.
     """
     _Heard.holds += 1

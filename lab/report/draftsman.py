@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from lab.common import forked
+from lab.common import forked, signals
 from lab.common.errors import BadEvidence, LabError
 from lab.report import page
 from lab.report.page import Drawn
@@ -63,10 +63,11 @@ def started(folder: Path) -> Iterator[Draftsman]:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(folder, ours, theirs), daemon=True)
-    process.start()
-    theirs.close()
     draftsman = Draftsman(ours)
     try:
+        with signals.held():
+            process.start()
+        theirs.close()
         yield draftsman
     finally:
         draftsman.drawn()
