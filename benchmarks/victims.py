@@ -12,7 +12,7 @@ from pathlib import Path
 from clusters.embedded import host
 from lab.model import store
 
-sys.path.append(str(store.ROOT / "tests"))
+sys.path.append(str(store.ROOT / "tests" / "support"))
 from listing import argv, family, started_in
 from listing import listing as host_listing
 
@@ -38,6 +38,8 @@ class Victim:
     """Only of commands whose name begins so."""
     not_of: str = ""
     ends_all: bool = False
+    forked: bool = False
+    """Whether it is a copy of its parent, which has the same command line."""
 
     def of(self, command: str) -> bool:
         return command.startswith(self.only) and not (self.not_of and command == self.not_of)
@@ -77,6 +79,9 @@ def _workload(argv: list[str]) -> bool:
 VICTIMS = {
     "terminal": Victim(bool, "notebooks start", (CTRL_C,), until="going down"),
     "runner": Victim(_holds("-m lab "), "notebooks start", until="going down"),
+    "draftsman": Victim(
+        _holds("-m lab "), "notebooks start", until="judging", not_of="up", forked=True
+    ),
     "make": Victim(_program("make"), "notebooks start", only="make", until="going down"),
     "notebook": Victim(
         _holds("-m lab.notebook.execute"), "notebooks start", until="judging", not_of="up"
@@ -109,8 +114,16 @@ def find(victim: str, command: int, temporary: Path) -> list[tuple[int, str]]:
     if victim == "workload":
         pids = [pid for pid in pids if _descends_from(pid, "bwrap")]
     told = {pid: argv(pid) for pid in pids}
-    is_it = VICTIMS[victim].is_it
-    return [(pid, " ".join(words)[:160]) for pid, words in told.items() if words and is_it(words)]
+    wanted = VICTIMS[victim]
+    return [
+        (pid, " ".join(words)[:160])
+        for pid, words in told.items()
+        if words and wanted.is_it(words) and _is_forked(pid, words) is wanted.forked
+    ]
+
+
+def _is_forked(pid: int, words: list[str]) -> bool:
+    return any(argv(parent) == words for parent in _parents(pid)[:1])
 
 
 def _descends_from(pid: int, program: str) -> bool:

@@ -44,8 +44,10 @@ def held(*, last: bool = False) -> Iterator[None]:
     """Put signals off until the block has ended, so that what it began is finished.
 
     Only for what is sure to end soon, and around each fork: Python ignores what is raised in the
-    functions that it calls before and after one. A forked process holds nothing. last: nothing follows, so that they have what they want;
-    else KeyboardInterrupt is raised on leaving.
+    functions that it calls before and after one. A forked process holds nothing.
+
+    last: nothing follows, so that they have what they want; else KeyboardInterrupt is raised on
+    leaving.
     """
     _Heard.holds += 1
     try:
