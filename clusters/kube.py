@@ -34,6 +34,10 @@ class ApiError(LabError):
         self.message = message
 
 
+CONNECT = 15.0
+"""Seconds for a connection and its handshake: 60 sidecars that start take both cores for five."""
+
+
 class Kube:
     """One API server. Safe to use from several threads."""
 
@@ -124,7 +128,7 @@ class Kube:
                     "Content-Type": content_type,
                     "Accept": "application/json",
                 },
-                timeout=urllib3.Timeout(connect=5.0, read=timeout),
+                timeout=urllib3.Timeout(connect=CONNECT, read=timeout),
                 retries=False,
                 preload_content=not stream,
             )
