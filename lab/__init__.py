@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lab.notebook.run import NotebookRun
+    from lab.truth_table.notebook import NotebookTable
 
-__all__ = ["open_run"]
+__all__ = ["open_run", "open_table"]
 
 
 def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun:
@@ -15,3 +16,10 @@ def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun
     from lab.notebook import open_run as opened
 
     return opened.open_run(name, cluster, **parameters)
+
+
+def open_table(run: str = "recorded") -> NotebookTable:
+    """Return a stored truth table; see `lab.truth_table.notebook`."""
+    from lab.truth_table import notebook as opened
+
+    return opened.open_table(run)

@@ -24,7 +24,7 @@ LISTED = 60
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take what is to be done, and what with."""
-    what = parser.add_subparsers(dest="what", required=True, metavar="run|show|why|diff")
+    what = parser.add_subparsers(dest="what", required=True, metavar="run|show|surprises|why|diff")
     run = what.add_parser("run", help="measure the table on a cluster")
     run.add_argument(
         "--cells", default="*", metavar="PATTERN", help="only these: `h2/*`, `*/strict/sidecar`"
@@ -41,6 +41,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     show.add_argument(
         "--where", nargs="*", default=[], metavar="AXIS=VALUE", help="policy=strict caller=none"
     )
+    surprises = what.add_parser("surprises", help="show what is not as one would expect")
+    surprises.add_argument("--run", default="recorded")
     why = what.add_parser("why", help="show what decided a cell, and the walk that foretold it")
     why.add_argument("cell")
     why.add_argument("--run", default="latest")
@@ -115,6 +117,14 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
+def _surprises(options: argparse.Namespace) -> int:
+    from lab.truth_table import results, surprises
+
+    rows = results.load(_folder(options.run)).values()
+    print(printable(surprises.table(rows).text(max(120, terminal_width()))))
+    return 0
+
+
 def _where(words: list[str]) -> Mapping[str, str]:
     """Return the axes that are fixed. Raises BadArguments for what is none."""
     from lab.truth_table.results import CELL
@@ -181,6 +191,7 @@ def _folder(name: str) -> Path:
 _DOES: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "show": _show,
+    "surprises": _surprises,
     "why": _why,
     "diff": _diff,
 }

@@ -228,6 +228,8 @@ def _ended(joined: Joined, given: str) -> tuple[str, str, Line | None]:
     if given:
         return "arrives", APPLICATION, theirs or mine
     if told["outcome"] == "hangs":
+        if told.get("again") not in (None, "hangs"):
+            return "unknown", "", None  # it hung once, and not again
         has_sidecar = joined.call.caller.has_sidecar
         place = SERVER if joined.connections else CLIENT if has_sidecar else NODE
         return "hangs", place, None

@@ -6,7 +6,7 @@ import json
 import random
 import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,20 +21,25 @@ HANGS_AFTER = 5.0
 """Seconds without an answer."""
 AT_ONCE = 16
 """Calls in flight in each calling pod."""
+HANGS = "hangs"
+"""How table-calls tells that no answer came in time."""
 TIMEOUT = 900.0
 
 Job = dict[str, Any]
 
 
-def jobs(table: TableMesh, cells: Iterable[Cell]) -> dict[PodRef, list[Job]]:
-    """Return what each calling pod is to do, in a random order that is the same every time."""
+def jobs(table: TableMesh, cells: Iterable[Cell], skip: int = 0) -> dict[PodRef, list[Job]]:
+    """Return what each calling pod is to do, in a random order that is the same every time.
+
+    skip: how many source ports have been used.
+    """
     each: dict[PodRef, list[Job]] = {}
     shuffled = list(cells)
     random.Random(1).shuffle(shuffled)  # so that hangs are spread over the run
     for cell in shuffled:
         asked = table.asked(cell)
         own = each.setdefault(table.pods[cell.policy, asked.caller], [])
-        own.append(_job(asked, SOURCES[len(own)]))
+        own.append(_job(asked, SOURCES[skip + len(own)]))
     return each
 
 
@@ -53,16 +58,28 @@ def _job(asked: Asked, source: int) -> Job:
     }
 
 
-def make(cluster: Cluster, each: dict[PodRef, list[Job]]) -> Iterable[Job]:
-    """Make all calls; return a record of each: the job and its result."""
+def make(table: TableMesh, cells: Sequence[Cell]) -> list[Job]:
+    """Make the calls of some cells; return a record of each: the job and its result.
+
+    What hangs is called a second time, when no other call is under way: `again` is how that ended.
+    """
+    made = _make(table.cluster, jobs(table, cells), AT_ONCE)
+    keys = {one["id"] for one in made if one["outcome"] == HANGS}
+    hung = [cell for cell in cells if cell.key in keys]
+    second = _make(table.cluster, jobs(table, hung, skip=len(cells)), len(hung)) if hung else []
+    again = {one["id"]: one["outcome"] for one in second}
+    return [{**one, "again": again.get(one["id"], "")} for one in made]
+
+
+def _make(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:
     with ThreadPoolExecutor(len(each)) as pool:
-        for done in pool.map(lambda pod: _in_pod(cluster, pod, each[pod]), each):
-            yield from done
+        done = pool.map(lambda pod: _in_pod(cluster, pod, each[pod], at_once), each)
+        return [one for own in done for one in own]
 
 
-def _in_pod(cluster: Cluster, pod: PodRef, own: list[Job]) -> list[Job]:
+def _in_pod(cluster: Cluster, pod: PodRef, own: list[Job], at_once: int) -> list[Job]:
     given = "".join(json.dumps(job) + "\n" for job in own).encode()
-    argv = ["table-calls", "--at-once", str(AT_ONCE)]
+    argv = ["table-calls", "--at-once", str(at_once)]
     done = cluster.exec(pod, argv, stdin=given, timeout=TIMEOUT)
     if done.code:
         words = done.stderr.decode(errors="replace")[-400:]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lab.model import store
-from lab.truth_table import results, text
+from lab.render.display import Table
+from lab.truth_table import results, surprises, text
 from lab.truth_table.axes import POLICIES, PORT_NAMES
 from lab.truth_table.cells import DEFAULTS
 from lab.truth_table.text import Stored
 
 PAGE = store.ROOT / "docs" / "truth-table.md"
 RECORDED = store.RECORDED / "truth_table"
-_PART = re.compile(r"(<!-- (names|matrices) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART = re.compile(r"(<!-- (names|matrices|surprises) -->\n).*?(<!-- end -->)", re.DOTALL)
 SPOKEN = {
     "HTTP/1.1": "http1.1",
     "HTTP/1.0": "http1.0",
@@ -34,6 +36,7 @@ def page(path: Path = PAGE) -> str:
     """Return the page as it would be written now."""
     rows = results.load(RECORDED)
     parts = {"names": names(rows), "matrices": matrices(rows)}
+    parts["surprises"] = _markdown(surprises.table(rows.values())) + "\n"
     return _PART.sub(lambda found: found[1] + parts[found[2]] + found[3], path.read_text())
 
 
@@ -71,11 +74,14 @@ def matrices(rows: Mapping[str, Stored]) -> str:
     for policy, mode in POLICIES.items():
         for caller, told in (("sidecar", "with a sidecar"), ("none", "without one")):
             table = text.matrix(rows, {"policy": policy, "caller": caller})
-            lines = [f"### {mode}, a caller {told}", "", _line(("port name", *table.header[1:]))]
-            lines.append("|" + "---|" * len(table.header))
-            lines += [_line(row) for row in table.rows]
-            parts.append("\n".join(lines) + "\n")
+            named = replace(table, header=("port name", *table.header[1:]))
+            parts.append(f"### {mode}, a caller {told}\n\n{_markdown(named)}\n")
     return "\n".join(parts)
+
+
+def _markdown(table: Table) -> str:
+    rule = "|" + "---|" * len(table.header)
+    return "\n".join([_line(table.header), rule, *map(_line, table.rows)])
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -90,7 +90,7 @@ def _call(
     captures = _Captures(table, policies, folder)
     captures.start()
     try:
-        made = [*calls.make(table.cluster, calls.jobs(table, cells))]
+        made = calls.make(table, cells)
         _keep_logs(table, policies, folder / "logs")
     finally:
         captures.stop()

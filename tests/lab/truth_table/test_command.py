@@ -49,6 +49,25 @@ def test_a_cell_is_explained_by_its_witnesses_and_by_the_walk(
     assert "The client's proxy answers by itself with status 403: upgrade_failed." in shown
 
 
+def test_what_surprises_is_told_with_what_one_expects(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("surprises", "--run", str(RECORDED)) == 0
+    shown = capsys.readouterr().out
+    assert "answered in plaintext" in shown
+    assert "protocol-selection" in shown
+
+
+def test_a_heat_map_says_in_words_what_it_shows() -> None:
+    from lab.truth_table.notebook import open_table
+
+    picture = open_table(RECORDED).heat_map(caller="none")
+    assert picture.alt.startswith(
+        "policy permissive, caller none: port name by what is sent. plain"
+    )
+    assert picture.svg.count(">plain</text>") == sum(
+        row.count("plain") for row in picture.table.rows
+    )
+
+
 def test_tables_are_compared_and_a_difference_ends_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
