@@ -81,11 +81,17 @@ def _service(kube: Kube, name: str, namespace: str, number: int) -> Target:
         near = meant(name, names)
         raise BadArguments(f"no Service {name!r} in {namespace}: {near}there is {_listed(names)}")
     spec = services[names.index(name)]["spec"]
-    port = next((one for one in spec["ports"] if one["port"] == number), None)
+    if spec.get("type") == "ExternalName":
+        raise BadArguments(
+            f"Service {name} in {namespace} is another name of {spec['externalName']}, and has no "
+            "pods of its own",
+            hint=f"--to {spec['externalName']}:{number}, if it is a Service of this cluster",
+        )
+    port = next((one for one in spec.get("ports") or () if one["port"] == number), None)
     if port is None:
-        there = _listed([str(one["port"]) for one in spec["ports"]])
+        there = _listed([str(one["port"]) for one in spec.get("ports") or ()])
         raise BadArguments(f"Service {name} has no port {number}: it has {there}")
-    pods = _behind(kube, namespace, spec)
+    pods = _behind(kube, namespace, name, spec)
     if not pods:
         raise BadArguments(f"Service {name} in {namespace} has no ready pod")
     if len(pods) > MOST:
@@ -99,12 +105,32 @@ def _service(kube: Kube, name: str, namespace: str, number: int) -> Target:
     return Target(name, namespace, address, number, _number(port, pods[0]), spoken, ends)
 
 
-def _behind(kube: Kube, namespace: str, spec: Obj) -> list[Obj]:
+def _behind(kube: Kube, namespace: str, name: str, spec: Obj) -> list[Obj]:
     selector = ",".join(f"{key}={value}" for key, value in (spec.get("selector") or {}).items())
     if not selector:
-        raise BadArguments("the Service has no selector, so its pods are not known")
+        return _listed_behind(kube, namespace, name)
     path = f"/api/v1/namespaces/{namespace}/pods"
     return [pod for pod in kube.items(path, {"labelSelector": selector}) if ready(pod)]
+
+
+def _listed_behind(kube: Kube, namespace: str, name: str) -> list[Obj]:
+    """Return the pods whose addresses somebody listed for a Service without a selector.
+
+    Raises BadArguments where none of its addresses is a pod's.
+    """
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    wanted = {"labelSelector": f"kubernetes.io/service-name={name}"}
+    ends = [end for one in kube.items(path, wanted) for end in one.get("endpoints") or ()]
+    addresses = {str(address) for end in ends for address in end["addresses"]}
+    pods = [pod for pod in kube.items("/api/v1/pods") if ready(pod)]
+    found = [pod for pod in pods if pod["status"].get("podIP") in addresses]
+    if not found:
+        there = ", ".join(sorted(addresses)) or "no address"
+        raise BadArguments(
+            f"Service {name} in {namespace} has no selector and leads to {there}, which is no pod "
+            "of this cluster"
+        )
+    return found
 
 
 def _number(port: Obj, pod: Obj) -> int:

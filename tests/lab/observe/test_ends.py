@@ -9,7 +9,7 @@ import pytest
 
 from clusters.base import PodRef
 from lab.common.errors import BadArguments, BadEvidence
-from lab.observe import stored
+from lab.observe import ends, stored
 from lab.observe.ends import Target
 from lab.observe.recording import command, live_world
 
@@ -75,3 +75,45 @@ def test_what_was_asked_is_read_as_it_was_kept(tmp_path: Path) -> None:
     stored.save(asked, tmp_path)
     assert json.loads((tmp_path / "call.json").read_text()) == vars(asked)
     assert asked.call.asked == ("web", "web", 80)
+
+
+class Objects:
+    """What an API server would list, by path."""
+
+    def __init__(self, **listed: list[dict]) -> None:
+        self._listed = listed
+
+    def items(self, path: str, _query: object = None) -> list[dict]:
+        return self._listed.get(path.rpartition("/")[2], [])
+
+
+def service(**spec: object) -> dict:
+    return {"metadata": {"name": "db"}, "spec": spec}
+
+
+def listed_pod(address: str) -> dict:
+    spec = {"nodeName": "node", "containers": [{"name": "app"}]}
+    status = {"podIP": address, "conditions": [{"type": "Ready", "status": "True"}]}
+    meta = {"namespace": "shop", "name": "db-0", "uid": "1"}
+    return {"metadata": meta, "spec": spec, "status": status}
+
+
+def test_another_name_of_a_service_is_told_as_such() -> None:
+    objects = Objects(services=[service(type="ExternalName", externalName="db.other.example")])
+    with pytest.raises(BadArguments, match=r"is another name of db\.other\.example"):
+        ends.target(objects, "db:5432", "shop")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "192.0.2.9"])
+def test_a_service_without_a_selector_leads_to_the_pods_that_somebody_listed(address: str) -> None:
+    ports = [{"port": 5432, "targetPort": 5432}]
+    objects = Objects(
+        services=[service(clusterIP="10.96.0.9", ports=ports)],
+        endpointslices=[{"endpoints": [{"addresses": [address]}]}],
+        pods=[listed_pod("10.0.0.7")],
+    )
+    if address == "10.0.0.7":
+        assert [pod.name for pod in ends.target(objects, "db:5432", "shop").pods] == ["db-0"]
+    else:
+        with pytest.raises(BadArguments, match=r"leads to 192\.0\.2\.9, which is no pod"):
+            ends.target(objects, "db:5432", "shop")
