@@ -18,18 +18,19 @@ PAGE = store.ROOT / "docs" / "truth-table.md"
 RECORDED = store.RECORDED / "truth_table"
 _PART = re.compile(r"(<!-- (names|matrices|surprises) -->\n).*?(<!-- end -->)", re.DOTALL)
 SPOKEN = {
-    "HTTP/1.1": "http1.1",
-    "HTTP/1.0": "http1.0",
-    "HTTP/2 with prior knowledge": "h2",
-    "gRPC": "grpc",
-    "WebSocket": "websocket",
-    "Upgrade: h2c": "upgrade-h2c",
-    "Upgrade: TLS/1.2": "upgrade-tls",
-    "TLS of the application's own": "tls",
-    "bytes, the client speaks first": "line",
-    "bytes, the server speaks first": "server-first",
+    "HTTP/1.1": ("http1.1", "http"),
+    "HTTP/1.0": ("http1.0", "tcp"),
+    "HTTP/2 with prior knowledge": ("h2", "http2"),
+    "gRPC": ("grpc", "grpc"),
+    "WebSocket": ("websocket", "http"),
+    "Upgrade: h2c": ("upgrade-h2c", "http"),
+    "Upgrade: TLS/1.2": ("upgrade-tls", "tcp"),
+    "TLS of the application's own": ("tls", "https"),
+    "a line, the client speaks first": ("line", "tcp"),
+    "a line, the server speaks first": ("server-first", "tcp"),
 }
-"""What an application speaks -> what is sent in the table."""
+"""What an application speaks -> what is sent in the table, and the name that a test holds to be
+answered over mutual TLS under STRICT and PERMISSIVE."""
 
 
 def page(path: Path = PAGE) -> str:
@@ -43,12 +44,12 @@ def page(path: Path = PAGE) -> str:
 def names(rows: Mapping[str, Stored]) -> str:
     """Return which port names carry each protocol, by policy, for a caller with a sidecar."""
     lines = [
-        "| what the application speaks | " + " | ".join(POLICIES.values()) + " |",
-        "|" + "---|" * (1 + len(POLICIES)),
+        "| what the application speaks | use | " + " | ".join(POLICIES.values()) + " |",
+        "|" + "---|" * (2 + len(POLICIES)),
     ]
-    for spoken, sends in SPOKEN.items():
+    for spoken, (sends, use) in SPOKEN.items():
         cells = [_grouped(rows, sends, policy) for policy in POLICIES]
-        lines.append(f"| {spoken} | " + " | ".join(cells) + " |")
+        lines.append(f"| {spoken} | `{use}` | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

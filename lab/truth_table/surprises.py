@@ -69,7 +69,7 @@ SURPRISES = (
     ),
     Surprise(
         "hangs in the caller's own proxy, and nothing leaves the pod",
-        "an undeclared port's protocol is detected",
+        "a port's protocol is known by its name, or detected",
         SELECTION,
         lambda row: (row["outcome"], row["by"]) == ("hangs", "client's proxy"),
     ),
@@ -103,8 +103,9 @@ def table(rows: Iterable[Stored]) -> Table:
     for one in SURPRISES:
         found = [row for row in every if one.holds(row)]
         sent, names = _values(found, "sends", PAYLOADS), _values(found, "port_name", PORT_NAMES)
-        body.append((one.seen, one.expected, str(len(found)), sent, names))
-    header = ("what is seen", "what one expects", "cells", "what is sent", "port names")
+        example = found[0]["cell"] if found else "-"
+        body.append((one.seen, one.expected, str(len(found)), sent, names, example))
+    header = ("what is seen", "what one expects", "cells", "what is sent", "port names", "for one")
     return Table("", header, tuple(body), _sources())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.common.errors import BadEvidence
-from lab.truth_table import answers, predictions, results, stored_mesh
+from lab.truth_table import answers, page, predictions, results, stored_mesh, text
 from lab.truth_table.predictions import Foretold
 from lab.truth_table.recorded import Call, Recorded
 
@@ -181,3 +181,13 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / results.CSV).write_text("a,b\n1,2\n")
     with pytest.raises(BadEvidence, match="has not the columns of a truth table"):
         results.load(tmp_path)
+
+
+@pytest.mark.parametrize("policy", ["strict", "permissive"])
+@pytest.mark.parametrize("spoken", [*page.SPOKEN])
+def test_the_name_that_the_page_recommends_is_answered_over_mutual_tls(
+    spoken: str, policy: str
+) -> None:
+    sends, use = page.SPOKEN[spoken]
+    row = results.load(page.RECORDED)[f"{sends}/{use}/{policy}/sidecar"]
+    assert text.short(row) == "mTLS"
