@@ -109,6 +109,13 @@ class Joined:
         ]
 
     @property
+    def unexplained(self) -> list[Connection]:
+        """Return connections that went where the call goes, and that no line names."""
+        asked = self.call.asked
+        there = {(asked.address, asked.port), (self.call.server.ip, asked.target)}
+        return [one for one in self._unclaimed if one.server in there]
+
+    @property
     def arrived_from(self) -> list[str]:
         """Return the client's address of each connection, as the server's pod has it.
 
@@ -228,15 +235,22 @@ def _ended(joined: Joined, given: str) -> tuple[str, str, Line | None]:
     if given:
         return "arrives", APPLICATION, theirs or mine
     if told["outcome"] == "hangs":
-        if told.get("again") not in (None, "hangs"):
-            return "unknown", "", None  # it hung once, and not again
-        has_sidecar = joined.call.caller.has_sidecar
-        place = SERVER if joined.connections else CLIENT if has_sidecar else NODE
-        return "hangs", place, None
+        return *_hanging(joined), None
     line = theirs or mine
     if line and line.get("response_code") and not _failed(theirs) and not _failed(mine):
         return "answered by a proxy", SERVER if theirs else CLIENT, line
     return "refused", _refusing(joined), theirs if _failed(theirs) else mine or theirs
+
+
+def _hanging(joined: Joined) -> tuple[str, str]:
+    """Return the outcome of a call without an answer, and who waits."""
+    if joined.told.get("again") not in (None, "hangs"):
+        return "unknown", ""  # it hung once, and not again
+    if joined.connections:
+        return "hangs", SERVER if joined.call.server.has_sidecar else APPLICATION
+    if joined.unexplained:
+        return "unknown", ""  # a connection that could be its own has left the pod
+    return "hangs", CLIENT if joined.call.caller.has_sidecar else NODE
 
 
 def _refusing(joined: Joined) -> str:
