@@ -47,12 +47,14 @@ class Cell:
 
     @property
     def configuration(self) -> Cell:
-        """Return what decides of Services, policies and rules: all but what is sent and by whom.
+        """Return what decides of Services, policies and rules: all but what is sent, and by whom.
 
-        Cells of one configuration share a Service; a server that speaks first has its own.
-        A pod's own address belongs to a Service with a ClusterIP.
+        Cells of one configuration share a Service, and proxies share its connections. A server that
+        speaks first has a Service of its own. So has an upgrade to WebSocket: over HTTP/2 the
+        server's proxy resets its connection, and with it the requests of others. A pod's own
+        address belongs to a Service with a ClusterIP.
         """
-        sends = "server-first" if self.server_first else ""
+        sends = self.sends if self.server_first or self.sends == "websocket" else ""
         address = "clusterip" if self.address == "pod" else self.address
         return replace(self, sends=sends, caller="", address=address, outbound="allow-any")
 

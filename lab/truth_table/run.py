@@ -162,9 +162,8 @@ class _Captures:
         self._table, self._folder = table, folder / "captures"
         self._pods = [key for key in table.pods if key[0] in policies]
         self._running: dict[str, Capture] = {}
-        places = [one for policy in policies for one in of_policy(table.places.values(), policy)]
-        numbers = {number for one in places for number in (one.number, one.target)}
-        self._filter = " or ".join(f"tcp port {number}" for number in sorted(numbers))
+        # tcpdump takes seconds over some hundred ports: each pod has those of its own policy.
+        self._filters = {policy: _filter(table, policy) for policy in policies}
 
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -176,7 +175,7 @@ class _Captures:
         path = self._folder / f"{name}.pcap"
         pod = self._table.pods[key]
         self._running[name] = self._table.cluster.capture(
-            pod, "eth0", self._filter, path, kept=KEPT
+            pod, "eth0", self._filters[key[0]], path, kept=KEPT
         )
 
     def stop(self) -> None:
@@ -186,6 +185,12 @@ class _Captures:
         lost = {name: stats.dropped for name, stats in ended.items() if stats.dropped}
         if lost:
             raise LabError(f"packets were lost while they were captured: {lost}")
+
+
+def _filter(table: TableMesh, policy: str) -> str:
+    places = of_policy(table.places.values(), policy)
+    numbers = {number for one in places for number in (one.number, one.target)}
+    return " or ".join(f"tcp port {number}" for number in sorted(numbers))
 
 
 def _stop(capture: Capture) -> CaptureStats:
