@@ -56,7 +56,7 @@ def keep_since(cluster: Cluster, live: LiveWorld, workload: str, folder: Path, s
 
 
 def _keep(cluster: Cluster, pod: PodRef, containers: list[str], path: Path) -> None:
-    texts = [_settled(cluster, pod, container) for container in containers]
+    texts = [settled(cluster, pod, container) for container in containers]
     _write(path, [line for text in texts for line in text.splitlines() if line.startswith("{")])
 
 
@@ -65,13 +65,18 @@ def _write(path: Path, lines: list[str]) -> None:
         files.write_text(path, "\n".join(lines) + "\n")
 
 
-def _settled(cluster: Cluster, pod: PodRef, container: str) -> str:
-    """Return a log once it has stopped growing: proxies flush their lines every 50 ms."""
+def settled(
+    cluster: Cluster, pod: PodRef, container: str, *, timeout: float = 10.0, every: float = 0.08
+) -> str:
+    """Return a log once it has stopped growing: proxies flush their lines every 50 ms.
+
+    timeout: seconds to wait for that. every: seconds between two looks, of which three are alike.
+    """
     seen: list[str] = []
 
     def look() -> str:
         seen.append(cluster.logs(pod, container))
         return "same" if len(seen) > 2 and len({*seen[-3:]}) == 1 else ""
 
-    until(look, f"the log of {pod.name} to settle", timeout=10, every=0.08)
+    until(look, f"the log of {pod.name} to settle", timeout=timeout, every=every)
     return seen[-1]

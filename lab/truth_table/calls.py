@@ -28,10 +28,10 @@ TIMEOUT = 900.0
 Job = dict[str, Any]
 
 
-def jobs(table: TableMesh, cells: Iterable[Cell], skip: int = 0) -> dict[PodRef, list[Job]]:
+def jobs(table: TableMesh, cells: Iterable[Cell], used: int = 0) -> dict[PodRef, list[Job]]:
     """Return what each calling pod is to do, in a random order that is the same every time.
 
-    skip: how many source ports have been used.
+    used: how many source ports were used before.
     """
     each: dict[PodRef, list[Job]] = {}
     shuffled = list(cells)
@@ -39,7 +39,7 @@ def jobs(table: TableMesh, cells: Iterable[Cell], skip: int = 0) -> dict[PodRef,
     for cell in shuffled:
         asked = table.asked(cell)
         own = each.setdefault(table.pods[cell.policy, asked.caller], [])
-        own.append(_job(asked, SOURCES[skip + len(own)]))
+        own.append(_job(asked, SOURCES[used + len(own)]))
     return each
 
 
@@ -66,7 +66,7 @@ def make(table: TableMesh, cells: Sequence[Cell]) -> list[Job]:
     made = _make(table.cluster, jobs(table, cells), AT_ONCE)
     keys = {one["id"] for one in made if one["outcome"] == HANGS}
     hung = [cell for cell in cells if cell.key in keys]
-    second = _make(table.cluster, jobs(table, hung, skip=len(cells)), len(hung)) if hung else []
+    second = _make(table.cluster, jobs(table, hung, used=len(cells)), len(hung)) if hung else []
     again = {one["id"]: one["outcome"] for one in second}
     return [{**one, "again": again.get(one["id"], "")} for one in made]
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lab.record.world import EXPORT_TO
 from lab.truth_table.axes import OWN_CA, POLICIES, PORT_NAMES, RULES
 from lab.truth_table.places import Place
 from lab.workloads import variants
@@ -13,7 +14,7 @@ from lab.workloads.manifests import EXCLUDED_PORTS, WORKLOADS, Setting
 from lab.workloads.variants import Variant
 
 Obj = dict[str, Any]
-EXPORT_TO = {"networking.istio.io/exportTo": "."}
+OWN_NAMESPACE = {EXPORT_TO: "."}
 """A namespace's Services are its own: else each sidecar holds those of all."""
 SERVERS = ("server", "server-ports", "server-plain")
 REGISTRY_ONLY = "client-registry"
@@ -71,7 +72,7 @@ def _service(place: Place) -> Obj:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": place.service, "annotations": EXPORT_TO},
+        "metadata": {"name": place.service, "annotations": OWN_NAMESPACE},
         "spec": spec,
     }
 

@@ -11,12 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from clusters.base import Capture, CaptureStats, Cluster, PodRef
+from clusters.base import Capture, CaptureStats, Cluster
 from lab.common import files
 from lab.common.errors import LabError
-from lab.common.wait import until
 from lab.predict.cluster import Live
-from lab.record import envoy_admin, mesh_lock, world
+from lab.record import envoy_admin, logs, mesh_lock, world
 from lab.truth_table import calls, predictions
 from lab.truth_table.asked import as_json
 from lab.truth_table.axes import FOREIGN_AUTHORITIES
@@ -136,23 +135,12 @@ def _keep_logs(table: TableMesh, policies: Sequence[str], folder: Path) -> None:
             suffix = "" if container == "istio-proxy" else ".app"
             if suffix and not key[1].startswith("server"):
                 continue
-            text = _settled(table.cluster, pod, container)
+            text = logs.settled(table.cluster, pod, container, timeout=30, every=0.2)
             lines = [line for line in text.splitlines() if line.startswith("{")]
             files.write_text(folder / f"{'-'.join(key)}{suffix}.jsonl", "\n".join(lines) + "\n")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(keep, [key for key in table.pods if key[0] in policies]))
-
-
-def _settled(cluster: Cluster, pod: PodRef, container: str) -> str:
-    seen: list[str] = []
-
-    def look() -> bool:
-        seen[:] = [*seen[-2:], cluster.logs(pod, container)]
-        return len(seen) > 2 and len({*seen}) == 1
-
-    until(look, f"the log of {pod.name} to settle", timeout=30, every=0.2)
-    return seen[-1]
 
 
 class _Captures:
