@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lab.envoy.mesh import Address
 from lab.judge.files import StoredFiles
 from lab.model import call_types
 from lab.model.evidence import CLOCK_SLACK, CallRecord, PodRecord, WorldRecord
@@ -66,6 +67,20 @@ class HopEvidence:
             target=target,
             sends=call_types.first_bytes(self.call.command),
         )
+
+    @property
+    def asked_address(self) -> Address:
+        """The address and port that the sender connects to."""
+        route = self.route
+        if self.call.to_address or route.cluster_ip in ("", "None"):
+            return self.server.ip, route.target
+        return route.cluster_ip, route.port
+
+    @property
+    def services(self) -> dict[Address, list[Address]]:
+        """What a node makes of that address, where it is a Service's."""
+        pod, asked = (self.server.ip, self.route.target), self.asked_address
+        return {} if asked == pod else {asked: [pod]}
 
     @property
     def client_log(self) -> list[log.Line]:

@@ -137,6 +137,35 @@ def read(
         return _seen("unknown", str(reason))
 
 
+def read_attempts(
+    query: ConnectionQuery,
+    attempts: int,
+    client_eth0: CaptureFile,
+    server_eth0: CaptureFile,
+    marker: bytes,
+) -> WireSeen:
+    """Return what crossed by the connections with which a proxy tried a call again and again.
+
+    attempts: how many the proxy says it made. Each is read alone; they must be alike. Without that
+    number of connections in the call's time, it is `read`'s answer.
+    """
+    try:
+        there = [one for one in read_connections(client_eth0, False) if query.joins(one)]
+    except BadEvidence as reason:
+        return _seen("unknown", str(reason))
+    ports = [one.client[1] for one in there if query.had(one)]
+    if attempts < 2 or query.client_port is not None or len(ports) != attempts:
+        return read(query, client_eth0, server_eth0, marker)
+    each = [
+        read(replace(query, client_port=port), client_eth0, server_eth0, marker) for port in ports
+    ]
+    odd = [one for one in each if one.security != each[0].security]
+    if odd:
+        return _seen("unknown", f"its proxy tried {attempts} times: {each[0].why}; {odd[0].why}")
+    why = f"its proxy tried {attempts} times, each time alike: {each[-1].why}"
+    return replace(each[-1], why=why)
+
+
 def find(
     query: ConnectionQuery, capture: CaptureFile, where: str, at_client: Connection | None = None
 ) -> Connection | None:
