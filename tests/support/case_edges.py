@@ -87,7 +87,7 @@ metadata: {name: headless, annotations: {networking.istio.io/exportTo: "."}}
 spec:
   clusterIP: None
   selector: {app: httpbin}
-  ports: [{name: tcp-http, port: 8082, targetPort: 8082}, {name: http, port: 8083, targetPort: 8083}]
+  ports: [{name: tcp-http, port: 8082}, {name: http, port: 8083}]
 ---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication

@@ -49,6 +49,6 @@ def test_a_command_says_what_it_sends_first(command: str, expected: Sending) -> 
 
 
 def test_the_model_of_the_proxies_knows_every_name() -> None:
-    names = {name for name in ANYTHING.names}
+    names = set(ANYTHING.names)
     names |= {"http1.1", "http1.0", "h2", "upgrade-h2c", "websocket", "grpc", "tls", "line"}
     assert names <= SENDS.keys()

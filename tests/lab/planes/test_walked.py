@@ -28,7 +28,7 @@ def both() -> tuple[Workload, Workload]:
 
 
 def says(both: tuple[Workload, Workload], port: int, sending: Sending) -> Seen:
-    client, server = both
+    client, _ = both
     assert client.proxy
     address = services.named(client.proxy, "httpbin", port, "demo")[1][0]
     mesh = Mesh({one.address: one for one in both}, services.endpoints(client.proxy))
