@@ -79,7 +79,7 @@ def _end(way: Way) -> str:
         case outcome:
             flag = f" ({way.flag})" if way.flag not in ("", "-") else ""
             status = f" with {way.status}" if way.status else ""
-            return f"{outcome}{'' if ' by ' in outcome else ' by'} the {way.by}{status}{flag}"
+            return f"{outcome.removesuffix(' by a proxy')} by the {way.by}{status}{flag}"
 
 
 def _told(step: Step) -> str:
