@@ -19,12 +19,20 @@ NAME = "gateway"
 _API = "networking.istio.io/v1"
 
 
-def workload(setting: Setting) -> list[Obj]:
+def _selected(namespace: str) -> dict[str, str]:
+    """Return the labels by which Gateways select the pod: they select in all namespaces."""
+    return {"lab-table": namespace}
+
+
+def workload(setting: Setting, namespace: str) -> list[Obj]:
     """Return the gateway's pod, with a certificate of the servers' own CA."""
-    return manifests.with_certificate(WORKLOADS[NAME](setting), setting)
+    made = manifests.with_certificate(WORKLOADS[NAME](setting), setting)
+    deployment = next(one for one in made if one["kind"] == "Deployment")
+    deployment["spec"]["template"]["metadata"]["labels"] |= _selected(namespace)
+    return made
 
 
-def objects(place: Place, server: GatewayServer) -> Iterator[Obj]:
+def objects(place: Place, server: GatewayServer, namespace: str) -> Iterator[Obj]:
     """Yield the Gateway of one configuration, and the route to its Service.
 
     A caller in the mesh comes by a Service of the gateway's, and by TLS of the mesh's.
@@ -35,7 +43,8 @@ def objects(place: Place, server: GatewayServer) -> Iterator[Obj]:
     port = {"number": place.at_gateway, "name": place.service, "protocol": server.protocol}
     tls = {"tls": _tls(server)} if server.mode else {}
     servers = [{"hosts": [host], "port": port, **tls}]
-    yield _object("Gateway", place.service, {"selector": {"app": NAME}, "servers": servers})
+    gateway = {"selector": _selected(namespace), "servers": servers}
+    yield _object("Gateway", place.service, gateway)
     route = {"hosts": [host], "gateways": [place.service], **_route(place, server, host)}
     yield _object("VirtualService", place.service, route)
     if in_mesh:

@@ -85,7 +85,7 @@ class TableMesh:
         if not access_log.has_our_fields(settings["config"]):
             kube.apply([access_log.envoy_filter()], name)
         own = [*of_policy(self.places.values(), policy)]
-        kube.apply(objects.workloads(policy, own, Setting()), name)
+        kube.apply(objects.workloads(policy, own, Setting(), name), name)
 
     def wait_ready(self) -> None:
         """Wait until every pod is ready. Raises LabError as a world's pods do."""
@@ -124,8 +124,9 @@ class TableMesh:
         self._wait_served(policies)
 
     def _serve(self, policy: str) -> None:
-        own = objects.services([*of_policy(self.places.values(), policy)])
-        for made in self.cluster.kube.apply(own, self.namespace(policy)):
+        name = self.namespace(policy)
+        own = objects.services([*of_policy(self.places.values(), policy)], name)
+        for made in self.cluster.kube.apply(own, name):
             if made["kind"] == "Service":
                 self.addresses[policy, made["metadata"]["name"]] = made["spec"]["clusterIP"]
 

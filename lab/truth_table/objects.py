@@ -22,7 +22,7 @@ REGISTRY_ONLY = "client-registry"
 """The caller whose sidecar sends only to addresses that it knows."""
 
 
-def workloads(policy: str, places: Sequence[Place], setting: Setting) -> list[Obj]:
+def workloads(policy: str, places: Sequence[Place], setting: Setting, namespace: str) -> list[Obj]:
     """Return the policies and the workloads in the namespace of one policy."""
     made = [peer_authentication("default", POLICIES[policy])] if policy in POLICIES else []
     made += [*_port_policies(policy, places)]
@@ -30,14 +30,15 @@ def workloads(policy: str, places: Sequence[Place], setting: Setting) -> list[Ob
     for workload in SERVERS:
         own = [one for one in places if one.workload == workload]
         made += _server(workload, own, setting) if own else []
-    made += gateways.workload(setting) if any(one.at_gateway for one in places) else []
+    made += gateways.workload(setting, namespace) if any(one.at_gateway for one in places) else []
     return made
 
 
-def services(places: Sequence[Place]) -> list[Obj]:
+def services(places: Sequence[Place], namespace: str) -> list[Obj]:
     """Return the Services, and the rules for them."""
     served = [place for place in places if place.service]
-    return [obj for place in served for obj in (_service(place), *_rule(place), *_front(place))]
+    each = ((_service(one), *_rule(one), *_front(one, namespace)) for one in served)
+    return [obj for made in each for obj in made]
 
 
 def peer_authentication(name: str, mode: str, **more: Any) -> Obj:
@@ -90,9 +91,9 @@ def _rule(place: Place) -> Iterable[Obj]:
         }
 
 
-def _front(place: Place) -> Iterable[Obj]:
+def _front(place: Place, namespace: str) -> Iterable[Obj]:
     server = place.configuration.gateway_server
-    return gateways.objects(place, server) if server else ()
+    return gateways.objects(place, server, namespace) if server else ()
 
 
 def _callers(places: Sequence[Place], setting: Setting) -> list[Obj]:

@@ -108,7 +108,7 @@ def test_what_is_sent_and_who_calls_share_a_service_but_for_servers_that_speak_f
 
 def made(policy: str) -> list[objects.Obj]:
     own = [*of_policy(places(EVERY).values(), policy)]
-    return [*objects.workloads(policy, own, Setting()), *objects.services(own)]
+    return [*objects.workloads(policy, own, Setting(), "t"), *objects.services(own, "t")]
 
 
 def test_a_namespace_has_its_policy_and_the_modes_of_single_ports() -> None:
@@ -133,7 +133,7 @@ def test_a_namespace_without_a_policy_has_none() -> None:
 def front(gateway: str) -> dict[str, objects.Obj]:
     """The objects of a configuration with this gateway, by their kinds."""
     cell = Cell("h2", "http", "strict", "none", gateway=gateway)
-    found = objects.services([places([cell])[cell.configuration]])
+    found = objects.services([places([cell])[cell.configuration]], "t")
     return {one["kind"]: one["spec"] for one in found}
 
 
@@ -147,6 +147,16 @@ def test_each_configuration_has_a_gateways_server_and_a_route_of_its_kind(gatewa
     kind = "http" if wanted.reads_requests else "tls" if gateway == "passthrough" else "tcp"
     assert kind in found["VirtualService"]
     assert found["VirtualService"]["hosts"] == server["hosts"]
+
+
+def test_a_gateways_server_is_taken_by_the_pod_of_its_own_namespace_only() -> None:
+    template = next(
+        one["spec"]["template"] for one in made("strict")
+        if one["kind"] == "Deployment" and one["metadata"]["name"] == "gateway"
+    )  # fmt: skip
+    selector = front("tcp")["Gateway"]["selector"]
+    assert selector.items() <= template["metadata"]["labels"].items()
+    assert [*selector.values()] == ["t"]
 
 
 def test_only_the_mode_of_the_mesh_has_a_service_and_a_rule_in_front_of_the_gateway() -> None:
@@ -164,7 +174,7 @@ def test_each_service_is_visible_in_its_own_namespace_only() -> None:
 def test_a_service_calls_its_port_as_the_axis_says(name: str) -> None:
     cell = Cell("h2", name, "strict", "sidecar")
     place = places([cell])[cell.configuration]
-    (service,) = objects.services([place])
+    (service,) = objects.services([place], "t")
     (port,) = service["spec"]["ports"]
     wanted = PORT_NAMES[name]
     assert (port.get("name", ""), port.get("appProtocol", "")) == (
