@@ -201,7 +201,7 @@ def _stand_in(state: Part, cluster: str, asked: str) -> tuple[str, ...]:
 
 
 def _acted(host: Part, route: Part, request: Request) -> Responds | Routes:
-    if host.get("require_tls", "NONE") != "NONE":
+    if host.get("require_tls", "NONE") != "NONE" and not request.secure:
         return Responds(301, "-", "https_redirect", f"https://{request.host}{request.path}")
     if per_filter := (route.get("typed_per_filter_config") or host.get("typed_per_filter_config")):
         raise Unreadable(f"a route configures {min(per_filter)} by itself")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lab.envoy.mesh import address_text
+from lab.packets.pcap import Connection
 from lab.predict.text import way_text
 from lab.render.display import Table
 from lab.truth_table import answers, predictions, stored_mesh
-from lab.truth_table.answers import Joined
 from lab.truth_table.axes import PAYLOADS, PORT_NAMES
 from lab.truth_table.cells import DEFAULTS
+from lab.truth_table.joined import Joined
 from lab.truth_table.recorded import Call, Recorded
 from lab.truth_table.results import SAME
 
@@ -22,6 +23,7 @@ WIRE = {
     "plaintext": "plain",
     "mixed": "mixed",
     "none": "",
+    "": "",
     "unknown": "?",
 }
 ENDS = {
@@ -33,12 +35,18 @@ ENDS = {
 LEGEND = (
     "mTLS, TLS, plain: the call is answered, and that is what crosses the network. A number: it is "
     "answered with that status. refused, hangs, broken: it is not answered. no gRPC: the answer is "
-    "HTTP, not gRPC. Behind these stands how its bytes crossed, if they did."
+    "HTTP, not gRPC. Behind these stands how its bytes crossed, if they did. Before a >: how they "
+    "crossed to the gateway."
 )
 
 
 def short(row: Stored) -> str:
-    """Return a cell's answer in a word or two."""
+    """Return a cell's answer in a few words."""
+    before = WIRE[row["first_leg"]]
+    return f"{before} > {_ending(row)}" if before else _ending(row)
+
+
+def _ending(row: Stored) -> str:
     crossed = WIRE[row["wire"]]
     if row["outcome"] == "arrives":
         return f"{_without(row['client'])} {crossed}".strip()
@@ -103,18 +111,30 @@ def why(recorded: Recorded, call: Call) -> str:
 
 
 def _witnesses(joined: Joined) -> list[tuple[str, str]]:
-    connections = [
-        f"{address_text(one.client)} > {address_text(one.server)}, {len(one.segments)} packets, "
-        f"{len(one.sent('client'))} and {len(one.sent('server'))} bytes, {one.ended_by}"
-        for one in joined.connections
+    gateway, said = joined.call.gateway, joined.application or {}
+    to_gateway = [
+        ("packets to the gateway, at the caller's eth0", _packets(joined.to_gateway)),
+        ("gateway", _line(joined.gateway_line)),
     ]
-    said = joined.application or {}
     return [
-        ("packets at the caller's eth0", "; ".join(connections) or "no connection"),
         ("client's proxy", _line(joined.client_line)),
+        *(to_gateway if gateway else ()),
+        (
+            f"packets at the {'gateway' if gateway else 'caller'}'s eth0",
+            _packets(joined.connections),
+        ),
         ("server's proxy", _line(joined.server_line)),
         ("application", f"saw {said['saw']} from {said['peer']}" if said else "saw nothing"),
     ]
+
+
+def _packets(connections: Sequence[Connection]) -> str:
+    told = [
+        f"{address_text(one.client)} > {address_text(one.server)}, {len(one.segments)} packets, "
+        f"{len(one.sent('client'))} and {len(one.sent('server'))} bytes, {one.ended_by}"
+        for one in connections
+    ]
+    return "; ".join(told) or "no connection"
 
 
 _SHOWN = (
