@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +69,20 @@ class StoredFiles:
         ]
         kept = self.evidence.configurations
         return next((kept[name] for name in names if name in kept), "")
+
+    def workloads(
+        self, world: WorldRecord, record: CallRecord, needed: Collection[str]
+    ) -> dict[str, Workload]:
+        """Return the pods of a world as they were for a call, without those that are not known.
+
+        needed: whose configuration must be known, or BadEvidence is raised.
+        """
+        known = {
+            name: pod
+            for name, pod in world.pods.items()
+            if name in needed or not pod.sidecar or self.configuration_file(world, name, record)
+        }
+        return {name: self.workload(world, name, record) for name in known}
 
     def workload(self, world: WorldRecord, pod: str, record: CallRecord) -> Workload:
         """Return a pod as it was for a call, with its proxy's configuration.

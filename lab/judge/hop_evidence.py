@@ -23,6 +23,8 @@ class HopEvidence:
     """As this hop has it: of a call through a gateway, who sends it on and who gets it."""
     record: CallRecord
     world: WorldRecord
+    made: Call
+    """As a person typed it."""
     first: bool = True
     """Whether it begins at the caller; a hop that begins at a gateway does not."""
     older: bool = False
@@ -69,18 +71,14 @@ class HopEvidence:
         )
 
     @property
-    def asked_address(self) -> Address:
-        """The address and port that the sender connects to."""
-        route = self.route
-        if self.call.to_address or route.cluster_ip in ("", "None"):
-            return self.server.ip, route.target
-        return route.cluster_ip, route.port
-
-    @property
-    def services(self) -> dict[Address, list[Address]]:
-        """What a node makes of that address, where it is a Service's."""
-        pod, asked = (self.server.ip, self.route.target), self.asked_address
-        return {} if asked == pod else {asked: [pod]}
+    def asked(self) -> tuple[Address, Address]:
+        """The address that the caller itself connects to, and the pod's that stands behind it."""
+        workload, name, port = self.made.asked
+        service = self.world.services.get(name)
+        pod = self.world.pods[workload].ip, self.record.target or self.route.target
+        if service is None or service.cluster_ip in ("", "None"):
+            return pod, pod
+        return (service.cluster_ip, port), pod
 
     @property
     def client_log(self) -> list[log.Line]:

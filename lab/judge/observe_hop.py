@@ -186,11 +186,15 @@ def read_configuration(hop: HopEvidence) -> Seen:
 
 def _walked(hop: HopEvidence) -> Seen:
     """Return what the proxies' whole configurations say of the hop."""
-    ends = [
-        hop.files.workload(hop.world, name, hop.record) for name in (hop.call.source, hop.call.to)
-    ]
-    mesh = Mesh({one.address: one for one in ends}, hop.services)
-    said = walked.says(mesh, ends[0], hop.asked_address, first_sent.sending(hop))
+    there = hop.files.workloads(
+        hop.world, hop.record, {hop.made.source, hop.call.source, hop.call.to}
+    )
+    asked, pod = hop.asked
+    mesh = Mesh(
+        {one.address: one for one in there.values()}, {} if asked == pod else {asked: [pod]}
+    )
+    caller, leg = there[hop.made.source], 0 if hop.first else 1
+    said = walked.says(mesh, caller, asked, first_sent.sending(hop), leg)
     held = hop.call.source if hop.client.sidecar else hop.call.to
     file = hop.files.configuration_file(hop.world, held, hop.record)
     return replace(said, facts={**said.facts, "file": file.removeprefix("config/")})
