@@ -110,12 +110,15 @@ def _before_routing(
 
 
 def _without_ignored(manager: Part, version: Verdict, request: Request | None) -> Request | None:
-    """Leave out an Upgrade that Envoy strips: h2c alone, and what it is told to ignore."""
+    """Leave out an Upgrade that Envoy strips: h2c alone, and what it is told to ignore.
+
+    What it is told is compared as it was sent, in upper and lower case.
+    """
     if request is None or version != "http/1.1":
         return request
     told = (manager.get("http_protocol_options") or {}).get("ignore_http_11_upgrade") or ()
-    value = request.upgrade
-    if value == "h2c" or any(routes.text_fits(one, value) for one in told):
+    value = request.headers.get("upgrade", "")
+    if request.upgrade == "h2c" or any(routes.text_fits(one, value) for one in told):
         left = {k: v for k, v in request.headers.items() if k not in ("upgrade", "http2-settings")}
         return replace(request, headers=left)
     return request

@@ -54,7 +54,7 @@ class WireFacts:
     file: str = ""
     """The capture's name."""
     frame: int = 0
-    """The first of its frames in that file, counted from 1."""
+    """The first of its frames in that file that carries bytes, counted from 1; else the first."""
     client: str = ""
     """`IP:port` of who began it, where it was captured first."""
     client_at_server: str = ""
@@ -286,7 +286,7 @@ def _facts(connection: Connection, file: str, marker: bytes) -> WireFacts:
     seen = tls.shown(tls.records(client), tls.records(server))
     return WireFacts(
         file=file,
-        frame=connection.first_frame,
+        frame=connection.first_frame or connection.segments[0].frame,
         client=_text(connection.client),
         server=_text(connection.server),
         syn_time=connection.began,
