@@ -190,6 +190,14 @@ EDGES = (
         frozenset({"another server than was asked"}),
         "say {two} 9101 {marker}",
     ),
+    Edge(
+        "the host of a ServiceEntry",
+        "client",
+        "db.example:9101",
+        PLAIN,
+        _planes(PLAIN, "unknown", PLAIN, PLAIN, PLAIN),
+        call="say {one} 9101 {marker}",
+    ),
 )
 
 
