@@ -263,3 +263,22 @@ def test_http2_that_alpn_agreed_on_is_believed_whatever_comes() -> None:
     (found,) = walk.ways(mesh, OUTSIDE, flow)
     assert (found.outcome, found.by) == ("refused", "gateway")
     assert "HTTP/2 was agreed" in found.detail
+
+
+def test_bytes_that_are_handed_on_to_a_port_named_http2_are_taken_for_http2() -> None:
+    """The cluster of such a port offers h2, and the server's proxy believes it."""
+    gateway = copy.deepcopy(stored("table-gateway"))
+    routed = virtual_host(gateway, "http")["routes"][0]["route"]["cluster"]
+    (chain,) = listening(gateway, "tcp")["filter_chains"]
+    proxy = next(one for one in chain["filters"] if "cluster" in one["typed_config"])
+    proxy["typed_config"]["cluster"] = routed
+    (before,) = ways(gateway, "tcp", "http1.1")
+    assert (before.outcome, before.detail) == ("arrives", "HTTP/1.1")
+    cluster = find(gateway, "name", routed, "type")
+    for match in cluster["transport_socket_matches"]:
+        if "typed_config" in match["transport_socket"]:
+            common = match["transport_socket"]["typed_config"].get("common_tls_context", {})
+            common["alpn_protocols"] = ["istio", "h2"]
+    (after,) = ways(gateway, "tcp", "http1.1")
+    assert (after.outcome, after.by) == ("refused", "server's proxy")
+    assert "HTTP/2 was agreed" in after.detail
