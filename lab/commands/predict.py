@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--within",
-        choices=("", "tls", "mutual-tls"),
+        choices=("tls", "mutual-tls"),
         default="",
         help="TLS of the client's own around what it sends, without or with a certificate",
     )

@@ -19,10 +19,13 @@ from lab.envoy.way import Flow, Way, Wire, responded, sending
 Part = Mapping[str, Any]
 
 
-def ways(sender: Workload, flow: Flow, way: Way, chain: Chain, peer: Peer) -> Iterator[Way]:
+def ways(
+    sender: Workload, flow: Flow, way: Way, chain: Chain, peer: Peer, agreed: str = ""
+) -> Iterator[Way]:
     """Yield how a proxy sends on what a chain has taken, or ends it: then `by` says so.
 
-    flow: what it took, after TLS that ends at it. peer: who it took it from.
+    flow: what it took, after TLS that ends at it. peer: who it took it from. agreed: what that
+    TLS's ALPN ended in.
     """
     assert sender.proxy is not None
     who = sending(sender)
@@ -32,8 +35,8 @@ def ways(sender: Workload, flow: Flow, way: Way, chain: Chain, peer: Peer) -> It
     elif isinstance(does, HandsOn):
         yield from _sent_on(sender, flow, way, does.clusters)
     else:
-        answer = requests.handle(sender.proxy, does.manager, flow.sent, peer)
-        if isinstance(answer, Responds | Awaits):
+        answer = requests.handle(sender.proxy, does.manager, flow.sent, peer, agreed)
+        if isinstance(answer, Responds | Awaits | Closes):
             yield responded(way, answer, who)
             return
         where = f"virtual host {answer.virtual_host}, route {answer.route or 'without a name'}"

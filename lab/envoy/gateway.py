@@ -62,7 +62,9 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
         return
     here = here.then(GATEWAY, "the connection's TLS ends here")
     secured = inside.request and replace(inside.request, secure=True)
-    yield from _taken(caller, pod, here, taken.chain, replace(inside, request=secured))
+    inside = replace(inside, request=secured)
+    agreed = handshake.agreed(context, wire)
+    yield from _taken(caller, pod, here, taken.chain, inside, agreed)
 
 
 def _crossed(way: Way, wire: Wire) -> Way:
@@ -89,15 +91,17 @@ def _plain(caller: Workload, pod: Workload, way: Way, chain: Chain, wire: Wire) 
     yield way.ends("refused", sending(caller) if caller.proxy else CLIENT, why, flag="UF")
 
 
-def _taken(caller: Workload, pod: Workload, way: Way, chain: Chain, inside: Wire) -> Iterator[Way]:
-    """Yield what the chain's filters do with what is inside the connection."""
+def _taken(
+    caller: Workload, pod: Workload, way: Way, chain: Chain, inside: Wire, agreed: str = ""
+) -> Iterator[Way]:
+    """Yield what the chain's filters do with what is inside; agreed: what its ALPN ended in."""
     if chains.waits_for_bytes(chain) and not inside.sent.data:
         yield way.ends("hangs", GATEWAY, "authorization is decided at the client's first bytes")
         return
     flow = Flow(inside.to, inside.sent, inside.request)
     request = None if inside.sent.tls else inside.request
     peer = Peer(caller.address, inside.to[1], inside.identity, inside.sent.server_name, request)
-    for one in forwarding.ways(pod, flow, way, chain, peer):
+    for one in forwarding.ways(pod, flow, way, chain, peer, agreed):
         if any(step.source.startswith(f"cluster {_BY_SNI}") for step in one.steps[-1:]):
             raise Unreadable("a gateway's mode AUTO_PASSTHROUGH is not modelled")
         yield one

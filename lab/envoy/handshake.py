@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lab.envoy import first_bytes
 from lab.envoy.first_bytes import HELLO, FirstBytes
 from lab.envoy.matching import Unreadable
 from lab.envoy.mesh import Mesh, Workload
@@ -39,7 +38,7 @@ def end(
         return server, "the connection is not TLS", wire
     if why := _refused(mesh, context, wire.sent):
         return server, why, wire
-    return "", "", replace(wire, sent=_inside(context, wire.sent), identity="")
+    return "", "", replace(wire, sent=_inside(wire.sent), identity="")
 
 
 def _with_proxy(mesh: Mesh, context: Part, wire: Wire, tls: Tls, pod: Workload) -> tuple[str, str]:
@@ -81,17 +80,19 @@ def _refused(mesh: Mesh, context: Part, sent: FirstBytes) -> str:
     raise Unreadable(f"whether {authority} vouches for the client's certificate is not known")
 
 
-def _inside(context: Part, sent: FirstBytes) -> FirstBytes:
-    """Return what the application sends inside its TLS, which ends here.
+def agreed(context: Part, wire: Wire) -> str:
+    """Return the protocol that ALPN ends in: of those that both know, the first of the server's.
 
-    Of what both ends know, Envoy takes the protocol that its own list has first.
+    Empty: they know none in common, and the first bytes tell it.
     """
+    known = _common(context).get("alpn_protocols") or ()
+    return next((str(one) for one in known if one in hello(wire).alpn), "")
+
+
+def _inside(sent: FirstBytes) -> FirstBytes:
+    """Return what the application sends inside its TLS, which ends here."""
     if sent.inside is None:
         raise Unreadable("what a client of its own TLS sends inside is not known")
-    known = _common(context).get("alpn_protocols") or ()
-    agreed = next((one for one in known if one in sent.alpn), "")
-    if agreed == "h2" and first_bytes.http(sent.inside.data) != "h2c":
-        raise Unreadable("a client that agrees to HTTP/2 by ALPN, and speaks another protocol")
     return sent.inside
 
 

@@ -50,15 +50,18 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
             yield way.ends("refused", by, refused)
             return
         way = way.then(SERVER, "the connection's TLS ends here")
-        yield from _served(caller, pod, way, taken.chain, inside)
+        agreed = handshake.agreed(context, wire)
+        yield from _served(caller, pod, way, taken.chain, inside, agreed)
     else:
         # Nobody here asks for the certificate that the caller's proxy would show.
         way = replace(way, wire=replace(wire, identity=""))
-        yield from _served(caller, pod, way, taken.chain, replace(wire, identity=""))
+        yield from _served(caller, pod, way, taken.chain, replace(wire, identity=""), "")
 
 
-def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire) -> Iterator[Way]:
-    """Yield what the chain's filters do with what is inside."""
+def _served(
+    caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire, agreed: str
+) -> Iterator[Way]:
+    """Yield what the chain's filters do with what is inside; agreed: what its ALPN ended in."""
     assert pod.proxy is not None
     wire = way.wire
     assert wire is not None
@@ -81,13 +84,13 @@ def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire
     if _asks_for_connect(does.manager, sent, request):
         yield way.ends("refused", SERVER, "http2.invalid.header.field", flag="DPE")
         return
-    answer = requests.handle(pod.proxy, does.manager, sent, peer)
+    answer = requests.handle(pod.proxy, does.manager, sent, peer, agreed)
     if isinstance(answer, Responds) and inside.tls:
         # Its answer is no handshake's: the caller's proxy breaks off.
         why = f"WRONG_VERSION_NUMBER: the {SERVER} answers the handshake with {answer.status}"
         yield way.ends("refused", sending(caller), why, flag="UF")
         return
-    if isinstance(answer, Responds | Awaits):
+    if isinstance(answer, Responds | Awaits | Closes):
         yield responded(way, answer, SERVER)
         return
     cluster = answer.clusters[0].cluster

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lab.envoy import first_bytes
+from lab.envoy.chains import Closes
 from lab.envoy.first_bytes import FirstBytes
 from lab.envoy.listener import Taken
 from lab.envoy.mesh import Address, Workload
@@ -126,8 +127,10 @@ def stopped(way: Way, taken: Taken, who: str) -> Way | None:
     return None
 
 
-def responded(way: Way, answer: Responds | Awaits, who: str) -> Way:
-    """Return the end of a way on which a proxy answers by itself, or waits for a request."""
+def responded(way: Way, answer: Responds | Awaits | Closes, who: str) -> Way:
+    """Return the end of a way on which a proxy answers, waits for a request, or closes."""
+    if isinstance(answer, Closes):
+        return way.ends("refused", who, answer.detail)
     if isinstance(answer, Awaits):
         return way.ends("hangs", who, "it reads requests, and waits for a whole one")
     outcome: Outcome = "redirected" if answer.to else "answered by a proxy"

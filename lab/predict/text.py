@@ -79,5 +79,6 @@ def _last_leg(way: Way) -> str:
     inside = (
         "; inside is TLS of the application's own" if way.wire.tls and way.wire.sent.tls else ""
     )
-    refused = "Its first bytes cross" if way.outcome != "arrives" else "It crosses"
-    return f"{refused} the network to {to} {_CROSSES[way.wire.security]}{inside}."
+    crosses = "It crosses" if way.outcome == "arrives" else "Its first bytes cross"
+    over = "the network from there" if way.earlier else "the network"
+    return f"{crosses} {over} to {to} {_CROSSES[way.wire.security]}{inside}."

@@ -99,7 +99,9 @@ class Joined:
     def unexplained(self) -> list[Connection]:
         """Return connections that went where the call goes, and that no line names."""
         asked = self.call.asked
-        there = {(asked.address, asked.port), (self.call.server.ip, asked.target)}
+        there = {(self.call.server.ip, asked.target)}
+        if self.call.gateway is None:
+            there.add((asked.address, asked.port))
         return [one for one in self._unclaimed(self.sender) if one.server in there]
 
     @property

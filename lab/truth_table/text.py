@@ -93,6 +93,7 @@ def why(recorded: Recorded, call: Call) -> str:
     joined, found = Joined(recorded, call), answers.answer(recorded, call)
     mesh = stored_mesh.read(recorded)
     ways = predictions.ways(mesh, call.asked, call.caller.ip)
+    before = f"to the gateway: {found.first_leg}; " if found.first_leg else ""
     agrees = answers.agree(recorded.foretold[call.cell.key], found)
     lines = [
         f"{call.cell.key}",
@@ -100,7 +101,7 @@ def why(recorded: Recorded, call: Call) -> str:
         f"({address_text((call.asked.address, call.asked.port))})",
         "",
         "Measured",
-        f"  {found.outcome}, by {found.by}; on the wire: {found.wire}; for the client: "
+        f"  {found.outcome}, by {found.by}; {before}on the wire: {found.wire}; for the client: "
         f"{found.client}",
         *(f"  {name}: {text}" for name, text in _witnesses(joined) if text),
         "",
