@@ -6,7 +6,7 @@ Two dumps of a proxy that holds the same configuration become the same text.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from lab.envoy.dump import refusing_other_shapes
@@ -27,6 +27,7 @@ _ENTRIES = {
 """Part of a dump -> its lists -> what of each entry is kept: what is active, without the version
 and the time at which it came.
 https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/config_dump_shared.proto"""
+_CLUSTERS = ("static_clusters", "dynamic_active_clusters")
 _METADATA = ("SERVICE_ACCOUNT", "INTERCEPTION_MODE")
 _INTERCEPTION = "traffic.sidecar.istio.io/"
 """How the annotations begin that say what a sidecar takes."""
@@ -38,22 +39,41 @@ def text(dump: Any) -> str:
 
     Of the bootstrap, whose proxy it is stays. Raises BadEvidence for what is no config dump.
     """
-    parts = [one for part in dump["configs"] for one in _kept(part)]
+    runtime = _forwarding(dump)
+    parts = [one for part in dump["configs"] for one in _kept(part, runtime)]
     return json.dumps({"configs": parts}, sort_keys=True, separators=(",", ":"))
 
 
-def _kept(part: Part) -> Iterator[Part]:
+def _forwarding(dump: Part) -> set[str]:
+    """Return the clusters that send to wherever a call was going.
+
+    Their endpoints are the calls that were made, and no configuration.
+    """
+    clusters = (one["cluster"] for part in dump["configs"] for name in _CLUSTERS
+                for one in part.get(name) or ())  # fmt: skip
+    return {one["name"] for one in clusters if one.get("type") == "ORIGINAL_DST"}
+
+
+def _kept(part: Part, runtime: Container[str]) -> Iterator[Part]:
+    """Yield what is kept of one part; runtime: clusters whose endpoints are left out."""
     kind = str(part["@type"]).rpartition(".")[2]
     if kind == "BootstrapConfigDump":
         yield {"@type": part["@type"], "bootstrap": {"node": _node(part["bootstrap"]["node"])}}
     elif kind in _ENTRIES:
-        yield {
-            "@type": part["@type"],
-            **{
-                name: [_entry(one, field) for one in part.get(name) or () if one.get(field)]
-                for name, field in _ENTRIES[kind].items()
-            },
+        lists = {
+            name: [_entry(one, field) for one in part.get(name) or () if one.get(field)]
+            for name, field in _ENTRIES[kind].items()
         }
+        told = {
+            name: [one for one in each if _endpoints_of(one) not in runtime]
+            for name, each in lists.items()
+        }
+        yield {"@type": part["@type"], **told}
+
+
+def _endpoints_of(entry: Part) -> str:
+    """Return the cluster whose endpoints an entry has; empty for all other entries."""
+    return str(entry.get("endpoint_config", {}).get("cluster_name", ""))
 
 
 def _entry(entry: Part, field: str) -> Part:

@@ -37,13 +37,20 @@ class Dumps:
 
     def _named(self, typed: str) -> Workload:
         names = {one.name: one for one in self._workloads}
-        fits = [one for one in self._workloads if _is_named(one, typed)]
-        if len(fits) != 1:
-            there = ", ".join(sorted(names))
+        exact = [one for one in self._workloads if _is_named(one, typed)]
+        fits = exact or [one for one in self._workloads if _is_of(one, typed)]
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            which = ", ".join(sorted(one.name for one in fits))
             raise BadArguments(
-                f"no dump is of the pod {typed!r}: {meant(typed, [*names])}there is {there}"
+                f"{typed!r} could mean the pod of any of these dumps: {which}",
+                hint="name a pod, and give one dump of each",
             )
-        return fits[0]
+        there = ", ".join(sorted(names))
+        raise BadArguments(
+            f"no dump is of the pod {typed!r}: {meant(typed, [*names])}there is {there}"
+        )
 
     def addresses(self, host: str, port: int, caller: Workload) -> list[str]:
         """Return a host's addresses, as the caller's proxy knows them.
@@ -58,6 +65,12 @@ class Dumps:
 
 def _is_named(pod: Workload, typed: str) -> bool:
     return typed in (pod.name, pod.name.partition("/")[2])
+
+
+def _is_of(pod: Workload, typed: str) -> bool:
+    """Return whether what is typed is the name of the pod's Deployment."""
+    namespace, _, name = pod.name.partition("/")
+    return any(one.startswith(f"{typed}-") for one in (name, f"{namespace}/{name}"))
 
 
 def _workload(path: Path) -> Workload:

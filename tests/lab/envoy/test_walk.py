@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -268,3 +269,16 @@ def test_a_filter_that_is_not_modelled_makes_the_answer_unknown(
 def test_what_is_no_dump_is_refused_in_a_sentence(content: Any) -> None:
     with pytest.raises(BadEvidence, match="config dump"):
         dump.read(content)
+
+
+def test_an_upgrade_that_a_proxy_is_told_to_ignore_is_carried_as_an_ordinary_request() -> None:
+    told = json.dumps(stored("client"))
+    assert way("httpbin", 8000, "upgrade-tls").outcome == "answered by a proxy"
+    ignored = '"ignore_http_11_upgrade": [{"exact": "TLS/1.2"}]'
+    told = re.sub(
+        r'("http_protocol_options": {)(}?)',
+        lambda found: f"{found[1]}{ignored}{found[2] or ', '}",
+        told,
+    )
+    (found,) = ways(json.loads(told), stored("httpbin"), "httpbin", 8000, "upgrade-tls")
+    assert (found.outcome, crosses(found)) == ("arrives", "mutual_tls")

@@ -114,3 +114,19 @@ def test_a_file_that_is_no_dump_is_refused_by_its_name(harm: str, tmp_path: Path
             path.write_bytes(Path(BOTH[0]).read_bytes()[:100])
     with pytest.raises((BadArguments, BadEvidence), match=r"dump\.json"):
         run("--from", "client", "--to", "httpbin:8000", dumps=[str(path)])
+
+
+def test_a_deployments_name_is_enough_where_one_dump_is_of_its_pod(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = json.loads(gzip.decompress((DATA / "client.json.gz").read_bytes()))
+    bootstrap = next(one["bootstrap"] for one in told["configs"] if "bootstrap" in one)
+    bootstrap["node"]["id"] = bootstrap["node"]["id"].replace("~client.", "~client-5d4f8-abcde.")
+    dumps = [tmp_path / name for name in ("one.json", "two.json")]
+    for path in dumps:
+        path.write_text(json.dumps(told))
+    words = ("--from", "client", "--to", "httpbin:8000")
+    assert run(*words, dumps=[str(dumps[0]), BOTH[1]]) == 0
+    assert "demo/client-5d4f8-abcde sends" in capsys.readouterr().out
+    with pytest.raises(BadArguments, match="could mean the pod of any of these dumps"):
+        run(*words, dumps=[*map(str, dumps), BOTH[1]])
