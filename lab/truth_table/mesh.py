@@ -36,6 +36,8 @@ class TableMesh:
     cluster: Cluster
     run: str
     cells: Sequence[Cell]
+    name: str = NAME
+    """With the run's name it labels the namespaces."""
     places: dict[Cell, Place] = field(init=False)
     pods: dict[tuple[str, str], PodRef] = field(default_factory=dict)
     """(policy, workload) -> its pod."""
@@ -79,7 +81,12 @@ class TableMesh:
 
     def _apply(self, policy: str, settings: dict[str, Any]) -> None:
         name, kube = self.namespace(policy), self.cluster.kube
-        labels = {RUN_LABEL: self.run, FAILURE_LABEL: NAME, BY_LABEL: me(), **settings["injection"]}
+        labels = {
+            RUN_LABEL: self.run,
+            FAILURE_LABEL: self.name,
+            BY_LABEL: me(),
+            **settings["injection"],
+        }
         meta = {"name": name, "labels": labels}
         kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}])
         if not access_log.has_our_fields(settings["config"]):
