@@ -23,7 +23,7 @@ from lab.common.errors import BadEvidence
 from lab.model import store
 from lab.model.pins import Stack
 from lab.truth_table import claims, page, plan, results, surprises, text
-from lab.truth_table.cells import Cell
+from lab.truth_table.cells import DEFAULTS, Cell
 from lab.truth_table.places import PORTS_OF_WORKLOAD
 from lab.truth_table.text import Stored
 
@@ -59,7 +59,6 @@ def _groups(rows: Mapping[str, Stored], every: Iterable[Cell]) -> Iterator[list[
     """Yield cells that tell the same, by each step of the rule but the first."""
     told = [cell for cell in every if cell.key in rows]
     core = [cell for cell in told if not cell.leaves]
-    others = [cell for cell in told if cell.leaves]
     yield from _grouped(
         core, lambda one: (one.sends, one.policy, one.caller, text.short(rows[one.key]))
     )
@@ -67,13 +66,14 @@ def _groups(rows: Mapping[str, Stored], every: Iterable[Cell]) -> Iterator[list[
         surprising = [cell for cell in told if surprise.holds(rows[cell.key])]
         yield from _grouped(surprising, lambda one: one.sends)
     yield from _grouped(core, lambda one: one.port_name)
-    yield from _grouped(
-        others,
-        lambda one: (
-            one.leaves,
-            getattr(one, one.leaves),
-            rows[one.key]["outcome"] == "arrives",
-        ),
+    for axis in DEFAULTS:
+        yield from _leaving(axis, rows, told)
+
+
+def _leaving(axis: str, rows: Mapping[str, Stored], told: Iterable[Cell]) -> Iterable[list[Cell]]:
+    leaving = [cell for cell in told if rows[cell.key][axis] != DEFAULTS[axis]]
+    return _grouped(
+        leaving, lambda one: (rows[one.key][axis], rows[one.key]["outcome"] == "arrives")
     )
 
 
