@@ -175,13 +175,17 @@ class TableMesh:
 
     def _wait_served(self, policies: Sequence[str]) -> None:
         """Wait until the nodes serve each ClusterIP."""
-        for policy in policies:
+
+        def wait(policy: str) -> None:
             routes = [
                 ServiceRoute(self.pods[policy, CALLERS["none"]], service)
                 for (there, service), address in self.addresses.items()
                 if there == policy and address != "None"
             ]
             kube_proxy.wait(self.cluster, routes)
+
+        with ThreadPoolExecutor(len(policies)) as pool:
+            list(pool.map(wait, policies))
 
     def _missing(self, policy: str, workload: str) -> Iterator[str]:
         """Yield what a sidecar does not hold yet."""
