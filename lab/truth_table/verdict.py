@@ -26,7 +26,7 @@ SYMPTOM = "It works on a port of one name, and on a port of another it is refuse
 LIVE = f"make reproduce FAILURE={NAME}"
 BECAUSE = "as in the recorded table"
 NOT_MEASURED = "it was not measured"
-_UNKNOWN = {"unknown", "mixed"}
+_UNKNOWN = {"unknown"}
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,13 @@ def test_a_cell_of_which_nothing_is_known_makes_its_claim_inconclusive() -> None
         assert found.exit_code == 3
 
 
+def test_attempts_of_which_only_some_are_in_plaintext_are_a_drift_and_nothing_unknown() -> None:
+    cell = "http1.1/http/strict/sidecar"
+    found = judged({**ROWS, cell: {**ROWS[cell], "wire": "mixed"}})
+    assert [(one.name, one.agreement) for one in found.drifted] == [(cell, "differs")]
+    assert words(found)["C5"] == ("fails otherwise", "fails otherwise")
+
+
 @pytest.mark.parametrize("cell", [cell for _, cell, _ in claims.CONTROLS])
 def test_a_control_that_fails_leaves_nothing_to_conclude(cell: str) -> None:
     found = judged(turned(cell, like="http1.1/http/strict/sidecar"))
