@@ -10,6 +10,8 @@ pods and Services more than those before it:
 3. each surprise, with each payload that it happens to;
 4. each port name;
 5. each value of each other axis, once where the call arrives and once where it does not.
+
+Gateways and a namespace without a policy are left out: they need pods of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from lab.common.errors import BadEvidence
 from lab.model import store
 from lab.model.pins import Stack
 from lab.truth_table import claims, page, plan, results, surprises, text
+from lab.truth_table.axes import UNSET
 from lab.truth_table.cells import DEFAULTS, Cell
 from lab.truth_table.places import PORTS_OF_WORKLOAD
 from lab.truth_table.text import Stored
@@ -57,7 +60,7 @@ def _recommended() -> Iterator[str]:
 
 def _groups(rows: Mapping[str, Stored], every: Iterable[Cell]) -> Iterator[list[Cell]]:
     """Yield cells that tell the same, by each step of the rule but the first."""
-    told = [cell for cell in every if cell.key in rows]
+    told = [cell for cell in every if cell.key in rows and not _apart(cell)]
     core = [cell for cell in told if not cell.leaves]
     yield from _grouped(
         core, lambda one: (one.sends, one.policy, one.caller, text.short(rows[one.key]))
@@ -70,10 +73,14 @@ def _groups(rows: Mapping[str, Stored], every: Iterable[Cell]) -> Iterator[list[
         yield from _leaving(axis, rows, told)
 
 
+def _apart(cell: Cell) -> bool:
+    return cell.gateway_server is not None or cell.policy == UNSET
+
+
 def _leaving(axis: str, rows: Mapping[str, Stored], told: Iterable[Cell]) -> Iterable[list[Cell]]:
-    leaving = [cell for cell in told if rows[cell.key][axis] != DEFAULTS[axis]]
+    leaving = [cell for cell in told if getattr(cell, axis) != DEFAULTS[axis]]
     return _grouped(
-        leaving, lambda one: (rows[one.key][axis], rows[one.key]["outcome"] == "arrives")
+        leaving, lambda one: (getattr(one, axis), rows[one.key]["outcome"] == "arrives")
     )
 
 
