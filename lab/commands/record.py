@@ -14,10 +14,10 @@ from lab.model import evidence, pins, store
 from lab.model.evidence import Evidence
 from lab.model.failure import Failure
 from lab.model.parameters import parameters_of
-from lab.truth_table import keep, mesh, verdict
+from lab.truth_table import keep, pinned, verdict
 from lab.truth_table.recorded import TABLE
 
-TABLES = (mesh.NAME, verdict.NAME)
+TABLES = (pinned.RECORDED.name, verdict.NAME)
 """Folders of a run that have a truth table, or the cells that a run of all failures measures."""
 
 
