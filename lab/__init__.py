@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lab.notebook.run import NotebookRun
+    from lab.truth_table.live import PinnedCells
     from lab.truth_table.notebook import NotebookTable
 
-__all__ = ["open_run", "open_table"]
+__all__ = ["open_cells", "open_run", "open_table"]
 
 
 def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun:
@@ -23,3 +24,13 @@ def open_table(run: str = "recorded") -> NotebookTable:
     from lab.truth_table import notebook as opened
 
     return opened.open_table(run)
+
+
+def open_cells(cluster: str = "auto") -> PinnedCells:
+    """Measure the pinned cells of the truth table, or open the recorded ones.
+
+    See `lab.truth_table.live`.
+    """
+    from lab.truth_table import live
+
+    return live.open_cells(cluster)

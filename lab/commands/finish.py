@@ -15,6 +15,7 @@ from lab.judge.stored import exit_code, judge_all
 from lab.judge.verdict import ClaimVerdict, RemedyVerdict, Verdict
 from lab.model import evidence, store
 from lab.render import junit, tables, wording
+from lab.truth_table import verdict as cells
 
 if TYPE_CHECKING:
     from lab.commands.plan import Plan
@@ -47,6 +48,9 @@ def finish(
     ended the run.
     """
     verdicts, missing = judge_all(wanted.failures, folder)
+    if wanted.cells:
+        of_cells, without = cells.of_run(folder)
+        verdicts, missing = [*verdicts, *of_cells], missing | without
     code = exit_code(verdicts, missing)
     if stopped is not None:
         code = stopped.exit_code if isinstance(stopped, LabError) else 255
@@ -106,6 +110,11 @@ def _summary(end: _End) -> dict[str, Any]:
             verdict.failure: {remedy.name: _remedy(remedy) for remedy in verdict.remedies}
             for verdict in end.verdicts
         },
+        "cells": {
+            verdict.failure: {one.name: one.agreement for one in verdict.cells}
+            for verdict in end.verdicts
+            if verdict.cells
+        },
         "missing": end.missing,
     }
 
@@ -131,6 +140,8 @@ def _started(end: _End) -> dict[str, Any]:
     """Return when istiod and each Envoy started: Unix time, seconds."""
     started: dict[str, Any] = {}
     for verdict in end.verdicts:
+        if verdict.cells:
+            continue  # its pods are in its table.json
         recorded = evidence.load(end.folder / verdict.failure)
         started["istiod"] = recorded.started.get("pilot-discovery")
         started[verdict.failure] = {
@@ -175,5 +186,5 @@ def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:
     """Return what to type next: first, what explains the worst verdict."""
     first = max(verdicts, key=lambda one: one.exit_code != 0, default=None)
     lines = [f"istio-lab why latest {first.failure}"] if first else []
-    lines += wanted.failures[-1].try_next[:1]
+    lines += wanted.failures[-1].try_next[:1] if wanted.failures else []
     return [*lines, "make lab        # the notebooks"]

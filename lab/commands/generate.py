@@ -14,6 +14,7 @@ from lab.common import files
 from lab.model import store
 from lab.notebook import execute
 from lab.truth_table import page
+from lab.truth_table import verdict as cells
 
 README = store.ROOT / "README.md"
 PICTURE = store.ROOT / "evidence" / "tcp_mtls" / "graph.svg"
@@ -25,11 +26,13 @@ def table() -> str:
     from lab.commands.show import recorded_run
 
     head = ["| | the claim | as posted, today | today's form |", "|---|---|---|---|"]
+    verdicts = [recorded_run(name).judge() for name in failures.names()]
+    verdicts.append(cells.judge(cells.recorded()))
     rows = [
-        f"| [{claim.id}](notebooks/{name}.ipynb) | {claim.says} "
+        f"| [{claim.id}](notebooks/{verdict.failure}.ipynb) | {claim.says} "
         f"| {claim.as_posted.word} | {claim.today.word} |"
-        for name in failures.names()
-        for claim in recorded_run(name).judge().claims
+        for verdict in verdicts
+        for claim in verdict.claims
     ]
     return "\n".join([*head, *sorted(rows)]) + "\n"
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lab.bundle import unpack
-from lab.commands.stored import failures_in
+from lab.commands.stored import judged
 from lab.common.errors import BadBundle
 from lab.common.text import printable, terminal_width
 from lab.judge import stored
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _judge(folder: Path) -> int:
     """Print a run's verdicts as they are judged now; return its code."""
-    verdicts, missing = stored.judge_all(failures_in(folder, None), folder)
+    verdicts, missing = judged(folder, None)
     print(printable(claims_table(verdicts, folder.name).text(terminal_width())) + "\n")
     for name, why in missing.items():
         print(printable(f"{name}: inconclusive: {why}\n"))

@@ -12,6 +12,8 @@ from lab.common.errors import BadArguments
 from lab.model.failure import Failure
 from lab.model.parameters import parameters_of
 from lab.notebook import execute
+from lab.truth_table import pinned
+from lab.truth_table.verdict import NAME as CELLS
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class Plan:
     """ISTIO= and ENVOY= as far as they were given, by their variables."""
     pods: int | None = None
     """At most so many pods at a time; None: as many as the machine has room for."""
+    cells: bool = False
+    """Whether the pinned cells of the truth table are measured beside the failures."""
+    without_cells: str = ""
+    """Why they are not, where nobody has asked for less than everything."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what has a notebook in this run: each failure, and the table's cells."""
+        return (*(one.name for one in self.failures), *((CELLS,) if self.cells else ()))
 
     @property
     def replayed(self) -> bool:
@@ -51,14 +62,15 @@ def plan(
 ) -> Plan:
     """Return the run that is asked for, after refusing everything in it that does not exist.
 
-    names: of failures; none: all. given: parameters. cluster: what follows `--cluster`. stack:
-    ISTIO= and ENVOY= by their variables. LAB_PODS: how many pods at most at a time. Raises
-    BadArguments or NeedsUnmet; nothing is started.
+    names: of failures, or of the table's cells; none: all. given: parameters. cluster: what
+    follows `--cluster`. stack: ISTIO= and ENVOY= by their variables. LAB_PODS: how many pods at
+    most at a time. Raises BadArguments or NeedsUnmet; nothing is started.
     """
     from clusters import DEFAULT, check_stack, kind_of, open_cluster
     from lab.notebook.open_run import choose
 
-    wanted = tuple(failures.load(name) for name in (names or failures.names()))
+    own = [name for name in names if name.replace("-", "_") != CELLS]
+    wanted = tuple(failures.load(name) for name in (own if names else failures.names()))
     for failure in wanted:
         parameters_of(failure, given)
         execute.require_parameters(failure)
@@ -75,7 +87,27 @@ def plan(
     words += [f"FAILURE={','.join(names)}"] if names else []
     words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
     words += [f"CLUSTER={kind}"] if cluster != "auto" else []
-    return Plan(wanted, given, kind, keep, " ".join(words), stack, _pods())
+    without = _without_cells(given, kind)
+    if own != [*names] and given:
+        raise BadArguments(f"{CELLS}: {without}")
+    cells = own != [*names] or not (names or without)
+    told = "" if names else without
+    return Plan(wanted, given, kind, keep, " ".join(words), stack, _pods(), cells, told)
+
+
+def _without_cells(given: Mapping[str, str], kind: str) -> str:
+    """Return why the table's cells are left out of a run of everything; empty: they are not."""
+    from clusters import kind_of
+
+    if given:
+        return "the truth table's cells have no parameters"
+    cluster = kind_of(kind)
+    if cluster.replayed or pinned.knows(cluster.name):
+        return ""
+    return (
+        f"the truth table was never measured on a cluster of the kind {cluster.name}: "
+        f"make reproduce FAILURE={CELLS} CLUSTER={kind} measures its cells"
+    )
 
 
 def _variables() -> list[str]:

@@ -9,11 +9,16 @@ from lab import failures
 from lab.common.errors import BadArguments
 from lab.declare.validate import without_pins
 from lab.judge.case import Case
-from lab.judge.verdict import judge
+from lab.judge.verdict import judge as judge_case
 from lab.model import evidence, pins, store
 from lab.model.evidence import Evidence
 from lab.model.failure import Failure
 from lab.model.parameters import parameters_of
+from lab.truth_table import keep, pinned, verdict
+from lab.truth_table.recorded import TABLE
+
+TABLES = (pinned.RECORDED.name, verdict.NAME)
+"""Folders of a run that have a truth table, or the cells that a run of all failures measures."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +32,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copy the evidence of each failure that has a verdict.
+    """Copy the evidence of each failure that has a verdict, and keep what a truth table says.
 
     Raises BadEvidence where it is damaged, and BadArguments where it is not what it is kept as.
     """
     place = store.find(options.run)
     names = [name for name in failures.names() if (place / name / "verdict.json").exists()]
     found = {name: evidence.load(place / name) for name in names}
+    measured = [] if options.turned else [one for one in TABLES if (place / one / TABLE).exists()]
     for name, recorded in found.items():  # all of them, before anything is copied
         refuse_other(failures.load(name), recorded, place / name, turned=options.turned)
     for name, recorded in found.items():
@@ -42,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"  {_claimable(recorded)}")
         for missing in without_pins(failures.load(name)):
             print(f"  {missing}")
+    for name in measured:
+        print(keep.keep(place / name))
     return 0
 
 
@@ -85,7 +93,7 @@ def _other_value(failure: Failure) -> str:
 
 def words(failure: Failure, folder: Path) -> list[tuple[str, ...]]:
     """Return all words that are said of a failure's evidence. Raises BadEvidence."""
-    return [said.words for said in judge(Case.open(failure, folder)).said]
+    return [said.words for said in judge_case(Case.open(failure, folder)).said]
 
 
 def _claimable(recorded: Evidence) -> str:

@@ -20,6 +20,8 @@ from lab.notebook import processes
 from lab.notebook.room import Room
 from lab.record import mesh_lock, world
 from lab.report import draftsman
+from lab.truth_table import pinned
+from lab.truth_table import verdict as cells
 
 if TYPE_CHECKING:
     from clusters.base import OwnCluster
@@ -40,7 +42,9 @@ def run_plan(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, 
     _check(wanted)
     folder = store.new_run()
     say = _Log(folder / "run.log", began)
-    say(f"run {folder.name}: {', '.join(f.name for f in wanted.failures)} on {wanted.title}")
+    say(f"run {folder.name}: {', '.join(wanted.names)} on {wanted.title}")
+    if wanted.without_cells:
+        say(f"left out: {wanted.without_cells}")
     stopped: BaseException | None = None
     with draftsman.started(folder) as drawing:
         try:
@@ -153,9 +157,8 @@ def _notebooks(
         cluster.prepare(lambda step: say(f"cluster: {step}"))
     os.environ["LAB_CLUSTER"] = wanted.cluster
     os.environ["LAB_RUN"] = str(folder)
-    names = [failure.name for failure in wanted.failures]
     room = _room(wanted, folder, cluster, say)
-    notebooks = processes.started(names, folder, wanted.values, room, say, drawing.draw)
+    notebooks = processes.started(wanted.names, folder, wanted.values, room, say, drawing.draw)
     with notebooks as running:
         if cluster and not up:
             cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
@@ -165,6 +168,7 @@ def _notebooks(
 def _room(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> Room:
     """Return which failures run at a time: as many as this machine, or PODS=, has room for."""
     pods = {one.name: sum(place.pods for place in one.worlds) for one in wanted.failures}
+    pods |= {cells.NAME: pinned.pods()} if wanted.cells else {}
     if cluster is None:
         return Room(pods, None, lambda _name: True)
     fit = wanted.pods or cluster.room()

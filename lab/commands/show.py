@@ -13,6 +13,8 @@ from lab.judge import replay
 from lab.judge.case import Case
 from lab.judge.verdict import Verdict
 from lab.render import tables, wording
+from lab.truth_table import verdict as cells
+from lab.truth_table.claims import CLAIMS, SOURCES
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +25,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a failure's story, or the table of all."""
     width = terminal_width()
-    told = story(options.failure, width) if options.failure else table(failures.names(), width)
+    if options.failure == cells.NAME:
+        told = of_cells(width)
+    else:
+        told = story(options.failure, width) if options.failure else table(failures.names(), width)
     print(printable(told))
     return 0
 
@@ -48,6 +53,7 @@ def table(names: Sequence[str], width: int) -> str:
         said = wording.said(run.evidence)
     if not verdicts:
         return "Nothing is recorded yet."
+    verdicts.append(cells.judge(cells.recorded()))
     return tables.claims_table(verdicts, said).text(width)
 
 
@@ -69,6 +75,22 @@ def story(name: str, width: int) -> str:
         lines += _wire(case, call)
     lines += ["", "Sources:", *(f"  {source}" for source in run.failure.sources)]
     lines += ["", f"See it live: make reproduce FAILURE={name}"]
+    return "\n".join(_fold(line, width) for line in lines)
+
+
+def of_cells(width: int) -> str:
+    """Return the claims that the truth table decides, in one screen."""
+    verdict = cells.judge(cells.recorded())
+    lines = [verdict.title, "=" * len(verdict.title), wording.said(verdict), ""]
+    lines += [f"Symptom: {cells.SYMPTOM}", ""]
+    for claim, judged in zip(CLAIMS, verdict.claims, strict=True):
+        lines.append(f"{claim.id}. Claim: {claim.says}")
+        for question, said in zip(claim.questions, judged.answers, strict=True):
+            lines.append(f"    {question.question}  {said[1].word.upper()}")
+            lines += [f"        - {part}" for part in said[1].why.split("; ")]
+        lines.append("")
+    lines += [tables.cells_line(verdict.cells), "", "Sources:"]
+    lines += [*(f"  {source}" for source in SOURCES), "", f"See it live: {cells.LIVE}"]
     return "\n".join(_fold(line, width) for line in lines)
 
 

@@ -7,13 +7,30 @@ from pathlib import Path
 from lab import failures
 from lab.common import untrusted
 from lab.common.errors import BadArguments
+from lab.judge import stored
+from lab.judge.verdict import Verdict
 from lab.model import store
 from lab.model.failure import Failure
+from lab.truth_table import verdict as cells
 
 
 def folder(word: str) -> Path:
     """Return where a run's evidence is. word: as typed; `recorded` is what is committed."""
     return store.RECORDED if word == "recorded" else store.find(word)
+
+
+def judged(run: Path, only: str | None) -> tuple[list[Verdict], dict[str, str]]:
+    """Judge a stored run; return its verdicts, and why others are missing.
+
+    only: a failure, or the truth table's cells; None: all that the run has.
+    """
+    if only == cells.NAME and cells.is_in(run):
+        return cells.of_run(run)
+    verdicts, missing = stored.judge_all(failures_in(run, only), run)
+    if only or not cells.is_in(run):
+        return verdicts, missing
+    of_cells, without = cells.of_run(run)
+    return [*verdicts, *of_cells], missing | without
 
 
 def failures_in(run: Path, only: str | None) -> list[Failure]:

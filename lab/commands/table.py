@@ -170,7 +170,9 @@ def _diff(options: argparse.Namespace) -> int:
 def _folder(name: str) -> Path:
     """Return the folder of a stored table. Raises BadArguments with what there is."""
     from lab.model import store
+    from lab.truth_table.mesh import NAME
     from lab.truth_table.recorded import TABLE
+    from lab.truth_table.verdict import NAME as CELLS
 
     if name == "recorded":
         return store.RECORDED / "truth_table"
@@ -178,7 +180,8 @@ def _folder(name: str) -> Path:
     there = [path for path in there if not path.parent.is_symlink()]
     if name == "latest" and there:
         return there[-1]
-    for folder in (Path(name), Path(name) / "truth_table", store.runs() / name / "truth_table"):
+    places = (Path(name), store.runs() / name)
+    for folder in (Path(name), *(place / kept for place in places for kept in (NAME, CELLS))):
         if (folder / TABLE).exists():
             return folder.resolve()
     names = [path.parent.name for path in there]

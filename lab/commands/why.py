@@ -10,10 +10,11 @@ from lab import failures
 from lab.bundle import unpack
 from lab.commands.arguments import add_run
 from lab.commands.show import recorded_run
-from lab.commands.stored import failures_in
+from lab.commands.stored import judged
 from lab.common.text import printable
-from lab.judge import stored
+from lab.model import store
 from lab.render import explain
+from lab.truth_table import verdict as cells
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +26,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what decided; return 3 where a failure has no verdict, else 0."""
     if options.run == "recorded":
-        for name in [options.failure] if options.failure else failures.names():
-            found = recorded_run(name)
-            print(printable("\n".join([*explain.lines(found.judge(), found.folder), ""])))
+        for name in [options.failure] if options.failure else [*failures.names(), cells.NAME]:
+            print(printable("\n".join([*_recorded(name), ""])))
         return 0
     with unpack.opened(options.run) as folder:
         lines, code = _explain(folder, options.failure)
@@ -37,9 +37,16 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
+def _recorded(name: str) -> list[str]:
+    if name == cells.NAME:
+        return explain.lines(cells.judge(cells.recorded()), store.RECORDED / "truth_table")
+    found = recorded_run(name)
+    return explain.lines(found.judge(), found.folder)
+
+
 def _explain(folder: Path, failure: str | None) -> tuple[list[str], int]:
     """Return why a run's verdicts are as they are, in lines; and the code."""
-    verdicts, missing = stored.judge_all(failures_in(folder, failure), folder)
+    verdicts, missing = judged(folder, failure)
     lines = [
         line for one in verdicts for line in [*explain.lines(one, folder / one.failure), "", ""]
     ]

@@ -20,7 +20,8 @@ class Result:
 
     failure: str
     name: str
-    """`C2 as posted`, `remedy tcp-name`, or `verdict` of a failure that has none."""
+    """`C2 as posted`, `remedy tcp-name`, `cell h2/http/strict/sidecar`, or `verdict` where there
+    is none."""
     says: str
     """What the post claims, or what the remedy does."""
     word: str
@@ -59,6 +60,9 @@ def _results(verdict: Verdict) -> Iterator[Result]:
     for remedy in verdict.remedies:
         expected = (remedy.pinned or ("",))[0]
         yield _result(verdict, f"remedy {remedy.name}", remedy, remedy, expected)
+    for cell in verdict.cells:
+        told = (f"cell {cell.name}", cell.says, cell.word, (cell.pinned or ("",))[0], cell.why)
+        yield Result(verdict.failure, *told, call="")
 
 
 def _result(

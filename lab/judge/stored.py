@@ -36,7 +36,7 @@ def judge_cases(wanted: Sequence[Failure], folder: Path) -> tuple[list[Judged], 
         place = folder / failure.name
         try:
             if not (place / "verdict.json").exists():
-                raise LabError(f"its notebook ended before its verdict: {_last_words(place)}")
+                raise LabError(f"its notebook ended before its verdict: {last_words(place)}")
             case = open_case(failure, folder)
             judged.append(Judged(case, judge(case)))
         except LabError as problem:
@@ -51,7 +51,7 @@ def open_case(failure: Failure, folder: Path) -> Case:
     return Case.open(failure, place)
 
 
-def _last_words(place: Path) -> str:
+def last_words(place: Path) -> str:
     """Return the error that its log ends with, without what is above and below it."""
     if place.exists() and store.is_full(place):
         return f"no room is left in {place}"

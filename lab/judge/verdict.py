@@ -103,6 +103,20 @@ class RemedyVerdict:
 
 
 @dataclass(frozen=True)
+class CellVerdict:
+    """One cell of the truth table, beside what is pinned of it."""
+
+    name: str
+    word: str
+    """What became of its call, in words; `inconclusive` where that could not be found out."""
+    why: str
+    agreement: Agreement
+    pinned: tuple[str, ...] | None
+    pin_why: str
+    says: str = "the call is answered as in the recorded table"
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Everything that the lab says of one failure in one run."""
 
@@ -119,16 +133,23 @@ class Verdict:
     """Settings of the mesh that are not Istio's defaults, and may be why a word surprises."""
     claims: tuple[ClaimVerdict, ...]
     remedies: tuple[RemedyVerdict, ...]
+    cells: tuple[CellVerdict, ...] = ()
+    """Of the truth table; a failure has none."""
 
     @property
     def said(self) -> tuple[ClaimVerdict | RemedyVerdict, ...]:
-        """Everything that is pinned."""
+        """Each claim and each remedy."""
         return (*self.claims, *self.remedies)
+
+    @property
+    def drifted(self) -> tuple[CellVerdict, ...]:
+        """The cells of which something is pinned, and that are not as pinned."""
+        return tuple(one for one in self.cells if one.agreement in ("differs", "unsure"))
 
     @property
     def exit_code(self) -> int:
         """0: all as pinned; 1: one differs; 3: one is inconclusive or new."""
-        agreements = {one.agreement for one in self.said}
+        agreements = {one.agreement for one in (*self.said, *self.cells)}
         return 1 if "differs" in agreements else 3 if agreements - {"as pinned"} else 0
 
 
@@ -183,7 +204,7 @@ def _claim(case: Case, claim: Claim, obstacle: str) -> ClaimVerdict:
         claim.says,
         as_posted,
         today,
-        _agrees(pin, as_posted.word, today.word),
+        agrees(pin, as_posted.word, today.word),
         pin.words if pin else None,
         pin.why if pin else "",
     )
@@ -198,7 +219,8 @@ def _pin(case: Case, of: str) -> Pin | None:
     return case.failure.pin(of, istio, envoy, evidence.cluster)
 
 
-def _agrees(pin: Pin | None, *words: str) -> Agreement:
+def agrees(pin: Pin | None, *words: str) -> Agreement:
+    """Return how these words go with what is pinned."""
     if pin is None:
         return "new"
     pairs = list(zip(words, pin.words, strict=True))
@@ -217,7 +239,7 @@ def _remedy(case: Case, remedy: Remedy, obstacle: str) -> RemedyVerdict:
         remedy.price,
         word,
         why,
-        _agrees(pin, word),
+        agrees(pin, word),
         pin.words if pin else None,
         pin.why if pin else "",
         proof(case, f"{remedy.name}:changed"),

@@ -22,6 +22,8 @@ RECORDED = ROOT / "evidence"
 TURNED = ROOT / "tests" / "evidence"
 ROOM = 20_000_000
 """Bytes of a run; of all failures, with captures and logs, 4 MB were measured."""
+KEPT = ("summary.json", "*/evidence.json", "*/table.json")
+"""Files of a run by which it is known; a killed run has no summary."""
 ELSEWHERE = "LAB_RUNS=FOLDER keeps runs in another folder"
 
 
@@ -69,7 +71,7 @@ def find(name: str) -> Path:
     Raises BadArguments with what there is.
     """
     for candidate in (runs() / name, Path(name)):
-        if (candidate / "summary.json").exists() or list(candidate.glob("*/evidence.json")):
+        if any(one for name in KEPT for one in candidate.glob(name)):
             return candidate.resolve()
     there = [path.name for path in stored()]
     raise BadArguments(f"no run {name!r}; there is: {', '.join(there[-5:]) or 'none yet'}")

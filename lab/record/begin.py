@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import open_cluster
@@ -30,9 +31,35 @@ def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
     Raises NeedsUnmet when the cluster lacks what the failure needs, and ClusterGone when it
     ended before this began.
     """
+    began = begun(failure.name, kind)
+    missing = failure.needs - began.cluster.offers()
+    if missing:
+        raise NeedsUnmet(f"{failure.name} needs {', '.join(sorted(missing))}")
+    turn.wait(failure.name)
+    live = LiveRun(failure, began.cluster, began.folder, values, began.tell)
+    if began.owned:
+        atexit.register(live.close)
+    live.open()
+    return live
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run whose cluster is up; nothing is deployed yet."""
+
+    folder: Path
+    """Of one failure, in the run's."""
+    cluster: OwnCluster
+    tell: Callable[[str], None]
+    owned: bool
+    """Whether this process removes the run's namespaces when it ends."""
+
+
+def begun(name: str, kind: str) -> Begun:
+    """Begin a run of what has that name, and wait for the cluster. Raises as `begin` does."""
     under_runner = os.environ.get("LAB_RUN")
     run = Path(under_runner) if under_runner else store.new_run()
-    folder = run / failure.name
+    folder = run / name
     folder.mkdir(parents=True, exist_ok=True)
     tell = _teller(folder / "progress.log", to_terminal=not under_runner)
     cluster = open_cluster(kind)
@@ -40,16 +67,8 @@ def begin(failure: Failure, kind: str, values: dict[str, str]) -> LiveRun:
         _await(cluster)
     else:
         cluster.up(tell, owned=True)
-    missing = failure.needs - cluster.offers()
-    if missing:
-        raise NeedsUnmet(f"{failure.name} needs {', '.join(sorted(missing))}")
     _ = cluster.kube  # its certificate files are removed at exit: after our namespaces, that is
-    turn.wait(failure.name)
-    live = LiveRun(failure, cluster, folder, values, tell)
-    if not under_runner and not os.environ.get("KEEP"):
-        atexit.register(live.close)
-    live.open()
-    return live
+    return Begun(folder, cluster, tell, not under_runner and not os.environ.get("KEEP"))
 
 
 def _await(cluster: OwnCluster) -> None:

@@ -11,6 +11,7 @@ from lab.common.errors import BadEvidence
 from lab.judge.proof import PlaneSaid, Proof
 from lab.judge.verdict import ClaimVerdict, RemedyVerdict, Said, Verdict
 from lab.model import store
+from lab.render import tables
 
 
 def lines(verdict: Verdict, folder: Path) -> list[str]:
@@ -19,6 +20,9 @@ def lines(verdict: Verdict, folder: Path) -> list[str]:
     told += _controls(verdict)
     for one in verdict.said:
         told += ["", *_explain(verdict, one, folder)]
+    for cell in verdict.drifted:
+        told += ["", *tables.drift(verdict, cell)]
+        told.append(f"  istio-lab table why {cell.name} --run {folder}")
     return told
 
 

@@ -10,7 +10,7 @@ from lab.judge import telemetry
 from lab.judge.case import Case
 from lab.judge.disagreements import find_disagreements
 from lab.judge.edge import observe_edge
-from lab.judge.verdict import ClaimVerdict, RemedyVerdict, Said, Verdict
+from lab.judge.verdict import CellVerdict, ClaimVerdict, RemedyVerdict, Said, Verdict
 from lab.render.display import Table
 from lab.render.wording import SHOWS
 
@@ -62,6 +62,8 @@ def wire(said: Said | RemedyVerdict) -> str:
 def proofs(verdict: Verdict) -> list[str]:
     """Give the proof of each answer: the command, the first bytes, the marker, the caller."""
     lines = [verdict.failure]
+    if verdict.cells:
+        return [*lines, f"  {cells_line(verdict.cells)}"]
     for name, said in verdict.claims[0].answers:
         proof = said.proof
         if proof is None:
@@ -82,6 +84,21 @@ def proofs(verdict: Verdict) -> list[str]:
             others = (f"{one.source}: {SHOWS[one.security]}" for one in proof.planes[1:])
             lines.append(f"    other planes {', '.join(others)}")
     return lines
+
+
+def cells_line(cells: Sequence[CellVerdict]) -> str:
+    """Say how many cells of the truth table there are, and how they go with their pins."""
+    words = dict.fromkeys(one.agreement for one in cells)
+    counts = (f"{sum(one.agreement == word for one in cells)} {word}" for word in words)
+    return f"{len(cells)} cells of the truth table: {', '.join(counts)}"
+
+
+def cells_table(verdict: Verdict) -> Table:
+    """Return each cell that is not as pinned: what was pinned, and what was seen."""
+    rows = tuple(
+        (one.name, (one.pinned or ("-",))[0], one.word, one.agreement) for one in verdict.drifted
+    )
+    return Table("", ("cell", "pinned", "seen", "pin"), rows)
 
 
 def _graph(said: Said) -> list[str]:
@@ -110,7 +127,7 @@ def reasons(verdict: Verdict) -> list[str]:
         lines += [f"    - {part}" for part in remedy.why.split("; ")]
         if remedy.agreement == "differs" and remedy.pinned:
             lines.append(f"  pinned as {' / '.join(remedy.pinned)}: {remedy.pin_why}")
-    return lines
+    return [*lines, *(line for one in verdict.drifted for line in ["", *drift(verdict, one)])]
 
 
 def terminal(verdicts: Sequence[Verdict], width: int, *, title: str = "") -> str:
@@ -130,6 +147,7 @@ def terminal(verdicts: Sequence[Verdict], width: int, *, title: str = "") -> str
         for said in [] if _all_inconclusive(verdict) else verdict.said:
             if said.inconclusive or said.agreement == "differs":
                 parts += _explain(verdict, said)
+        parts += [line for one in verdict.drifted for line in [*drift(verdict, one), ""]]
     return "\n".join([*parts, *_skipped(verdicts), *_unusual(verdicts)]).rstrip()
 
 
@@ -162,6 +180,16 @@ def _all_inconclusive(verdict: Verdict) -> str:
     """Return the one reason why all of a failure is inconclusive; empty where there is none."""
     reasons = {said.why for claim in verdict.claims for _, said in claim.answers}
     return reasons.pop() if len(reasons) == 1 and all(s.inconclusive for s in verdict.said) else ""
+
+
+def drift(verdict: Verdict, cell: CellVerdict) -> list[str]:
+    """Name a cell that is not as pinned, with what was pinned and what was seen."""
+    pinned = " / ".join(cell.pinned or ())
+    return [
+        f"{verdict.failure} {cell.name}: {cell.agreement}",
+        f"  pinned: {pinned}",
+        f"  seen:   {cell.word if cell.word != 'inconclusive' else cell.why}",
+    ]
 
 
 def _explain(verdict: Verdict, said: ClaimVerdict | RemedyVerdict) -> list[str]:

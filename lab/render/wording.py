@@ -7,6 +7,7 @@ import re
 import textwrap
 
 from lab.judge.observation import Observation
+from lab.judge.verdict import Verdict
 from lab.model.evidence import CallRecord, Evidence
 from lab.model.failure import Remedy
 from lab.model.scenario import fill
@@ -113,7 +114,7 @@ def crossed(seen: Observation) -> str:
     return AROUND if around else SHOWS[seen.security]
 
 
-def said(recorded: Evidence) -> str:
+def said(recorded: Evidence | Verdict) -> str:
     """Return `RECORDED` with date and stack, for wherever recorded evidence is shown."""
     stack = recorded.stack
     return (

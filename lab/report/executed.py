@@ -16,6 +16,7 @@ from lab.common import files, untrusted
 from lab.common.errors import BadEvidence
 
 if TYPE_CHECKING:
+    from lab.report.cells import CellsReport
     from lab.report.stored import FailureReport, ReportedRun
 
 TAGS = frozenset(
@@ -26,7 +27,7 @@ TAGS = frozenset(
     )
 )
 _RULES = re.compile(r"(?is)<(style|script)\b.*?(</\1\s*>|$)")
-Render = Callable[["FailureReport", str], str]
+Render = Callable[["FailureReport | CellsReport", str], str]
 
 
 def write(run: ReportedRun, folder: Path, render: Render) -> Mapping[str, str]:
@@ -36,7 +37,7 @@ def write(run: ReportedRun, folder: Path, render: Render) -> Mapping[str, str]:
     page: it is linked as a file.
     """
     written = {}
-    for report in run.reports:
+    for report in (*run.reports, *((run.cells,) if run.cells else ())):
         path = report.folder / "notebook.ipynb"
         if not untrusted.is_there(path):
             continue

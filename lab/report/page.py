@@ -13,7 +13,8 @@ from lab.common import files, forked, untrusted
 from lab.common.errors import BadEvidence, LabError, NeedsUnmet
 from lab.model import store
 from lab.render import call_pcapng, comparison, comparison_text, wording
-from lab.report import executed, figure, signs, stored
+from lab.report import cells, executed, figure, signs, stored
+from lab.report.cells import CellsReport
 from lab.report.files import Files, href
 from lab.report.sanitize import finalize
 from lab.report.sections import SECTIONS, Shown, shown_by
@@ -68,7 +69,7 @@ def _packets(report: FailureReport, folder: Path) -> dict[str, Path]:
     return written
 
 
-def _notebook(report: FailureReport, body: str) -> str:
+def _notebook(report: FailureReport | CellsReport, body: str) -> str:
     return _render("notebook.html", report.folder.parents[1], report=report, body=body)
 
 
@@ -104,6 +105,8 @@ def render_run(
     ]
     drawn = {**_drawn(shown, drawn or {}), **(drawn or {})}
     parts = [_part(report, files, notebooks or {}, drawn) for report, files in shown]
+    if run.cells:
+        parts.append(cells.part(run.cells, (notebooks or {}).get(run.cells.failure.name, "")))
     return _render(
         "run.html",
         run.folder.parent,

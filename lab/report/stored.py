@@ -19,6 +19,8 @@ from lab.model.evidence import Evidence
 from lab.model.failure import Failure
 from lab.render.comparison import Run as Compared
 from lab.render.wording import said
+from lab.report.cells import CellsReport
+from lab.report.cells import read as read_cells
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,13 @@ class ReportedRun:
     """Failure -> why there is no verdict of it."""
     summary: Mapping[str, Any]
     """Empty where the run ended before it was written, and for committed evidence."""
+    cells: CellsReport | None = None
+    """The truth table's cells, where the run measured or replayed them."""
 
     @property
     def verdicts(self) -> list[Verdict]:
-        return [one.verdict for one in self.reports]
+        """The verdicts on failures and, last, the one on the truth table's cells."""
+        return [one.verdict for one in (*self.reports, *((self.cells,) if self.cells else ()))]
 
     @property
     def exit_code(self) -> int:
@@ -72,7 +77,7 @@ class ReportedRun:
     @property
     def compared(self) -> Compared:
         """The run as one side of a comparison."""
-        return Compared(self.name, tuple(self.verdicts), self.missing)
+        return Compared(self.name, tuple(one.verdict for one in self.reports), self.missing)
 
     def text(self, key: str) -> str:
         """Return a text of the summary; empty where it has none, or something else."""
@@ -97,7 +102,8 @@ def read(place: Path) -> ReportedRun:
     ours = "recorded" if place == store.RECORDED else place.name
     judged.sort(key=lambda one: one.verdict.claims[0].id)  # as the post tells them
     reports = tuple(_report(one, ours) for one in judged)
-    return ReportedRun(ours, place, reports, missing, _summary(place))
+    cells, without = read_cells(place)
+    return ReportedRun(ours, place, reports, missing | dict(without), _summary(place), cells)
 
 
 def read_failure(place: Path, name: str) -> FailureReport | None:

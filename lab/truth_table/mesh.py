@@ -36,6 +36,8 @@ class TableMesh:
     cluster: Cluster
     run: str
     cells: Sequence[Cell]
+    name: str = NAME
+    """With the run's name it labels the namespaces."""
     places: dict[Cell, Place] = field(init=False)
     pods: dict[tuple[str, str], PodRef] = field(default_factory=dict)
     """(policy, workload) -> its pod."""
@@ -79,7 +81,12 @@ class TableMesh:
 
     def _apply(self, policy: str, settings: dict[str, Any]) -> None:
         name, kube = self.namespace(policy), self.cluster.kube
-        labels = {RUN_LABEL: self.run, FAILURE_LABEL: NAME, BY_LABEL: me(), **settings["injection"]}
+        labels = {
+            RUN_LABEL: self.run,
+            FAILURE_LABEL: self.name,
+            BY_LABEL: me(),
+            **settings["injection"],
+        }
         meta = {"name": name, "labels": labels}
         kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}])
         if not access_log.has_our_fields(settings["config"]):
@@ -168,13 +175,17 @@ class TableMesh:
 
     def _wait_served(self, policies: Sequence[str]) -> None:
         """Wait until the nodes serve each ClusterIP."""
-        for policy in policies:
+
+        def wait(policy: str) -> None:
             routes = [
                 ServiceRoute(self.pods[policy, CALLERS["none"]], service)
                 for (there, service), address in self.addresses.items()
                 if there == policy and address != "None"
             ]
             kube_proxy.wait(self.cluster, routes)
+
+        with ThreadPoolExecutor(len(policies)) as pool:
+            list(pool.map(wait, policies))
 
     def _missing(self, policy: str, workload: str) -> Iterator[str]:
         """Yield what a sidecar does not hold yet."""

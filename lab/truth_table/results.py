@@ -50,6 +50,10 @@ class Row:
             "agrees": self.agrees,
         }
 
+    def stored(self) -> dict[str, str]:
+        """Return the row as the CSV has it."""
+        return {name: str(value) for name, value in self.values().items()}
+
 
 def judge(recorded: Recorded) -> list[Row]:
     """Return a row for each call that was recorded."""
@@ -65,15 +69,20 @@ def save(rows: Sequence[Row], folder: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
+    save_csv(rows, folder)
+    beside = folder / f".{PARQUET}"
+    parquet.write_table(pa.Table.from_pylist([row.values() for row in rows]), beside)
+    beside.replace(folder / PARQUET)
+
+
+def save_csv(rows: Sequence[Row], folder: Path) -> None:
+    """Write the table into a folder as CSV alone."""
     values = [row.values() for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, [*values[0]], lineterminator="\n")
     writer.writeheader()
     writer.writerows(values)
     files.write_text(folder / CSV, text.getvalue())
-    beside = folder / f".{PARQUET}"
-    parquet.write_table(pa.Table.from_pylist(values), beside)
-    beside.replace(folder / PARQUET)
 
 
 def load(folder: Path) -> dict[str, dict[str, str]]:

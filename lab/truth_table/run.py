@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import gzip
 import json
 import os
@@ -14,19 +15,21 @@ from typing import Any
 from clusters.base import Capture, CaptureStats, Cluster
 from lab.common import files
 from lab.common.errors import LabError
-from lab.predict.cluster import Live
 from lab.record import envoy_admin, logs, mesh_lock, world
-from lab.truth_table import calls, predictions
+from lab.truth_table import calls, predictions, stored_mesh
 from lab.truth_table.asked import as_json
-from lab.truth_table.axes import CLIENT_AUTHORITIES, FOREIGN_AUTHORITIES
 from lab.truth_table.cells import Cell
 from lab.truth_table.mesh import NAME, TableMesh
 from lab.truth_table.places import of_policy
 from lab.truth_table.predictions import Foretold
-from lab.truth_table.recorded import CALLS, PREDICTIONS, TABLE
+from lab.truth_table.recorded import CALLS, PREDICTIONS, TABLE, Pod
 
 KEPT = 8192
 """Bytes of each packet: more than any of the table's has."""
+
+AT_ONCE = 150
+"""Services: about 290 are possible for an ordinary user, and failures beside have some fifty
+(docs/clusters.md, "How many Services fit")."""
 
 Tell = Callable[[str], None]
 
@@ -38,15 +41,30 @@ def measure(cluster: Cluster, cells: Sequence[Cell], run: Path, tell: Tell) -> P
     recorded until then is in the run's folder.
     """
     folder = run / NAME
+    with mesh_lock.marked(cluster.lock, _label(folder), lambda dead: world.remove(cluster, dead)):
+        try:
+            measure_beside(cluster, cells, folder, tell)
+        finally:
+            world.remove(cluster, _label(folder))
+    return folder
+
+
+def measure_beside(cluster: Cluster, cells: Sequence[Cell], folder: Path, tell: Tell) -> None:
+    """Measure cells beside whatever else a run does. Its namespaces are left to the run.
+
+    folder: in the run's; its name labels the namespaces. Raises as `measure` does.
+    """
     lock = mesh_lock.MeshLock(cluster.lock)
     lock.share()
-    with mesh_lock.marked(cluster.lock, run.name, lambda dead: world.remove(cluster, dead)):
-        try:
-            _measure(TableMesh(cluster, run.name, cells), folder, tell)
-        finally:
-            world.remove(cluster, run.name)
-            lock.release()
-    return folder
+    try:
+        _measure(TableMesh(cluster, _label(folder), cells, folder.name), folder, tell)
+    finally:
+        lock.release()
+
+
+def _label(folder: Path) -> str:
+    """Return the run's name as the label of its namespaces has it."""
+    return folder.parent.name.lower()
 
 
 def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
@@ -61,12 +79,8 @@ def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
         cells = [cell for cell in table.cells if cell.policy in policies]
         tell(f"{', '.join(policies)}: all sidecars hold the configuration of {len(cells)} cells")
         _keep_dumps(table, policies, folder)
-        mesh = dataclasses.replace(
-            Live(table.cluster).mesh(),
-            foreign_authorities=FOREIGN_AUTHORITIES,
-            client_authorities=CLIENT_AUTHORITIES,
-        )
         asked = [table.asked(cell) for cell in cells]
+        mesh = stored_mesh.mesh(folder, _pods(table, policies), asked)
         called = [(one, table.pods[one.cell.policy, one.caller].ip) for one in asked]
         foretold |= predictions.foretell(mesh, called)
         files.write_json(folder / PREDICTIONS, predictions.as_json(foretold))
@@ -78,8 +92,9 @@ def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
 
 
 def _shards(table: TableMesh) -> list[list[str]]:
-    """Return the policies whose Services are served at a time."""
-    if table.cluster.kind == "embedded" and os.getuid():
+    """Return the policies whose Services are served at a time: all, where an ordinary user may."""
+    many = sum(bool(place.service) for place in table.places.values()) > AT_ONCE
+    if many and table.cluster.kind == "embedded" and os.getuid():
         return [[policy] for policy in table.policies]
     return [table.policies]
 
@@ -100,22 +115,22 @@ def _call(
 
 def _keep_about(table: TableMesh, folder: Path) -> None:
     told: dict[str, Any] = {
-        "run": table.run,
+        "run": folder.parent.name,
+        "recorded_at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "cluster": table.cluster.kind,
         "stack": dataclasses.asdict(table.cluster.stack),
-        "pods": [
-            {
-                "policy": policy,
-                "workload": workload,
-                "ip": pod.ip,
-                "name": f"{pod.namespace}/{pod.name}",
-                "has_sidecar": pod.has_sidecar,
-            }
-            for (policy, workload), pod in table.pods.items()
-        ],
+        "pods": [dataclasses.asdict(pod) for pod in _pods(table, table.policies)],
         "calls": [as_json(table.asked(cell)) for cell in table.cells],
     }
     files.write_json(folder / TABLE, told)
+
+
+def _pods(table: TableMesh, policies: Sequence[str]) -> list[Pod]:
+    return [
+        Pod(policy, workload, pod.ip, f"{pod.namespace}/{pod.name}", pod.has_sidecar)
+        for (policy, workload), pod in table.pods.items()
+        if policy in policies
+    ]
 
 
 def _keep_dumps(table: TableMesh, policies: Sequence[str], folder: Path) -> None:

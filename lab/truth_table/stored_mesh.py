@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterable
+from pathlib import Path
 
 from lab.common import untrusted
 from lab.common.errors import BadEvidence
 from lab.envoy import dump, node
 from lab.envoy.mesh import Address, Mesh, Workload
+from lab.truth_table.asked import Asked
 from lab.truth_table.axes import CLIENT_AUTHORITIES, FOREIGN_AUTHORITIES
 from lab.truth_table.recorded import Pod, Recorded
 
@@ -18,29 +21,36 @@ def read(recorded: Recorded) -> Mesh:
 
     Raises BadEvidence for a config dump that is not such as Envoy's.
     """
-    workloads = [_workload(recorded, pod) for pod in recorded.pods.values()]
+    return mesh(recorded.folder, recorded.pods.values(), (call.asked for call in recorded.calls))
+
+
+def mesh(folder: Path, pods: Iterable[Pod], calls: Iterable[Asked]) -> Mesh:
+    """Return the mesh of these pods, by the config dumps that are in a table's folder."""
+    there = {(pod.policy, pod.workload): pod for pod in pods}
+    workloads = [_workload(folder, pod) for pod in there.values()]
     services: dict[Address, list[Address]] = {}
-    for call in recorded.calls:
-        asked = call.asked
-        if call.gateway:
-            if asked.address != call.gateway.ip:
-                services[asked.address, asked.port] = [(call.gateway.ip, asked.port)]
+    for asked in calls:
+        policy = asked.cell.policy
+        gateway = there.get((policy, asked.gateway))
+        if gateway:
+            if asked.address != gateway.ip:
+                services[asked.address, asked.port] = [(gateway.ip, asked.port)]
         elif asked.cell.address == "clusterip":
-            services[asked.address, asked.port] = [(call.server.ip, asked.target)]
-    pods = {one.address: one for one in workloads}
-    return Mesh(pods, services, FOREIGN_AUTHORITIES, CLIENT_AUTHORITIES)
+            services[asked.address, asked.port] = [(there[policy, asked.server].ip, asked.target)]
+    known = {one.address: one for one in workloads}
+    return Mesh(known, services, FOREIGN_AUTHORITIES, CLIENT_AUTHORITIES)
 
 
-def _workload(recorded: Recorded, pod: Pod) -> Workload:
+def _workload(folder: Path, pod: Pod) -> Workload:
     if not pod.has_sidecar:
         return Workload(pod.name, pod.ip)
-    content = _dump(recorded, pod)
+    content = _dump(folder, pod)
     return node.workload(content, dump.read(content))
 
 
-def _dump(recorded: Recorded, pod: Pod) -> object:
-    path = recorded.folder / "config" / f"{pod.file}.json.gz"
+def _dump(folder: Path, pod: Pod) -> object:
+    path = folder / "config" / f"{pod.file}.json.gz"
     try:
-        return json.loads(gzip.decompress(untrusted.read_bytes(path, recorded.folder)))
+        return json.loads(gzip.decompress(untrusted.read_bytes(path, folder)))
     except (ValueError, EOFError, OSError):
         raise BadEvidence(f"{path.name} is not a whole config dump") from None

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import lab
 from lab import failures
 from lab.commands import finish, plan, side_by_side
 from lab.common.errors import BadArguments
@@ -38,12 +39,17 @@ def summary_of(run: Path) -> dict:
     return found
 
 
-def test_all_as_pinned_ends_with_0_and_the_summary_says_all(own_runs: Path) -> None:
+def test_all_as_pinned_ends_with_0_and_the_summary_says_all(
+    own_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = stored(own_runs, *failures.names())
+    monkeypatch.setenv("LAB_RUN", str(run))
+    lab.open_cells("recorded")
     wanted = plan.plan([], {}, "recorded", False)
     assert finish.finish(wanted, run, 1.0) == 0
     found = summary_of(run)
     assert found["verdicts"]["tcp_mtls"]["C2"]["as_posted"] == "not reproduced"
+    assert found["verdicts"]["port_names"]["C5"]["today"] == "reproduced"
     assert found["stack"]["istio"].startswith("1.31")
     assert found["started"]["istiod"] > 1.7e9
     assert all(at > 1.7e9 for at in found["started"]["rest_mtls"].values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from lab import failures
 from lab.common.wait import until
 from lab.model import evidence, store
 from lab.model.evidence import CLOCK_SLACK
+from lab.truth_table import pinned
 
 Run = Callable[..., tuple[int, str, Path]]
 
@@ -70,12 +72,25 @@ def test_all_failures_are_as_pinned_and_only_evidence_is_left(
         assert all(at == pytest.approx(now, abs=CLOCK_SLACK) for at in ahead), "nobody set it"
         for name in ("notebook.ipynb", "graph.svg", "verdict.json", "captures", "config", "logs"):
             assert (folder / failure / name).exists()
-    gone = ["get", "namespaces"]
-    until(lambda: "with-istio" not in kubectl(*gone), "the namespaces to be gone", timeout=60)
+    cells = found["cells"]["port_names"]
+    assert {*cells.values()} == {"as pinned"}
+    assert [*cells] == [cell.key for cell in pinned.cells()]
+    assert found["verdicts"]["port_names"]["C1"]["as_posted"] == "not reproduced"
+
+    def namespaces() -> str:
+        return kubectl("get", "namespaces")
+
+    until(
+        lambda: not any(one in namespaces() for one in ("with-istio", "table-strict")),
+        "the namespaces to be gone",
+        timeout=60,
+    )
     mesh_wide = "/apis/security.istio.io/v1/namespaces/istio-system/peerauthentications"
     assert cluster.kube.items(mesh_wide) == [], "a change of the whole mesh is withdrawn"
     for path in folder.rglob("*.json*"):
-        assert "PRIVATE KEY" not in path.read_text()
+        content = path.read_bytes()
+        text = gzip.decompress(content) if path.suffix == ".gz" else content
+        assert b"PRIVATE KEY" not in text
 
 
 def test_with_the_world_turned_round_the_marker_is_read_and_the_verdict_turns(lab_run: Run) -> None:

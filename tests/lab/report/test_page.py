@@ -22,6 +22,7 @@ from lab.common.errors import BadEvidence
 from lab.model import store
 from lab.render.display import Picture, Table
 from lab.report import executed, figure, page, sanitize, sections, stored
+from lab.truth_table import claims
 
 pytestmark = pytest.mark.slow  # each test writes pages with their figures
 
@@ -130,6 +131,17 @@ def test_all_that_is_recorded_is_told_and_is_the_same_each_time(
     assert page.write([store.RECORDED]).read_text() == recorded
 
 
+def test_the_claims_that_the_truth_table_decides_are_told_with_their_cells(recorded: str) -> None:
+    read = read_once(recorded)
+    ids = {str(attributes.get("id")) for _, attributes in read.elements}
+    assert {"port_names", "port_names-claim-C1", "port_names-claim-C5"} <= ids
+    assert {*claims.SOURCES} <= {*read.links}
+    for claim in claims.CLAIMS:
+        assert claim.says in read.text
+        assert all(question.question in read.text for question in claim.questions)
+        assert all(cell in read.text for cell in claim.cells)
+
+
 def test_a_transcript_is_as_typed_with_what_came_back_and_who_says_what(recorded: str) -> None:
     told = stored.read(store.RECORDED).reports
     text = read_once(recorded).text
@@ -160,7 +172,8 @@ def test_recorded_shows_at_the_top_at_each_failure_and_each_figure(
 ) -> None:
     read = read_once(recorded)
     there = len(failures.names())
-    assert read.text.count("RECORDED on 20") == 2 * there, "in its picture of all planes too"
+    told = 2 * there + 1  # of a failure in its picture of all planes too; of the cells once
+    assert read.text.count("RECORDED on 20") == told
     figures = sum(tag == "figure" for tag, _ in read.elements)
     assert read.text.count("RECORDED.") == figures > there
     assert "RECORDED: run recorded" in read.text
