@@ -103,8 +103,16 @@ def test_a_call_through_a_gateway_arrives_as_it_was_measured_to(
 def test_a_gateway_ends_a_call_as_it_was_measured_to(
     server: str, within: str, sending: str, outcome: str, detail: str
 ) -> None:
-    found = way(server, sending, within)
-    assert (found.outcome, found.by, found.detail) == (outcome, "gateway", detail)
+    for found in ways(stored("table-gateway"), server, sending, within):
+        assert (found.outcome, found.by, found.detail) == (outcome, "gateway", detail)
+
+
+def test_a_gateway_may_call_the_server_before_the_clients_handshake_fails() -> None:
+    found = ways(stored("table-gateway"), "istio-mutual", "line", "tls")
+    assert [legs(one) for one in found] == [("tls", "nothing"), ("tls", "mutual_tls")]
+    assert sum(one.share for one in found) == 1
+    (reading,) = ways(stored("table-gateway"), "mutual", "http1.1", "tls")
+    assert legs(reading) == ("tls", "nothing")
 
 
 def test_another_name_in_sni_or_host_is_not_the_servers() -> None:
