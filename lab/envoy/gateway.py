@@ -14,6 +14,7 @@ from typing import Any
 
 from lab.envoy import chains, forwarding, handshake, listener, upstream
 from lab.envoy.chains import HandsOn
+from lab.envoy.first_bytes import FirstBytes
 from lab.envoy.handshake import hello
 from lab.envoy.matching import Chain, Unreadable
 from lab.envoy.mesh import Mesh, Workload, address_text
@@ -58,13 +59,32 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
         mesh, context, wire, pod, client=sending(caller), server=GATEWAY
     )
     if refused:
-        yield here.ends("refused", by, refused)
+        yield from _broken_off(caller, pod, here, taken.chain, (by, refused))
         return
     here = here.then(GATEWAY, "the connection's TLS ends here")
     secured = inside.request and replace(inside.request, secure=True)
     inside = replace(inside, request=secured)
     agreed = handshake.agreed(context, wire)
     yield from _taken(caller, pod, here, taken.chain, inside, agreed)
+
+
+def _broken_off(
+    caller: Workload, pod: Workload, way: Way, chain: Chain, told: tuple[str, str]
+) -> Iterator[Way]:
+    """Yield the ends of a handshake that fails: by whom, and why.
+
+    A chain that hands bytes on opens its connection to the server along with the client's, so that
+    may have begun by then (Envoy's tcp_proxy.cc, onNewConnection).
+    """
+    to = way.earlier[-1].to
+    peer = Peer(caller.address, to[1])
+    if not isinstance(chains.action(chain, peer), HandsOn):
+        yield way.ends("refused", *told)
+        return
+    half = replace(way, share=way.share / 2)
+    yield half.ends("refused", *told)
+    for one in forwarding.ways(pod, Flow(to, FirstBytes()), half, chain, peer):
+        yield one.ends("refused", *told)
 
 
 def _crossed(way: Way, wire: Wire) -> Way:

@@ -103,8 +103,16 @@ def test_a_call_through_a_gateway_arrives_as_it_was_measured_to(
 def test_a_gateway_ends_a_call_as_it_was_measured_to(
     server: str, within: str, sending: str, outcome: str, detail: str
 ) -> None:
-    found = way(server, sending, within)
-    assert (found.outcome, found.by, found.detail) == (outcome, "gateway", detail)
+    for found in ways(stored("table-gateway"), server, sending, within):
+        assert (found.outcome, found.by, found.detail) == (outcome, "gateway", detail)
+
+
+def test_a_gateway_may_call_the_server_before_the_clients_handshake_fails() -> None:
+    found = ways(stored("table-gateway"), "istio-mutual", "line", "tls")
+    assert [legs(one) for one in found] == [("tls", "nothing"), ("tls", "mutual_tls")]
+    assert sum(one.share for one in found) == 1
+    (reading,) = ways(stored("table-gateway"), "mutual", "http1.1", "tls")
+    assert legs(reading) == ("tls", "nothing")
 
 
 def test_another_name_in_sni_or_host_is_not_the_servers() -> None:
@@ -282,3 +290,39 @@ def test_bytes_that_are_handed_on_to_a_port_named_http2_are_taken_for_http2() ->
     (after,) = ways(gateway, "tcp", "http1.1")
     assert (after.outcome, after.by) == ("refused", "server's proxy")
     assert "HTTP/2 was agreed" in after.detail
+
+
+def test_a_gateway_with_a_rule_for_connections_waits_for_their_first_bytes() -> None:
+    gateway = copy.deepcopy(stored("table-gateway"))
+    (chain,) = listening(gateway, "tcp")["filter_chains"]
+    kind = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC"
+    chain["filters"].insert(0, {"name": "rbac", "typed_config": {"@type": kind}})
+    (silent,) = ways(gateway, "tcp", "nothing")
+    (speaking,) = ways(gateway, "tcp", "line")
+    assert (silent.outcome, silent.by) == ("hangs", "gateway")
+    assert speaking.outcome == "arrives"
+
+
+def leading_to(gateway: Any, own: str, other: str) -> Workload:
+    """A gateway at an address of its own, whose TCP server leads to another gateway's."""
+    changed = copy.deepcopy(gateway)
+    bootstrap = next(one["bootstrap"] for one in changed["configs"] if "bootstrap" in one)
+    bootstrap["node"]["id"] = f"router~{own}~gateway-x.demo~demo.svc.cluster.local"
+    (chain,) = listening(changed, "tcp")["filter_chains"]
+    proxy = next(one for one in chain["filters"] if "cluster" in one["typed_config"])
+    assignment = find(changed, "cluster_name", proxy["typed_config"]["cluster"])
+    end = find(assignment, "port_value", 21029)
+    end |= {"address": other, "port_value": PORTS["tcp"]}
+    for one in assignment["endpoints"][0]["lb_endpoints"]:
+        one.pop("metadata", None)
+    return workload(changed)
+
+
+def test_gateways_that_hand_a_call_round_are_unknown_and_end() -> None:
+    one, other = ("10.244.1.1", "10.244.1.2")
+    gateways = [leading_to(stored("table-gateway"), *each) for each in ((one, other), (other, one))]
+    mesh = Mesh({gateway.address: gateway for gateway in gateways})
+    flow = Flow((one, PORTS["tcp"]), *sends.sent("line", "x", "/"))
+    (found,) = walk.ways(mesh, OUTSIDE, flow)
+    assert found.outcome == "unknown"
+    assert "more than 4 gateways" in found.unknown

@@ -99,7 +99,7 @@ def test_without_the_gateways_word_on_the_certificate_its_tls_is_not_mutual(copy
 
 def test_legs_that_are_exchanged_are_noticed(copy: Path) -> None:
     """The gateway's packets in place of the caller's, and the other way round."""
-    one, other = (copy / "captures" / f"strict-{who}.pcap" for who in ("gateway", "server"))
+    one, other = (copy / "captures" / f"strict-{who}.pcap" for who in ("gateway", "stranger"))
     content = one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(content)
