@@ -6,10 +6,13 @@ FIFO that nobody writes to, or far too large: each is BadEvidence, in one senten
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import math
 import os
 import stat
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +21,9 @@ from lab.common.errors import BadEvidence
 
 LIMIT = 16 << 20
 """Longest file that is read, bytes. The longest that a run was seen to write has 160 thousand."""
+
+UNPACKED = 256 << 20
+"""Most bytes that packed data may become. A sidecar that knows 500 clusters has a dump of 4 MB."""
 
 
 def read_bytes(path: Path, within: Path, limit: int = LIMIT) -> bytes:
@@ -65,6 +71,17 @@ def _no_number(word: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     return number if math.isfinite(number) else _no_number(text)
+
+
+def gunzip(data: bytes, limit: int = UNPACKED) -> bytes:
+    """Unpack gzip's data. Raises ValueError where it is cut off, damaged, or becomes too much."""
+    try:
+        found = gzip.GzipFile(fileobj=io.BytesIO(data)).read(limit + 1)
+    except (EOFError, OSError, zlib.error) as wrong:
+        raise ValueError(f"it cannot be unpacked: {wrong}") from None
+    if len(found) > limit:
+        raise ValueError(f"it is larger than {limit >> 20} MiB, the most that is unpacked")
+    return found
 
 
 def require_inside(path: Path, within: Path) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-
 from lab.common import untrusted
 from lab.common.errors import BadEvidence
 from lab.envoy import dump, node
@@ -36,7 +33,8 @@ def _workload(recorded: Recorded, pod: Pod) -> Workload:
 
 def _dump(recorded: Recorded, pod: Pod) -> object:
     path = recorded.folder / "config" / f"{pod.file}.json.gz"
+    packed = untrusted.read_bytes(path, recorded.folder)
     try:
-        return json.loads(gzip.decompress(untrusted.read_bytes(path, recorded.folder)))
-    except (ValueError, EOFError, OSError):
+        return untrusted.parse(untrusted.gunzip(packed).decode())
+    except ValueError:
         raise BadEvidence(f"{path.name} is not a whole config dump") from None
