@@ -23,7 +23,7 @@ LIMIT = 16 << 20
 """Longest file that is read, bytes. The longest that a run was seen to write has 160 thousand."""
 
 UNPACKED = 256 << 20
-"""Most bytes that packed data may become. A sidecar that knows 500 clusters has a dump of 4 MB."""
+"""Most bytes that packed data may become. A sidecar that knows 500 clusters has a dump of 5 MB."""
 
 
 def read_bytes(path: Path, within: Path, limit: int = LIMIT) -> bytes:
