@@ -6,6 +6,8 @@ FIFO that nobody writes to, or far too large: each is BadEvidence, in one senten
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import math
 import os
@@ -19,13 +21,11 @@ from lab.common.errors import BadEvidence
 
 GZIP_MAGIC = b"\x1f\x8b"
 """First bytes of what gzip compressed (RFC 1952, 2.3.1)."""
-UNPACKED_LIMIT = 128 << 20
-"""Longest that a compressed file may be when it is unpacked, bytes: a proxy of a large mesh holds
-tens of millions."""
-_GZIP = 16 + zlib.MAX_WBITS
-"""What tells zlib to read gzip's header."""
 LIMIT = 16 << 20
 """Longest file that is read, bytes. The longest that a run was seen to write has 160 thousand."""
+
+UNPACKED = 256 << 20
+"""Most bytes that packed data may become. A sidecar that knows 500 clusters has a dump of 5 MB."""
 
 
 def read_bytes(path: Path, within: Path, limit: int = LIMIT) -> bytes:
@@ -60,26 +60,10 @@ def read_json(path: Path, within: Path) -> Any:
 
 def read_compressed_json(path: Path, within: Path) -> Any:
     """Return a file's JSON that gzip compressed, as `read_json` does."""
-    data = unpacked(read_bytes(path, within), str(path))
     try:
-        return parse(data.decode())
+        return parse(gunzip(read_bytes(path, within)).decode())
     except ValueError as error:
         raise BadEvidence(f"{path} is damaged: {error}") from None
-
-
-def unpacked(data: bytes, name: str) -> bytes:
-    """Return what gzip compressed. Raises BadEvidence, with a name, where it is damaged or long."""
-    unpacking = zlib.decompressobj(wbits=_GZIP)
-    try:
-        found = unpacking.decompress(data, UNPACKED_LIMIT)
-    except zlib.error as error:
-        raise BadEvidence(f"{name} is damaged: {error}") from None
-    if not unpacking.eof:
-        if len(found) < UNPACKED_LIMIT:
-            raise BadEvidence(f"{name} is damaged: it is cut off")
-        most = UNPACKED_LIMIT >> 20
-        raise BadEvidence(f"{name} unpacks to more than {most} MiB, the most that is read")
-    return found
 
 
 def parse(text: str) -> Any:
@@ -97,6 +81,17 @@ def _no_number(word: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     return number if math.isfinite(number) else _no_number(text)
+
+
+def gunzip(data: bytes, limit: int = UNPACKED) -> bytes:
+    """Unpack gzip's data. Raises ValueError where it is cut off, damaged, or becomes too much."""
+    try:
+        found = gzip.GzipFile(fileobj=io.BytesIO(data)).read(limit + 1)
+    except (EOFError, OSError, zlib.error) as wrong:
+        raise ValueError(f"it cannot be unpacked: {wrong}") from None
+    if len(found) > limit:
+        raise ValueError(f"it is larger than {limit >> 20} MiB, the most that is unpacked")
+    return found
 
 
 def require_inside(path: Path, within: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.common import untrusted
 from lab.common.errors import BadArguments, BadEvidence
 from lab.common.suggest import meant
 from lab.envoy import dump, node, services
@@ -84,12 +84,12 @@ def _workload(path: Path) -> Workload:
 def _read(path: Path) -> Any:
     try:
         data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+        if data.startswith(untrusted.GZIP_MAGIC):
+            data = untrusted.gunzip(data)
         return json.loads(data)
     except OSError as wrong:
         raise BadArguments(f"{path} cannot be read: {wrong.strerror or wrong}") from None
-    except (ValueError, EOFError, RecursionError):
+    except (ValueError, RecursionError):
         raise BadEvidence(
             f"{path} is not a whole config dump in JSON",
             hint="istioctl proxy-config all POD -o json > FILE",

@@ -48,13 +48,18 @@ def foretell(mesh: Mesh, calls: Iterable[tuple[Asked, str]]) -> dict[str, list[F
 
 def ways(mesh: Mesh, asked: Asked, caller: str) -> list[Way]:
     """Return the ways of one call, with their steps. caller: the address of the calling pod."""
+    return walk.ways(mesh, mesh.workloads[caller], flow(asked))
+
+
+def flow(asked: Asked) -> Flow:
+    """Return one call as its application makes it."""
     sent, request = sends.sent(PAYLOADS[asked.cell.sends].sends, asked.host, "/")
     if sent.server_name:
         sent = replace(sent, server_name=asked.server_name)
     if asked.within:
         shows = asked.within == "mutual-tls"
         sent, request = sends.within_tls((sent, request), asked.host, certificate=shows)
-    return walk.ways(mesh, mesh.workloads[caller], Flow((asked.address, asked.port), sent, request))
+    return Flow((asked.address, asked.port), sent, request)
 
 
 def _foretold(way: Way) -> Foretold:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from lab.common import untrusted
-from lab.common.errors import BadEvidence
 from lab.envoy import dump, node
 from lab.envoy.mesh import Address, Mesh, Workload
 from lab.truth_table.asked import Asked
@@ -49,8 +46,4 @@ def _workload(folder: Path, pod: Pod) -> Workload:
 
 
 def _dump(folder: Path, pod: Pod) -> object:
-    path = folder / "config" / f"{pod.file}.json.gz"
-    try:
-        return json.loads(gzip.decompress(untrusted.read_bytes(path, folder)))
-    except (ValueError, EOFError, OSError):
-        raise BadEvidence(f"{path.name} is not a whole config dump") from None
+    return untrusted.read_compressed_json(folder / "config" / f"{pod.file}.json.gz", folder)

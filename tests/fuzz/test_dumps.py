@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from damage import damaged, effort
+import pytest
+from damage import damaged, effort, mangled
 from hypothesis import given
 
+from lab.common import untrusted
 from lab.common.errors import BadEvidence
 from lab.envoy import dump, node, sends, services, walk
 from lab.envoy.mesh import Mesh
 from lab.envoy.way import Flow
+from lab.predict.files import Dumps
 
 DATA = Path(__file__).parents[1] / "lab" / "envoy" / "data"
 
@@ -51,3 +55,42 @@ def test_a_damaged_dump_of_the_caller_gives_an_answer_or_a_sentence(client: Any)
 @effort(40)
 def test_a_damaged_dump_of_the_server_gives_an_answer_or_a_sentence(server: Any) -> None:
     walked(CLIENT, server)
+
+
+WHOLE = (DATA / "client.json.gz").read_bytes()
+
+
+def read(data: bytes) -> None:
+    """A file of a dump: it is read, or refused in a sentence that names it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "dump.json"
+        path.write_bytes(data)
+        said = path.name
+        try:
+            Dumps([path])
+        except BadEvidence as refused:
+            said = str(refused)
+    assert path.name in said
+
+
+@given(mangled(WHOLE))
+@effort(100)
+def test_a_packed_file_that_is_damaged_gives_a_dump_or_a_sentence(data: bytes) -> None:
+    read(data)
+
+
+@given(mangled(gzip.decompress(WHOLE)))
+@effort(40)
+def test_a_file_that_is_damaged_gives_a_dump_or_a_sentence(data: bytes) -> None:
+    read(data)
+
+
+@pytest.mark.parametrize("harm", [b"[" * 100_000, b'{"configs": ' + b"9" * 5000 + b"}", b"\0"])
+def test_a_file_that_no_parser_likes_gives_a_sentence(harm: bytes) -> None:
+    read(harm)
+
+
+def test_a_file_that_unpacks_to_more_than_a_dump_is_refused() -> None:
+    packed = gzip.compress(bytes(1000))
+    with pytest.raises(ValueError, match="the most that is unpacked"):
+        untrusted.gunzip(packed, limit=999)
