@@ -167,7 +167,7 @@ def test_a_configuration_that_is_changed_changes_what_is_foretold(
 def test_a_dump_that_is_cut_off_is_told_in_a_sentence(copy: Path) -> None:
     path = copy / "config" / "permissive-client.json.gz"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(BadEvidence, match="is not a whole config dump"):
+    with pytest.raises(BadEvidence, match="is damaged: it cannot be unpacked"):
         stored_mesh.read(Recorded(copy))
 
 
