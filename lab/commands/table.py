@@ -31,6 +31,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--sample", type=int, default=0, metavar="N", help="N cells drawn at random")
     run.add_argument("--seed", type=int, default=0, help="of the draw; default: 0")
+    run.add_argument(
+        "--shards",
+        type=int,
+        default=0,
+        metavar="N",
+        help="measure the cells in N meshes, one after the other; default: what the cluster needs",
+    )
+    run.add_argument("--alone", action="store_true", help="each cell in a mesh of its own")
     add_cluster(run)
     show = what.add_parser("show", help="show a stored table as a matrix, or cells by a pattern")
     show.add_argument("cells", nargs="?", default="", metavar="PATTERN", help="cells to be listed")
@@ -59,9 +67,8 @@ def _run(options: argparse.Namespace) -> int:
     """Measure; return 0 where every answer was foretold, 1 where one was not."""
     from clusters import open_cluster
     from lab.model import store
-    from lab.truth_table import results
-    from lab.truth_table.recorded import Recorded
-    from lab.truth_table.run import measure
+    from lab.truth_table import results, shards
+    from lab.truth_table.run import measure_shards
 
     cells = _chosen(options)
     cluster = open_cluster(options.cluster)
@@ -71,10 +78,15 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{time.monotonic() - began:6.1f} s  {printable(line)}", file=sys.stderr)
 
     cluster.up(tell, owned=True)
-    run = store.new_run()
-    folder = measure(cluster, cells, run, tell)
+    each = (
+        shards.alone(cells)
+        if options.alone
+        else shards.divided(cells, options.shards or shards.default(cluster, cells))
+    )
+    at_once = shards.ALONE_AT_ONCE if options.alone else 1
+    folder = measure_shards(cluster, each, store.new_run(), tell, at_once=at_once)
     tell("judging")
-    rows = results.judge(Recorded(folder))
+    rows = results.judge_run(folder)
     results.save(rows, folder)
     wrong = [row.cell.key for row in rows if not row.agrees]
     agreed = f"{1 - len(wrong) / len(rows):.2%}" if rows else "none"

@@ -6,23 +6,26 @@ import json
 import random
 import secrets
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from clusters.base import Cluster, PodRef
 from lab.common.errors import CommandFailed
+from lab.common.wait import until
+from lab.truth_table import gauges
 from lab.truth_table.asked import Asked
 from lab.truth_table.cells import Cell
+from lab.truth_table.gauges import Reading
 from lab.truth_table.mesh import TableMesh
 from lab.truth_table.places import SOURCES
+from lab.truth_table.recorded import HANGS
 
 HANGS_AFTER = 5.0
 """Seconds without an answer."""
 AT_ONCE = 16
 """Calls in flight in each calling pod."""
-HANGS = "hangs"
-"""How table-calls tells that no answer came in time."""
 TIMEOUT = 900.0
 
 Job = dict[str, Any]
@@ -58,17 +61,38 @@ def _job(asked: Asked, source: int) -> Job:
     }
 
 
-def make(table: TableMesh, cells: Sequence[Cell]) -> list[Job]:
-    """Make the calls of some cells; return a record of each: the job and its result.
+@dataclass(frozen=True)
+class Made:
+    """What was made of a table's calls."""
 
-    What hangs is called a second time, when no other call is under way: `again` is how that ended.
-    """
-    made = _make(table.cluster, jobs(table, cells), AT_ONCE)
+    jobs: list[Job]
+    """A record of each call: the job and its result; `second`: of the call as it was repeated."""
+    readings: list[Reading]
+    """Of each sidecar, before hung calls were repeated, and meanwhile."""
+
+
+def make(table: TableMesh) -> Made:
+    """Make the calls of all cells. What hangs is repeated when no other call is under way."""
+    made = _make(table.cluster, jobs(table, table.cells), AT_ONCE)
     keys = {one["id"] for one in made if one["outcome"] == HANGS}
-    hung = [cell for cell in cells if cell.key in keys]
-    second = _make(table.cluster, jobs(table, hung, used=len(cells)), len(hung)) if hung else []
-    again = {one["id"]: one["outcome"] for one in second}
-    return [{**one, "again": again.get(one["id"], "")} for one in made]
+    hung = [cell for cell in table.cells if cell.key in keys]
+    second = _repeat(table, jobs(table, hung, len(table.cells))) if hung else Made([], [])
+    again = {one["id"]: one for one in second.jobs}
+    return Made([{**one, "second": again.get(one["id"])} for one in made], second.readings)
+
+
+def _repeat(table: TableMesh, each: dict[PodRef, list[Job]]) -> Made:
+    """Repeat hung calls, all at once; the sidecars' gauges are read before and meanwhile."""
+    readings = gauges.read(table)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(_make, table.cluster, each, max(map(len, each.values())))
+
+        def look() -> bool:
+            readings.extend(gauges.read(table))
+            return made.done()
+
+        until(look, "the hung calls that were repeated", timeout=TIMEOUT, every=1.0)
+    return Made(made.result(), readings)
 
 
 def _make(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:

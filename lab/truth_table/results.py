@@ -12,11 +12,12 @@ from typing import Any
 
 from lab.common import files, untrusted
 from lab.common.errors import BadEvidence
-from lab.truth_table import answers
+from lab.truth_table import answers, plan
 from lab.truth_table.answers import Answer
 from lab.truth_table.cells import Cell
 from lab.truth_table.predictions import Foretold
-from lab.truth_table.recorded import Recorded
+from lab.truth_table.recorded import Call, Recorded, of_run
+from lab.truth_table.waits import Waits
 
 CSV, PARQUET = "truth_table.csv", "truth_table.parquet"
 CELL = tuple(field.name for field in dataclasses.fields(Cell))
@@ -24,6 +25,7 @@ ANSWER = tuple(field.name for field in dataclasses.fields(Answer))
 FORETOLD = ("outcome", "by", "status", "wire", "detail", "unknown")
 SAME = ("outcome", "by", "status", "flag", "given", "wire", "client")
 """What two measurements of a cell are compared by."""
+_ORDER = {cell: number for number, cell in enumerate(plan.cells())}
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Row:
     cell: Cell
     measured: Answer
     foretold: tuple[Foretold, ...]
+    gauge: str = ""
+    """What the gauges of the proxy say in which a hung call waits; empty: they were not read."""
 
     @property
     def agrees(self) -> bool:
@@ -45,6 +49,7 @@ class Row:
             "cell": self.cell.key,
             **{name: getattr(self.cell, name) for name in CELL},
             **{name: getattr(self.measured, name) for name in ANSWER},
+            "gauge": self.gauge,
             **{f"foretold_{name}": getattr(first, name) for name in FORETOLD},
             "ways": len(self.foretold),
             "agrees": self.agrees,
@@ -53,11 +58,20 @@ class Row:
 
 def judge(recorded: Recorded) -> list[Row]:
     """Return a row for each call that was recorded."""
-    foretold = recorded.foretold
-    return [
-        Row(call.cell, answers.answer(recorded, call), tuple(foretold[call.cell.key]))
-        for call in recorded.calls
-    ]
+    waits = Waits(recorded)
+    return [_row(recorded, waits, call) for call in recorded.calls]
+
+
+def judge_run(folder: Path) -> list[Row]:
+    """Return the rows of all shards of a run, in the order of the plan."""
+    rows = [row for recorded in of_run(folder) for row in judge(recorded)]
+    return sorted(rows, key=lambda row: _ORDER.get(row.cell, len(_ORDER)))
+
+
+def _row(recorded: Recorded, waits: Waits, call: Call) -> Row:
+    found = waits.checked(call, answers.answer(recorded, call))
+    foretold = tuple(recorded.foretold[call.cell.key])
+    return Row(call.cell, found, foretold, str(waits.of(call) or ""))
 
 
 def save(rows: Sequence[Row], folder: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ from lab.common import files
 from lab.common.errors import LabError
 from lab.predict.cluster import Live
 from lab.record import envoy_admin, logs, mesh_lock, world
-from lab.truth_table import calls, predictions
+from lab.truth_table import calls, gauges, predictions, shards
 from lab.truth_table.asked import as_json
 from lab.truth_table.axes import FOREIGN_AUTHORITIES
 from lab.truth_table.cells import Cell
 from lab.truth_table.mesh import NAME, TableMesh
 from lab.truth_table.places import of_policy
 from lab.truth_table.predictions import Foretold
-from lab.truth_table.recorded import CALLS, PREDICTIONS, TABLE
+from lab.truth_table.recorded import CALLS, GAUGES, PREDICTIONS, SHARDS, TABLE
+from lab.truth_table.shards import Shard
 
 KEPT = 8192
 """Bytes of each packet: more than any of the table's has."""
@@ -32,65 +32,89 @@ Tell = Callable[[str], None]
 
 
 def measure(cluster: Cluster, cells: Sequence[Cell], run: Path, tell: Tell) -> Path:
+    """Measure cells in as many shards as the cluster needs; see `measure_shards`."""
+    count = shards.default(cluster, cells)
+    return measure_shards(cluster, shards.divided(cells, count), run, tell)
+
+
+def measure_shards(
+    cluster: Cluster, each: Sequence[Shard], run: Path, tell: Tell, *, at_once: int = 1
+) -> Path:
     """Measure cells on a running cluster; return the folder of what was recorded.
 
-    Raises LabError where the mesh does not come up or the cluster does not answer; what was
-    recorded until then is in the run's folder.
+    at_once: how many shards are measured side by side. Raises LabError where the mesh does not come
+    up or the cluster does not answer; what was recorded until then is in the run's folder.
     """
     folder = run / NAME
     lock = mesh_lock.MeshLock(cluster.lock)
     lock.share()
     with mesh_lock.marked(cluster.lock, run.name, lambda dead: world.remove(cluster, dead)):
         try:
-            _measure(TableMesh(cluster, run.name, cells), folder, tell)
+            _measure_each(cluster, each, run, tell, at_once)
         finally:
             world.remove(cluster, run.name)
             lock.release()
     return folder
 
 
+def _measure_each(
+    cluster: Cluster, each: Sequence[Shard], run: Path, tell: Tell, at_once: int
+) -> None:
+    if len(each) == 1:
+        _measure(TableMesh(cluster, run.name, each[0]), run / NAME, tell)
+        return
+
+    def one(number: int) -> None:
+        name = str(number + 1)
+        table = TableMesh(cluster, run.name, each[number], name)
+        folder = run / NAME / SHARDS / name
+        _measure(table, folder, lambda line: tell(f"shard {name} of {len(each)}: {line}"))
+        table.remove()
+
+    if at_once == 1:
+        for number in range(len(each)):
+            one(number)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        going = [pool.submit(one, number) for number in range(len(each))]
+        try:
+            for done in as_completed(going):
+                done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
 def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
-    tell(f"deploying the pods for {len(table.cells)} cells")
+    tell(f"deploying the pods for {len(table.cells)} cells: {', '.join(table.policies)}")
     table.deploy()
     table.wait_ready()
     tell(f"{len(table.pods)} pods are ready")
-    made: list[calls.Job] = []
-    foretold: dict[str, list[Foretold]] = {}
-    for policies in _shards(table):
-        table.serve(policies)
-        cells = [cell for cell in table.cells if cell.policy in policies]
-        tell(f"{', '.join(policies)}: all sidecars hold the configuration of {len(cells)} cells")
-        _keep_dumps(table, policies, folder)
-        mesh = dataclasses.replace(
-            Live(table.cluster).mesh(), foreign_authorities=FOREIGN_AUTHORITIES
-        )
-        asked = [table.asked(cell) for cell in cells]
-        called = [(one, table.pods[one.cell.policy, one.caller].ip) for one in asked]
-        foretold |= predictions.foretell(mesh, called)
-        files.write_json(folder / PREDICTIONS, predictions.as_json(foretold))
-        made += _call(table, policies, cells, folder)
-        files.write_text(folder / CALLS, "".join(json.dumps(one) + "\n" for one in made))
-        tell(f"{', '.join(policies)}: {len(cells)} calls made")
-        table.unserve(policies)
+    table.serve()
+    tell("all sidecars hold their configuration")
+    _keep_dumps(table, folder)
+    foretold = _foretell(table)
+    files.write_json(folder / PREDICTIONS, predictions.as_json(foretold))
+    made = _call(table, folder)
+    files.write_text(folder / CALLS, "".join(json.dumps(one) + "\n" for one in made.jobs))
+    files.write_json(folder / GAUGES, gauges.as_json(made.readings))
+    tell(f"{len(made.jobs)} calls made")
     _keep_about(table, folder)
 
 
-def _shards(table: TableMesh) -> list[list[str]]:
-    """Return the policies whose Services are served at a time."""
-    if table.cluster.kind == "embedded" and os.getuid():
-        return [[policy] for policy in table.policies]
-    return [table.policies]
+def _foretell(table: TableMesh) -> dict[str, list[Foretold]]:
+    mesh = dataclasses.replace(Live(table.cluster).mesh(), foreign_authorities=FOREIGN_AUTHORITIES)
+    asked = [table.asked(cell) for cell in table.cells]
+    called = [(one, table.pods[one.cell.policy, one.caller].ip) for one in asked]
+    return predictions.foretell(mesh, called)
 
 
-def _call(
-    table: TableMesh, policies: Sequence[str], cells: Sequence[Cell], folder: Path
-) -> list[calls.Job]:
-    """Make the calls of some policies, and keep packets and logs."""
-    captures = _Captures(table, policies, folder)
+def _call(table: TableMesh, folder: Path) -> calls.Made:
+    """Make the calls, and keep packets and logs."""
+    captures = _Captures(table, folder)
     captures.start()
     try:
-        made = calls.make(table, cells)
-        _keep_logs(table, policies, folder / "logs")
+        made = calls.make(table)
+        _keep_logs(table, folder / "logs")
     finally:
         captures.stop()
     return made
@@ -101,6 +125,7 @@ def _keep_about(table: TableMesh, folder: Path) -> None:
         "run": table.run,
         "cluster": table.cluster.kind,
         "stack": dataclasses.asdict(table.cluster.stack),
+        "mesh": table.settings,
         "pods": [
             {
                 "policy": policy,
@@ -116,17 +141,17 @@ def _keep_about(table: TableMesh, folder: Path) -> None:
     files.write_json(folder / TABLE, told)
 
 
-def _keep_dumps(table: TableMesh, policies: Sequence[str], folder: Path) -> None:
+def _keep_dumps(table: TableMesh, folder: Path) -> None:
     def keep(key: tuple[str, str]) -> None:
         dump = envoy_admin.ask(table.cluster, table.pods[key], "config_dump?include_eds")
         path = folder / "config" / f"{'-'.join(key)}.json.gz"
         files.write_bytes(path, gzip.compress(dump.encode(), 6, mtime=0))
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(keep, table.sidecars(policies)))
+        list(pool.map(keep, table.sidecars))
 
 
-def _keep_logs(table: TableMesh, policies: Sequence[str], folder: Path) -> None:
+def _keep_logs(table: TableMesh, folder: Path) -> None:
     """Write the lines of proxies and servers once no log has grown for a while."""
 
     def keep(key: tuple[str, str]) -> None:
@@ -140,23 +165,22 @@ def _keep_logs(table: TableMesh, policies: Sequence[str], folder: Path) -> None:
             files.write_text(folder / f"{'-'.join(key)}{suffix}.jsonl", "\n".join(lines) + "\n")
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(keep, [key for key in table.pods if key[0] in policies]))
+        list(pool.map(keep, table.pods))
 
 
 class _Captures:
     """One tcpdump at each pod's eth0: what crosses the network, and nothing else, is seen there."""
 
-    def __init__(self, table: TableMesh, policies: Sequence[str], folder: Path) -> None:
+    def __init__(self, table: TableMesh, folder: Path) -> None:
         self._table, self._folder = table, folder / "captures"
-        self._pods = [key for key in table.pods if key[0] in policies]
         self._running: dict[str, Capture] = {}
         # tcpdump takes seconds over some hundred ports: each pod has those of its own policy.
-        self._filters = {policy: _filter(table, policy) for policy in policies}
+        self._filters = {policy: _filter(table, policy) for policy in table.policies}
 
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(self._start, self._pods))
+            list(pool.map(self._start, self._table.pods))
 
     def _start(self, key: tuple[str, str]) -> None:
         name = "-".join(key)

@@ -1,0 +1,83 @@
+"""What proxies' gauges say of connections that wait: read while hung calls are repeated.
+
+A connection is counted by `downstream_pre_cx_active` of its listener while listener filters wait
+for its first bytes, and by `downstream_cx_active` of its HTTP chain from then on.
+https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/stats
+https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/stats
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from lab.record import envoy_admin
+
+if TYPE_CHECKING:
+    from lab.truth_table.mesh import TableMesh
+
+PATTERN = "downstream_(pre_cx|cx|rq)_active$"
+"""Of the gauges that are kept, those that tell of connections and requests."""
+INBOUND = 15006
+"""The one listener that takes all that comes to a pod."""
+_BEFORE = re.compile(r"listener\.[^_]+_(\d+)\.downstream_pre_cx_active")
+_HTTP = re.compile(r"http\.(inbound|outbound)_[^_]+_(\d+);?\.downstream_(cx|rq)_active")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The gauges of one pod's proxy that were not zero."""
+
+    pod: str
+    """Of `Pod.file`: its policy and its workload."""
+    began: float
+    """Unix seconds; the gauges were read between `began` and `ended`."""
+    ended: float
+    gauges: Mapping[str, int]
+
+    def waiting_to_leave(self, port: int) -> int:
+        """Return how many connections to a port wait in the proxy of their caller."""
+        return self._before(port) + self._without_request("outbound", port)
+
+    def waiting_to_enter(self) -> int:
+        """Return how many connections wait in the proxy of their server."""
+        return self._before(INBOUND) + self._without_request("inbound", None)
+
+    def _before(self, port: int) -> int:
+        each = ((_BEFORE.fullmatch(name), value) for name, value in self.gauges.items())
+        return sum(value for found, value in each if found and int(found[1]) == port)
+
+    def _without_request(self, direction: str, port: int | None) -> int:
+        """Return how many HTTP connections there are in excess of requests."""
+        count = 0
+        for name, value in self.gauges.items():
+            found = _HTTP.fullmatch(name)
+            if found and found[1] == direction and port in (None, int(found[2])):
+                count += value if found[3] == "cx" else -value
+        return count
+
+
+def read(table: TableMesh) -> list[Reading]:
+    """Return what the gauges of all sidecars say now."""
+
+    def look(key: tuple[str, str]) -> Reading:
+        began = time.time()
+        told = envoy_admin.stats(table.cluster, table.pods[key], PATTERN)
+        return Reading("-".join(key), began, time.time(), {k: v for k, v in told.items() if v})
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(look, table.sidecars))
+
+
+def as_json(readings: Sequence[Reading]) -> list[dict[str, Any]]:
+    """Return readings for a file."""
+    return [asdict(one) for one in readings]
+
+
+def from_json(stored: Sequence[dict[str, Any]]) -> list[Reading]:
+    """Return what `as_json` wrote."""
+    return [Reading(**one) for one in stored]
