@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from lab.common.text import printable, terminal_width
 
 if TYPE_CHECKING:
     from lab.truth_table.cells import Cell
+    from lab.truth_table.recorded import Call, Recorded
 
 LISTED = 60
 """Cells that are shown a line each."""
@@ -24,22 +26,13 @@ LISTED = 60
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take what is to be done, and what with."""
-    what = parser.add_subparsers(dest="what", required=True, metavar="run|show|surprises|why|diff")
-    run = what.add_parser("run", help="measure the table on a cluster")
-    run.add_argument(
-        "--cells", default="*", metavar="PATTERN", help="only these: `h2/*`, `*/strict/sidecar`"
+    what = parser.add_subparsers(dest="what", required=True, metavar="|".join(_DOES))
+    _add_run(what.add_parser("run", help="measure the table on a cluster"))
+    predict = what.add_parser(
+        "predict", help="what the model foretells of a run's configuration; no call is made"
     )
-    run.add_argument("--sample", type=int, default=0, metavar="N", help="N cells drawn at random")
-    run.add_argument("--seed", type=int, default=0, help="of the draw; default: 0")
-    run.add_argument(
-        "--shards",
-        type=int,
-        default=0,
-        metavar="N",
-        help="measure the cells in N meshes, one after the other; default: what the cluster needs",
-    )
-    run.add_argument("--alone", action="store_true", help="each cell in a mesh of its own")
-    add_cluster(run)
+    predict.add_argument("--cells", default="*", metavar="PATTERN")
+    predict.add_argument("--run", default="latest", help="`latest`, a run's folder or name")
     show = what.add_parser("show", help="show a stored table as a matrix, or cells by a pattern")
     show.add_argument("cells", nargs="?", default="", metavar="PATTERN", help="cells to be listed")
     show.add_argument(
@@ -56,6 +49,23 @@ def add(parser: argparse.ArgumentParser) -> None:
     why.add_argument("--run", default="latest")
     diff = what.add_parser("diff", help="compare stored tables; 1 where a cell differs")
     diff.add_argument("runs", nargs="+", metavar="RUN")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cells", default="*", metavar="PATTERN", help="only these: `h2/*`, `*/strict/sidecar`"
+    )
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="N drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw; default: 0")
+    parser.add_argument(
+        "--shards",
+        type=int,
+        default=0,
+        metavar="N",
+        help="measure the cells in N meshes, one after the other; default: what the cluster needs",
+    )
+    parser.add_argument("--alone", action="store_true", help="each cell in a mesh of its own")
+    add_cluster(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -148,19 +158,43 @@ def _where(words: list[str]) -> Mapping[str, str]:
     return fixed
 
 
-def _why(options: argparse.Namespace) -> int:
-    """Explain a cell; return 3 where it is not in the table."""
-    from lab.truth_table import text
-    from lab.truth_table.recorded import Recorded
+def _predict(options: argparse.Namespace) -> int:
+    """Show what is foretold, with the walk; return 3 where an end is unknown, else 0."""
+    from lab.truth_table import stored_mesh, text
 
-    recorded = Recorded(_folder(options.run))
-    calls = {call.cell.key: call for call in recorded.calls}
-    if options.cell not in calls:
+    found = _recordings(options.run, options.cells)
+    read = functools.cache(stored_mesh.read)
+    told = [text.foretold(one, read(one), call) for one, call in found[:LISTED]]
+    print(printable("\n\n\n".join(words for words, _ in told)))
+    print(f"\n{len(found)} cells" + (f", {LISTED} shown" if len(found) > LISTED else ""))
+    return 0 if all(known for _, known in told) else 3
+
+
+def _recordings(run: str, pattern: str) -> list[tuple[Recorded, Call]]:
+    """Return the calls of cells by a pattern, with what was recorded. Raises BadArguments."""
+    from lab.truth_table.recorded import of_run
+
+    every = [(one, call) for one in of_run(_folder(run)) for call in one.calls]
+    if not every:
         raise BadArguments(
-            f"no cell {options.cell!r} in this table: {meant(options.cell, [*calls])}",
-            hint="istio-lab table show 'PATTERN'",
+            f"table {run!r} has its answers only, without configuration and packets",
+            hint="istio-lab table run",
         )
-    print(printable(text.why(recorded, calls[options.cell])))
+    found = [(one, call) for one, call in every if fnmatchcase(call.cell.key, pattern)]
+    if not found:
+        near = meant(pattern, [call.cell.key for _, call in every])
+        raise BadArguments(
+            f"no cell {pattern!r} in this table: {near}", hint="istio-lab table show 'PATTERN'"
+        )
+    return found
+
+
+def _why(options: argparse.Namespace) -> int:
+    """Explain a cell. Raises BadArguments where it is not in the table."""
+    from lab.truth_table import text
+
+    recorded, call = _recordings(options.run, options.cell)[0]
+    print(printable(text.why(recorded, call)))
     return 0
 
 
@@ -182,16 +216,16 @@ def _diff(options: argparse.Namespace) -> int:
 def _folder(name: str) -> Path:
     """Return the folder of a stored table. Raises BadArguments with what there is."""
     from lab.model import store
-    from lab.truth_table.recorded import TABLE
+    from lab.truth_table.results import CSV
 
     if name == "recorded":
         return store.RECORDED / "truth_table"
-    there = sorted(path.parent for path in store.runs().glob(f"*/*/{TABLE}"))
+    there = sorted(path.parent for path in store.runs().glob(f"*/truth_table/{CSV}"))
     there = [path for path in there if not path.parent.is_symlink()]
     if name == "latest" and there:
         return there[-1]
     for folder in (Path(name), Path(name) / "truth_table", store.runs() / name / "truth_table"):
-        if (folder / TABLE).exists():
+        if (folder / CSV).exists():
             return folder.resolve()
     names = [path.parent.name for path in there]
     raise BadArguments(
@@ -203,6 +237,7 @@ def _folder(name: str) -> Path:
 _DOES: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "show": _show,
+    "predict": _predict,
     "surprises": _surprises,
     "why": _why,
     "diff": _diff,

@@ -39,7 +39,7 @@ def foretell(mesh: Mesh, calls: Iterable[tuple[Asked, str]]) -> dict[str, list[F
     mesh: all pods and Services.
     """
     return {
-        asked.cell.key: [_foretold(way) for way in ways(mesh, asked, caller)]
+        asked.cell.key: [of_way(way) for way in ways(mesh, asked, caller)]
         for asked, caller in calls
     }
 
@@ -52,7 +52,8 @@ def ways(mesh: Mesh, asked: Asked, caller: str) -> list[Way]:
     return walk.ways(mesh, mesh.workloads[caller], Flow((asked.address, asked.port), sent, request))
 
 
-def _foretold(way: Way) -> Foretold:
+def of_way(way: Way) -> Foretold:
+    """Return a way without its steps."""
     arrives = way.outcome == "arrives"
     return Foretold(
         way.outcome,

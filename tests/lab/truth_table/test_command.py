@@ -11,6 +11,7 @@ import pytest
 from lab.commands import table
 from lab.common.errors import BadArguments
 from lab.truth_table import results
+from lab.truth_table.recorded import PREDICTIONS
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -49,6 +50,50 @@ def test_a_cell_is_explained_by_its_witnesses_and_by_the_walk(
     assert "The client's proxy answers by itself with status 403: upgrade_failed." in shown
 
 
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        (
+            "http1.0/http/permissive/none/address=pod",
+            "The server's proxy answers by itself with status 426: low_version.",
+        ),
+        (
+            "server-first/grpc/permissive/sidecar",
+            "the HTTP inspector needs a whole request line, or what begins no method; no timeout",
+        ),
+        ("three-bytes/grpc-web/permissive/sidecar", "the others want protocol http/1.1 or h2c"),
+    ],
+)
+def test_cells_are_foretold_with_the_walk_from_a_runs_configuration(
+    cell: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", "--cells", cell, "--run", str(RECORDED)) == 0
+    shown = capsys.readouterr().out
+    assert told in shown
+    assert "Measured" not in shown
+
+
+def test_a_run_whose_model_foretold_something_else_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copytree(RECORDED, tmp_path / "run" / "truth_table"))
+    stored = (other / PREDICTIONS).read_text()
+    (other / PREDICTIONS).write_text(stored.replace('"arrives"', '"refused"'))
+    run("predict", "--cells", "h2/none/permissive/none", "--run", str(other))
+    assert "the model as it was then foretold: refused, by application." in capsys.readouterr().out
+
+
+def test_a_table_in_shards_is_read_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "truth_table"
+    shutil.copytree(RECORDED, folder / "shards" / "1")
+    results.save(results.judge_run(folder), folder)
+    assert {*results.load(folder)} == {*results.load(RECORDED)}
+    assert run("why", "grpc/grpc/permissive/sidecar", "--run", str(folder)) == 0
+    assert "arrives at the application; on the wire: mutual_tls" in capsys.readouterr().out
+
+
 def test_what_surprises_is_told_with_what_one_expects(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("surprises", "--run", str(RECORDED)) == 0
     shown = capsys.readouterr().out
@@ -83,6 +128,8 @@ def test_tables_are_compared_and_a_difference_ends_with_1(
         (("show", "--run", "nowhere"), "no table 'nowhere'"),
         (("show", "--run", str(RECORDED), "--where", "polcy=strict"), "did you mean policy"),
         (("why", "h2/none/permissive/nobody", "--run", str(RECORDED)), "did you mean h2/none/"),
+        (("predict", "--cells", "h3/*", "--run", str(RECORDED)), "no cell 'h3/*' in this table"),
+        (("why", "h2/http/strict/sidecar", "--run", "recorded"), "has its answers only"),
         (("run", "--cells", "h3/*"), "no cell is named 'h3/*'"),
     ],
 )
