@@ -6,7 +6,7 @@ import json
 import random
 import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -71,21 +71,25 @@ class Made:
     """Of each sidecar, before hung calls were repeated, and meanwhile."""
 
 
-def make(table: TableMesh) -> Made:
+Send = Callable[[Cluster, dict[PodRef, list[Job]], int], list[Job]]
+"""Makes each pod's jobs, so many at once, and returns a record of each."""
+
+
+def make(table: TableMesh, send: Send) -> Made:
     """Make the calls of all cells. What hangs is repeated when no other call is under way."""
-    made = _make(table.cluster, jobs(table, table.cells), AT_ONCE)
+    made = send(table.cluster, jobs(table, table.cells), AT_ONCE)
     keys = {one["id"] for one in made if one["outcome"] == HANGS}
     hung = [cell for cell in table.cells if cell.key in keys]
-    second = _repeat(table, jobs(table, hung, len(table.cells))) if hung else Made([], [])
+    second = _repeat(table, send, jobs(table, hung, len(table.cells))) if hung else Made([], [])
     again = {one["id"]: one for one in second.jobs}
     return Made([{**one, "second": again.get(one["id"])} for one in made], second.readings)
 
 
-def _repeat(table: TableMesh, each: dict[PodRef, list[Job]]) -> Made:
+def _repeat(table: TableMesh, send: Send, each: dict[PodRef, list[Job]]) -> Made:
     """Repeat hung calls, all at once; the sidecars' gauges are read before and meanwhile."""
     readings = gauges.read(table)
     with ThreadPoolExecutor(1) as pool:
-        made = pool.submit(_make, table.cluster, each, max(map(len, each.values())))
+        made = pool.submit(send, table.cluster, each, max(map(len, each.values())))
 
         def look() -> bool:
             readings.extend(gauges.read(table))
@@ -95,7 +99,8 @@ def _repeat(table: TableMesh, each: dict[PodRef, list[Job]]) -> Made:
     return Made(made.result(), readings)
 
 
-def _make(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:
+def by_table_calls(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:
+    """Make calls by one process in each pod. Raises CommandFailed where one does not end well."""
     with ThreadPoolExecutor(len(each)) as pool:
         done = pool.map(lambda pod: _in_pod(cluster, pod, each[pod], at_once), each)
         return [one for own in done for one in own]

@@ -18,6 +18,7 @@ from lab.record import envoy_admin, logs, mesh_lock, world
 from lab.truth_table import calls, gauges, predictions, shards
 from lab.truth_table.asked import as_json
 from lab.truth_table.axes import FOREIGN_AUTHORITIES
+from lab.truth_table.calls import Send, by_table_calls
 from lab.truth_table.cells import Cell
 from lab.truth_table.mesh import NAME, TableMesh
 from lab.truth_table.places import of_policy
@@ -38,37 +39,55 @@ def measure(cluster: Cluster, cells: Sequence[Cell], run: Path, tell: Tell) -> P
 
 
 def measure_shards(
-    cluster: Cluster, each: Sequence[Shard], run: Path, tell: Tell, *, at_once: int = 1
+    cluster: Cluster,
+    each: Sequence[Shard],
+    run: Path,
+    tell: Tell,
+    *,
+    at_once: int = 1,
+    send: Send = by_table_calls,
 ) -> Path:
     """Measure cells on a running cluster; return the folder of what was recorded.
 
-    at_once: how many shards are measured side by side. Raises LabError where the mesh does not come
-    up or the cluster does not answer; what was recorded until then is in the run's folder.
+    at_once: how many shards are measured side by side. send: how calls are made. Raises LabError
+    where the mesh does not come up or the cluster does not answer; what was recorded until then is
+    in the run's folder.
     """
     folder = run / NAME
     lock = mesh_lock.MeshLock(cluster.lock)
     lock.share()
     with mesh_lock.marked(cluster.lock, run.name, lambda dead: world.remove(cluster, dead)):
         try:
-            _measure_each(cluster, each, run, tell, at_once)
+            _measure_each(cluster, each, run, _Does(tell, send), at_once)
         finally:
             world.remove(cluster, run.name)
             lock.release()
     return folder
 
 
+@dataclasses.dataclass(frozen=True)
+class _Does:
+    """What is done the same way for each shard."""
+
+    tell: Tell
+    send: Send
+
+    def named(self, name: str) -> _Does:
+        return _Does(lambda line: self.tell(f"{name}: {line}"), self.send)
+
+
 def _measure_each(
-    cluster: Cluster, each: Sequence[Shard], run: Path, tell: Tell, at_once: int
+    cluster: Cluster, each: Sequence[Shard], run: Path, does: _Does, at_once: int
 ) -> None:
     if len(each) == 1:
-        _measure(TableMesh(cluster, run.name, each[0]), run / NAME, tell)
+        _measure(TableMesh(cluster, run.name, each[0]), run / NAME, does)
         return
 
     def one(number: int) -> None:
         name = str(number + 1)
         table = TableMesh(cluster, run.name, each[number], name)
         folder = run / NAME / SHARDS / name
-        _measure(table, folder, lambda line: tell(f"shard {name} of {len(each)}: {line}"))
+        _measure(table, folder, does.named(f"shard {name} of {len(each)}"))
         table.remove()
 
     if at_once == 1:
@@ -84,7 +103,8 @@ def _measure_each(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
+def _measure(table: TableMesh, folder: Path, does: _Does) -> None:
+    tell = does.tell
     tell(f"deploying the pods for {len(table.cells)} cells: {', '.join(table.policies)}")
     table.deploy()
     table.wait_ready()
@@ -94,7 +114,7 @@ def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
     _keep_dumps(table, folder)
     foretold = _foretell(table)
     files.write_json(folder / PREDICTIONS, predictions.as_json(foretold))
-    made = _call(table, folder)
+    made = _call(table, folder, does.send)
     files.write_text(folder / CALLS, "".join(json.dumps(one) + "\n" for one in made.jobs))
     files.write_json(folder / GAUGES, gauges.as_json(made.readings))
     tell(f"{len(made.jobs)} calls made")
@@ -108,12 +128,12 @@ def _foretell(table: TableMesh) -> dict[str, list[Foretold]]:
     return predictions.foretell(mesh, called)
 
 
-def _call(table: TableMesh, folder: Path) -> calls.Made:
+def _call(table: TableMesh, folder: Path, send: Send) -> calls.Made:
     """Make the calls, and keep packets and logs."""
     captures = _Captures(table, folder)
     captures.start()
     try:
-        made = calls.make(table)
+        made = calls.make(table, send)
         _keep_logs(table, folder / "logs")
     finally:
         captures.stop()
