@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
     """Measure; return 0 where every answer was foretold, 1 where one was not."""
     from clusters import open_cluster
     from lab.model import store
-    from lab.truth_table import results, shards
+    from lab.truth_table import compare, results, shards
     from lab.truth_table.run import measure_shards
 
     cells = _chosen(options)
@@ -98,6 +99,7 @@ def _run(options: argparse.Namespace) -> int:
     tell("judging")
     rows = results.judge_run(folder)
     results.save(rows, folder)
+    compare.keep_about(folder, _options(options))
     wrong = [row.cell.key for row in rows if not row.agrees]
     agreed = f"{1 - len(wrong) / len(rows):.2%}" if rows else "none"
     print(f"{len(rows)} cells measured in {time.monotonic() - began:.0f} s, {agreed} as foretold")
@@ -105,6 +107,13 @@ def _run(options: argparse.Namespace) -> int:
     if wrong:
         print("not as foretold: istio-lab table show --run latest --disagreeing")
     return 1 if wrong else 0
+
+
+def _options(options: argparse.Namespace) -> str:
+    """Return the options that chose cells, as they are typed; empty: all were measured."""
+    cells = "" if options.cells == "*" else f"--cells {shlex.quote(options.cells)}"
+    sample = f"--sample {options.sample} --seed {options.seed}" if options.sample else ""
+    return " ".join(filter(None, (cells, sample, "--alone" if options.alone else "")))
 
 
 def _chosen(options: argparse.Namespace) -> list[Cell]:
@@ -199,18 +208,33 @@ def _why(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    """Compare; return 0 where each cell that all tables have is answered alike, else 1."""
-    from lab.truth_table import results, text
+    """Compare; return 0 where each cell that all have is answered alike, 1 where one is not.
+
+    Return 3 where no cell is in all of them.
+    """
+    from lab.truth_table import compare, results, text
 
     folders = [_folder(name) for name in options.runs]
-    tables = [results.load(folder) for folder in folders]
-    found = results.differing(tables)
-    shared = sum(all(key in table for table in tables) for key in tables[0])
+    tables = [compare.load(_name(folder), folder) for folder in folders]
+    rows = [one.rows for one in tables]
+    found = results.differing(rows)
+    shared = sum(all(key in each for each in rows) for key in rows[0])
+    width = max(140, terminal_width())
+    print(printable(compare.identity(tables).text(width)), end="\n\n")
+    for line in compare.lacking(tables):
+        print(printable(line))
     if found:
-        names = [folder.parent.name for folder in folders]
-        print(printable(text.differences(found, names).text(max(140, terminal_width()))))
-    print(f"{len(found)} of {shared} cells differ")
-    return 1 if found else 0
+        differences = text.differences(found, [one.name for one in tables])
+        print(printable(f"\n{differences.text(width)}\n"))
+    print(f"{len(found)} of {shared} cells that all of them have differ")
+    return 3 if not shared else 1 if found else 0
+
+
+def _name(folder: Path) -> str:
+    """Return a run's name, of the folder of its table."""
+    from lab.model import store
+
+    return "recorded" if folder == store.RECORDED / "truth_table" else folder.parent.name
 
 
 def _folder(name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,9 @@ def load(folder: Path) -> dict[str, dict[str, str]]:
     return {row["cell"]: row for row in rows}
 
 
-def differing(tables: Iterable[dict[str, dict[str, str]]]) -> dict[str, list[tuple[str, ...]]]:
+def differing(
+    tables: Iterable[Mapping[str, Mapping[str, str]]],
+) -> dict[str, list[tuple[str, ...]]]:
     """Return each cell whose answers are not the same in all tables, with each table's answer.
 
     A cell that one of them does not have is left out.

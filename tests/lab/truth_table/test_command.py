@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from lab.commands import table
 from lab.common.errors import BadArguments
-from lab.truth_table import results
+from lab.truth_table import compare, results
 from lab.truth_table.recorded import PREDICTIONS
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -119,7 +121,33 @@ def test_tables_are_compared_and_a_difference_ends_with_1(
     text = (other / results.CSV).read_text()
     (other / results.CSV).write_text(text.replace("mutual_tls", "plaintext", 1))
     assert run("diff", str(RECORDED), str(other)) == 1
-    assert "1 of 48 cells differ" in capsys.readouterr().out
+    assert "1 of 48 cells that all of them have differ" in capsys.readouterr().out
+
+
+def test_tables_of_two_stacks_say_on_what_they_were_measured_and_which_cells_one_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(shutil.copytree(RECORDED, tmp_path / "1.30" / "truth_table"))
+    lines = (other / results.CSV).read_text().splitlines(keepends=True)
+    kept = [line for number, line in enumerate(lines) if number != 5 and ",tls,tls," not in line]
+    (other / results.CSV).write_text("".join(line for line in kept if "address=pod" not in line))
+    mesh = {"config": {"enableAutoMtls": False}, "istiod": {"PILOT_ENABLE_SENDING_HBONE": "false"}}
+    about = {"stack": {"istio": "1.30.2", "envoy": "1.37.1"}, "mesh": mesh, "chosen": "--sample 9"}
+    (other / compare.ABOUT).write_text(json.dumps({"cluster": "kind", **about}))
+    assert run("diff", str(RECORDED), str(other)) == 0
+    shown = re.sub(" +", " ", capsys.readouterr().out)
+    assert "Istio not recorded 1.30.2" in shown
+    assert "mesh config enableAutoMtls not recorded false" in shown
+    assert "mesh istiod PILOT_ENABLE_SENDING_HBONE not recorded" in shown
+    assert re.search(r"1.30 lacks \d+ of 48 cells: it has none with address=pod \(\d+\)", shown)
+    assert re.search(r"\d were not chosen \(--sample 9\)", shown)
+
+
+def test_tables_without_a_common_cell_cannot_be_compared(tmp_path: Path) -> None:
+    other = Path(shutil.copytree(RECORDED, tmp_path / "run" / "truth_table"))
+    text = (other / results.CSV).read_text()
+    (other / results.CSV).write_text(re.sub(r"(?m)^([^,]+)/permissive/", r"\1/strict/", text))
+    assert run("diff", str(RECORDED), str(other)) == 3
 
 
 @pytest.mark.parametrize(
