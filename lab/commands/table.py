@@ -77,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Measure; return 0 where every answer was foretold, 1 where one was not."""
     from clusters import open_cluster
+    from lab.commands import table_page
     from lab.model import store
     from lab.truth_table import compare, results, shards
     from lab.truth_table.run import measure_shards
@@ -95,15 +96,17 @@ def _run(options: argparse.Namespace) -> int:
         else shards.divided(cells, options.shards or shards.default(cluster, cells))
     )
     at_once = shards.ALONE_AT_ONCE if options.alone else 1
-    folder = measure_shards(cluster, each, store.new_run(), tell, at_once=at_once)
+    run = store.new_run()
+    folder = measure_shards(cluster, each, run, tell, at_once=at_once)
     tell("judging")
     rows = results.judge_run(folder)
     results.save(rows, folder)
     compare.keep_about(folder, _options(options))
+    table_page.write(run)
     wrong = [row.cell.key for row in rows if not row.agrees]
     agreed = f"{1 - len(wrong) / len(rows):.2%}" if rows else "none"
     print(f"{len(rows)} cells measured in {time.monotonic() - began:.0f} s, {agreed} as foretold")
-    print(f"{store.from_here(folder)}: {results.CSV}, {results.PARQUET}")
+    print(f"{store.from_here(folder)}: {results.CSV}, {results.PARQUET}, {table_page.INDEX}")
     if wrong:
         print("not as foretold: istio-lab table show --run latest --disagreeing")
     return 1 if wrong else 0

@@ -66,10 +66,11 @@ def link_latest(run: Path) -> None:
 def find(name: str) -> Path:
     """Return a stored run by its name, `latest`, or a path; a killed one too, by its evidence.
 
-    Raises BadArguments with what there is.
+    A run of the truth table has a table only. Raises BadArguments with what there is.
     """
+    kept = ("summary.json", "*/evidence.json", "*/truth_table.csv")
     for candidate in (runs() / name, Path(name)):
-        if (candidate / "summary.json").exists() or list(candidate.glob("*/evidence.json")):
+        if any(True for pattern in kept for _ in candidate.glob(pattern)):
             return candidate.resolve()
     there = [path.name for path in stored()]
     raise BadArguments(f"no run {name!r}; there is: {', '.join(there[-5:]) or 'none yet'}")

@@ -69,7 +69,7 @@ def _packets(report: FailureReport, folder: Path) -> dict[str, Path]:
 
 
 def _notebook(report: FailureReport, body: str) -> str:
-    return _render("notebook.html", report.folder.parents[1], report=report, body=body)
+    return render("notebook.html", report.folder.parents[1], report=report, body=body)
 
 
 def _folder(run: ReportedRun) -> Path:
@@ -104,7 +104,7 @@ def render_run(
     ]
     drawn = {**_drawn(shown, drawn or {}), **(drawn or {})}
     parts = [_part(report, files, notebooks or {}, drawn) for report, files in shown]
-    return _render(
+    return render(
         "run.html",
         run.folder.parent,
         run=run,
@@ -177,14 +177,18 @@ def _command(run: ReportedRun) -> str:
 
 def _kept(run: ReportedRun, folder: Path) -> list[tuple[str, str]]:
     """Return name and address of the run's own files."""
-    names = ("summary.md", "summary.json", "junit.xml", "run.log")
+    names = ("summary.md", "summary.json", "junit.xml", "run.log", "truth_table/index.html")
     there = [run.folder / name for name in names if (run.folder / name).is_file()]
-    return [(path.name, href(path, folder)) for path in there if not path.is_symlink()]
+    return [
+        (path.relative_to(run.folder).as_posix(), href(path, folder))
+        for path in there
+        if not path.is_symlink()
+    ]
 
 
 def render_runs(runs: Sequence[ReportedRun], pages: Sequence[Path], folder: Path) -> str:
     """Return the page of several runs as HTML: a table of all, then each beside the first."""
-    return _render(
+    return render(
         "several.html",
         store.runs(),
         runs=[
@@ -247,7 +251,8 @@ def _pair(number: int, left: ReportedRun, right: ReportedRun) -> dict[str, Any]:
     }
 
 
-def _render(template: str, above: Path, **shown: Any) -> str:
+def render(template: str, above: Path, **shown: Any) -> str:
+    """Return a template filled in. above: the folder that runs lie in, for names of files."""
     return _environment(above).get_template(template).render(**shown)
 
 
