@@ -1,7 +1,9 @@
 """What proxies' gauges say of connections that wait: read while hung calls are repeated.
 
 A connection is counted by `downstream_pre_cx_active` of its listener while listener filters wait
-for its first bytes, and by `downstream_cx_active` of its HTTP chain from then on.
+for its first bytes, and by `downstream_cx_active` of its HTTP chain from then on. Whether an HTTP
+chain still waits for a request does not show by `downstream_rq_active`: that counts a request from
+its first byte on.
 https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/stats
 https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/stats
 """
@@ -20,12 +22,13 @@ from lab.record import envoy_admin
 if TYPE_CHECKING:
     from lab.truth_table.mesh import TableMesh
 
-PATTERN = "downstream_(pre_cx|cx|rq)_active$"
-"""Of the gauges that are kept, those that tell of connections and requests."""
+PATTERN = "downstream_(pre_cx|cx)_active$"
+"""Of the gauges that are kept, those that count connections."""
 INBOUND = 15006
 """The one listener that takes all that comes to a pod."""
 _BEFORE = re.compile(r"listener\.[^_]+_(\d+)\.downstream_pre_cx_active")
-_HTTP = re.compile(r"http\.(inbound|outbound)_[^_]+_(\d+);?\.downstream_(cx|rq)_active")
+_OUTBOUND = re.compile(r"http\.outbound_[^_]+_(\d+);?\.downstream_cx_active")
+_INBOUND = re.compile(r"http\.inbound_[^_]+_(\d+);?\.downstream_cx_active")
 
 
 @dataclass(frozen=True)
@@ -41,24 +44,15 @@ class Reading:
 
     def waiting_to_leave(self, port: int) -> int:
         """Return how many connections to a port wait in the proxy of their caller."""
-        return self._before(port) + self._without_request("outbound", port)
+        return self._count(_BEFORE, port) + self._count(_OUTBOUND, port)
 
     def waiting_to_enter(self) -> int:
         """Return how many connections wait in the proxy of their server."""
-        return self._before(INBOUND) + self._without_request("inbound", None)
+        return self._count(_BEFORE, INBOUND) + self._count(_INBOUND)
 
-    def _before(self, port: int) -> int:
-        each = ((_BEFORE.fullmatch(name), value) for name, value in self.gauges.items())
-        return sum(value for found, value in each if found and int(found[1]) == port)
-
-    def _without_request(self, direction: str, port: int | None) -> int:
-        """Return how many HTTP connections there are in excess of requests."""
-        count = 0
-        for name, value in self.gauges.items():
-            found = _HTTP.fullmatch(name)
-            if found and found[1] == direction and port in (None, int(found[2])):
-                count += value if found[3] == "cx" else -value
-        return count
+    def _count(self, of: re.Pattern[str], port: int | None = None) -> int:
+        each = ((of.fullmatch(name), value) for name, value in self.gauges.items())
+        return sum(value for found, value in each if found and port in (None, int(found[1])))
 
 
 def read(table: TableMesh) -> list[Reading]:

@@ -1,8 +1,8 @@
 """Whether hung calls wait where packets say: by the proxies' own gauges.
 
 All calls that hung are repeated at once, while no other call is under way. A gauge counts each
-connection once. So where as many connections wait in a proxy as calls can be there by their
-packets, each of these calls waits there; fewer, and one of them at least does not.
+connection once. So where a proxy holds as many more connections than before as calls can be there
+by their packets, each of these calls waits there; else one of them at least does not.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ STATS = [
     ".*ssl.*",
     ".*no_filter_chain_match",
     ".*downstream_pre_cx.*",
-    "http.*downstream_(cx|rq)_active",
+    "http.*downstream_cx_active",
     ".*upstream_cx.*",
     "listener.*downstream_cx_total",
     ".*update_rejected",
