@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from lab.commands import sudo, table_page
 from lab.commands.stored import failures_in, folder
@@ -22,14 +21,12 @@ def run(options: argparse.Namespace) -> int:
     places = [folder(word) for word in options.runs or ["latest"]]
     try:
         tables = [found for place in places if (found := table_page.write(place))]
-        others = [place for place in places if failures_in(place, None) or not _has_table(place)]
+        others = [
+            place for place in places if failures_in(place, None) or not table_page.is_there(place)
+        ]
         written = [*tables, *([page.write(others)] if others else ())]
     finally:
         sudo.give_back()
     for path in written:
         print(f"Report: {printable(str(store.from_here(path)))}")
     return 0
-
-
-def _has_table(place: Path) -> bool:
-    return (place / table_page.NAME).is_dir()

@@ -12,7 +12,7 @@ from lab.report.pictures import Part
 from lab.truth_table import compare, figure, results, surprises, text
 from lab.truth_table.axes import POLICIES
 from lab.truth_table.compare import Measured
-from lab.truth_table.mesh import NAME
+from lab.truth_table.recorded import NAME
 
 INDEX = "index.html"
 CALLERS = {"sidecar": "a caller with a sidecar", "none": "a caller without one"}
@@ -26,12 +26,17 @@ LEDE = (
 def write(place: Path) -> Path | None:
     """Write the page of a run's table, or of the committed one; None where a run has none."""
     folder = place / NAME
-    if not untrusted.is_there(folder / results.CSV):
+    if not is_there(place):
         return None
     recorded = place == store.RECORDED
     table = compare.load("recorded" if recorded else place.name, folder)
     page = (store.runs() / "recorded" / NAME if recorded else folder) / INDEX
     return pictures.write(page, "The truth table", LEDE, _parts(table), _facts(table))
+
+
+def is_there(place: Path) -> bool:
+    """Return whether a run has a table."""
+    return untrusted.is_there(place / NAME / results.CSV)
 
 
 def _parts(table: Measured) -> list[Part]:
@@ -57,4 +62,8 @@ def _map(table: Measured, policy: str, caller: str) -> Picture | Table | None:
 def _facts(table: Measured) -> dict[str, str]:
     foretold = sum(row["agrees"] == "True" for row in table.rows.values())
     rows = compare.identity([table]).rows
-    return {"run": table.name, **dict(rows), "as foretold": f"{foretold} of {len(table.rows)}"}
+    return {
+        "run": table.name,
+        **{row[0]: row[1] for row in rows},
+        "as foretold": f"{foretold} of {len(table.rows)}",
+    }

@@ -23,9 +23,9 @@ from lab.truth_table.asked import Asked
 from lab.truth_table.axes import CALLERS, POLICIES, PORT_NAMES
 from lab.truth_table.cells import Cell
 from lab.truth_table.places import Place, of_policy, places
+from lab.truth_table.recorded import NAME
 from lab.workloads.manifests import Setting
 
-NAME = "truth_table"
 READY_SECONDS, ACTIVE_SECONDS = 180.0, 60.0
 
 

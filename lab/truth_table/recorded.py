@@ -21,6 +21,8 @@ from lab.truth_table.gauges import Reading
 from lab.truth_table.predictions import Foretold
 
 Line = Mapping[str, Any]
+NAME = "truth_table"
+"""Of the folder of a table, in that of its run."""
 TABLE, CALLS, PREDICTIONS = "table.json", "calls.jsonl", "predictions.json"
 GAUGES = "gauges.json"
 SHARDS = "shards"

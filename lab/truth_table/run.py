@@ -20,10 +20,10 @@ from lab.truth_table.asked import as_json
 from lab.truth_table.axes import FOREIGN_AUTHORITIES
 from lab.truth_table.calls import Send, by_table_calls
 from lab.truth_table.cells import Cell
-from lab.truth_table.mesh import NAME, TableMesh
+from lab.truth_table.mesh import TableMesh
 from lab.truth_table.places import of_policy
 from lab.truth_table.predictions import Foretold
-from lab.truth_table.recorded import CALLS, GAUGES, PREDICTIONS, SHARDS, TABLE
+from lab.truth_table.recorded import CALLS, GAUGES, NAME, PREDICTIONS, SHARDS, TABLE
 from lab.truth_table.shards import Shard
 
 KEPT = 8192

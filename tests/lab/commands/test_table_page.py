@@ -11,6 +11,7 @@ import pytest
 from lab.commands import report, table_page
 from lab.model import store
 from lab.truth_table import results
+from lab.truth_table.recorded import NAME
 
 RECORDED = Path(__file__).parents[1] / "truth_table" / "recorded"
 pytestmark = pytest.mark.slow  # figures are drawn
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow  # figures are drawn
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     place = tmp_path / "20260101T000000Z-0000"
-    shutil.copytree(RECORDED, place / table_page.NAME)
+    shutil.copytree(RECORDED, place / NAME)
     return place
 
 
@@ -40,7 +41,7 @@ def test_the_page_has_each_heat_map_with_its_words_and_its_table(run: Path) -> N
 
 
 def test_a_cell_that_was_not_foretold_is_listed(run: Path) -> None:
-    table = run / table_page.NAME / results.CSV
+    table = run / NAME / results.CSV
     table.write_text(table.read_text().replace(",True\n", ",False\n", 1))
     written = table_page.write(run)
     assert written
@@ -59,4 +60,4 @@ def test_report_writes_the_page_of_a_run_that_has_a_table_only(
     monkeypatch.setattr(store, "runs", lambda: run.parent)
     assert report.run(argparse.Namespace(runs=[run.name])) == 0
     assert capsys.readouterr().out.count("Report: ") == 1
-    assert (run / table_page.NAME / table_page.INDEX).is_file()
+    assert (run / NAME / table_page.INDEX).is_file()
