@@ -65,14 +65,15 @@ def _curl(job: Job) -> str:
     return (
         f"{body} | curl -s {CURL[job['sends']]} {'' if upgrade else '--data-binary @-'} "
         f"-H 'x-request-id: {job['request_id']}' -H 'x-lab-marker: {job['marker']}' "
-        f"--local-port {job['source']} --max-time {SECONDS} -o /dev/null -D /dev/stderr "
-        f"-w '%{{json}}' http://{job['name']}/"
+        f"--local-port {job['source']} --max-time {SECONDS} -o /dev/null -D - "
+        f"-w '\\n%{{json}}' http://{job['name']}/"
     )
 
 
 def _read_curl(done: Completed) -> Job:
-    told = json.loads(done.stdout)
-    grpc = re.search(rb"(?im)^grpc-status: *(\d+)", done.stderr)
+    heads, _, last = done.stdout.rpartition(b"\n")
+    told = json.loads(last)
+    grpc = re.search(rb"(?im)^grpc-status: *(\d+)", heads)
     found: Job = {"status": told["http_code"], "error": told["errormsg"] or ""}
     found["connected"] = told["time_connect"] > 0
     found["grpc_status"] = grpc[1].decode() if grpc else None
