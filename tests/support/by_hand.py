@@ -110,14 +110,15 @@ def _bash(job: Job) -> str:
     typed = TYPED[job["sends"]].format(marker=job["marker"], seconds=SECONDS)
     return (
         f"exec 3<>/dev/tcp/{job['host']}/{job['port']} || exit 7; "
-        "id=$(readlink /proc/$$/fd/3); "
+        "id=$(readlink /proc/self/fd/3); "
         'echo "port $(awk -v id="${id//[^0-9]/}" \'$10 == id {print $2}\' /proc/net/tcp)"; '
         f'{typed}; read -r -t {SECONDS} -u 3 line; echo "line $? $line"'
     )
 
 
 def _read_bash(done: Completed) -> Job:
-    said = dict(line.split(" ", 1) for line in done.stdout.decode().splitlines())
+    lines = done.stdout.decode(errors="replace").split("\n")  # an answer may hold any byte
+    said = {name: rest for name, _, rest in (line.partition(" ") for line in lines)}
     if "port" not in said:
         return {"connected": False, "outcome": "refused"}
     code, _, line = said.get("line", said.get("hello", "1 ")).partition(" ")
