@@ -149,12 +149,25 @@ def _content(run: Path, path: str) -> tuple[bytes, str]:
         raise _LeftOut("it holds lines of a TLS key log, which is never packed")
     if data.startswith(_BINARY):
         return data, AS_IT_WAS
+    if data.startswith(untrusted.GZIP_MAGIC):
+        return _recompressed(data), REDACTED
     if b"\0" in data:
         raise _LeftOut("it is neither text, nor a capture, nor a picture")
     text = data.decode(errors="replace")
     if path.endswith(".ipynb"):
         text = notebooks.without_secrets(text)
     return redact_encoded(text).encode(), REDACTED
+
+
+def _recompressed(data: bytes) -> bytes:
+    """Return compressed text without secrets. Raises _LeftOut for what is no text."""
+    try:
+        text = untrusted.unpacked(data, "it").decode()
+    except (BadEvidence, ValueError) as why:
+        raise _LeftOut(f"it is no compressed text: {why}") from None
+    if _KEY_LOG.search(text.encode()):
+        raise _LeftOut("it holds lines of a TLS key log, which is never packed")
+    return gzip.compress(redact_encoded(text).encode(), mtime=0)
 
 
 def _describe(told: about.About, files: dict[str, bytes], kept: dict[str, str], here: str) -> None:

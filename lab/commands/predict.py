@@ -10,13 +10,33 @@ from lab.common.text import printable
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take the call, and where the mesh is read from."""
-    parser.add_argument("--from", dest="source", metavar="[NAMESPACE/]POD", required=True)
-    parser.add_argument("--to", metavar="HOST:PORT", required=True, help="or IP:PORT")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="[NAMESPACE/]POD",
+        required=True,
+        help="or `outside`: a client outside the mesh, as it calls a gateway",
+    )
+    parser.add_argument(
+        "--to",
+        metavar="HOST:PORT",
+        required=True,
+        help="or IP:PORT; with --dump also GATEWAY-POD:PORT",
+    )
     parser.add_argument(
         "--sends",
         default="http1.1",
         help="what the client sends: http1.0, http1.1, h2, grpc, websocket, upgrade-h2c, "
         "upgrade-tls, tls, line, three-bytes, half-line, or nothing (the server speaks first)",
+    )
+    parser.add_argument(
+        "--within",
+        choices=("tls", "mutual-tls"),
+        default="",
+        help="TLS of the client's own around what it sends, without or with a certificate",
+    )
+    parser.add_argument(
+        "--name", default="", help="what the client writes as Host and SNI; default: the HOST"
     )
     parser.add_argument("--path", default="/", help="the request's path")
     parser.add_argument(
@@ -37,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
     from lab.predict.cluster import Live
     from lab.predict.files import Dumps
 
-    asked = question.typed(options.source, options.to, options.sends, options.path)
+    asked = question.typed(
+        options.source, options.to, options.sends, options.path, options.within, options.name
+    )
     source: question.Source = Dumps(options.dump) if options.dump else Live.open(options.cluster)
     found = question.answers(source, asked)
     print(printable("\n\n".join(text.text(one) for one in found)))

@@ -10,12 +10,20 @@ import json
 import math
 import os
 import stat
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lab.common.errors import BadEvidence
 
+GZIP_MAGIC = b"\x1f\x8b"
+"""First bytes of what gzip compressed (RFC 1952, 2.3.1)."""
+UNPACKED_LIMIT = 128 << 20
+"""Longest that a compressed file may be when it is unpacked, bytes: a proxy of a large mesh holds
+tens of millions."""
+_GZIP = 16 + zlib.MAX_WBITS
+"""What tells zlib to read gzip's header."""
 LIMIT = 16 << 20
 """Longest file that is read, bytes. The longest that a run was seen to write has 160 thousand."""
 
@@ -48,6 +56,30 @@ def read_json(path: Path, within: Path) -> Any:
         return parse(read_bytes(path, within).decode())
     except ValueError as error:
         raise BadEvidence(f"{path} is damaged: {error}") from None
+
+
+def read_compressed_json(path: Path, within: Path) -> Any:
+    """Return a file's JSON that gzip compressed, as `read_json` does."""
+    data = unpacked(read_bytes(path, within), str(path))
+    try:
+        return parse(data.decode())
+    except ValueError as error:
+        raise BadEvidence(f"{path} is damaged: {error}") from None
+
+
+def unpacked(data: bytes, name: str) -> bytes:
+    """Return what gzip compressed. Raises BadEvidence, with a name, where it is damaged or long."""
+    unpacking = zlib.decompressobj(wbits=_GZIP)
+    try:
+        found = unpacking.decompress(data, UNPACKED_LIMIT)
+    except zlib.error as error:
+        raise BadEvidence(f"{name} is damaged: {error}") from None
+    if not unpacking.eof:
+        if len(found) < UNPACKED_LIMIT:
+            raise BadEvidence(f"{name} is damaged: it is cut off")
+        most = UNPACKED_LIMIT >> 20
+        raise BadEvidence(f"{name} unpacks to more than {most} MiB, the most that is read")
+    return found
 
 
 def parse(text: str) -> Any:

@@ -80,6 +80,12 @@ def action(chain: Chain, peer: Peer) -> HandsOn | Reads | Closes:
     return Closes("the chain has no filter that carries anything")
 
 
+def waits_for_bytes(chain: Chain) -> bool:
+    """Return whether a chain does nothing before the client's first bytes: RBAC decides at them."""
+    kinds = (dump.type_of(one.get("typed_config") or {}) for one in chain.get("filters") or ())
+    return any(kind.endswith(".network.rbac.v3.RBAC") for kind in kinds)
+
+
 def weighted(config: Part) -> tuple[Weighted, ...]:
     """Return the clusters of a TCP proxy or of a route's action, with their shares."""
     if "weighted_clusters" not in config:

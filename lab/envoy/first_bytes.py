@@ -34,6 +34,10 @@ class FirstBytes:
     server_name: str = ""
     """Of a TLS client."""
     alpn: tuple[str, ...] = ()
+    inside: FirstBytes | None = None
+    """What a TLS client sends inside its TLS, where that is known."""
+    certificate: bool = False
+    """Whether a TLS client shows one, of an authority that is not the mesh's."""
 
     @property
     def tls(self) -> bool | None:

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lab.envoy import chains, first_bytes, listener, requests, upstream
+from lab.envoy import chains, first_bytes, handshake, listener, requests, upstream
 from lab.envoy.chains import Closes, HandsOn
-from lab.envoy.first_bytes import HELLO, FirstBytes
+from lab.envoy.first_bytes import FirstBytes
+from lab.envoy.handshake import hello
 from lab.envoy.matching import Unreadable
 from lab.envoy.mesh import Mesh, Workload, address_text
 from lab.envoy.rbac import Peer
 from lab.envoy.requests import Awaits, Responds
 from lab.envoy.routes import Request
-from lab.envoy.upstream import Tls, Upstream
-from lab.envoy.way import CLIENT, SERVER, Way, Wire, arriving, chain_told, responded, stopped
+from lab.envoy.upstream import Upstream
+from lab.envoy.way import SERVER, Way, Wire, arriving, chain_told, responded, sending, stopped
 
 Part = Mapping[str, Any]
 PORT = 15006
@@ -33,7 +34,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
     found = listener.at(proxy, PORT)
     if found is None:
         raise Unreadable(f"{pod.name}'s proxy has no listener on {PORT}")
-    taken = listener.take(found, *wire.to, _hello(wire))
+    taken = listener.take(found, *wire.to, hello(wire))
     way = way.then(SERVER, chain_told(taken), taken.place)
     ended = stopped(way, taken, SERVER)
     if ended:
@@ -42,66 +43,33 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
     assert taken.chain is not None
     context = upstream.tls_context(taken.chain.get("transport_socket"), "DownstreamTlsContext")
     if context is not None:
-        by, refused, inside = _handshake(mesh, context, wire, pod)
+        by, refused, inside = handshake.end(
+            mesh, context, wire, pod, client=sending(caller), server=SERVER
+        )
         if refused:
             yield way.ends("refused", by, refused)
             return
         way = way.then(SERVER, "the connection's TLS ends here")
-        yield from _served(caller, pod, way, taken.chain, inside)
+        agreed = handshake.agreed(context, wire)
+        yield from _served(caller, pod, way, taken.chain, inside, agreed)
     else:
         # Nobody here asks for the certificate that the caller's proxy would show.
         way = replace(way, wire=replace(wire, identity=""))
-        yield from _served(caller, pod, way, taken.chain, replace(wire, identity=""))
+        yield from _served(caller, pod, way, taken.chain, replace(wire, identity=""), "")
 
 
-def _hello(wire: Wire) -> FirstBytes:
-    """Return the first bytes as the server's proxy sees them."""
-    if wire.tls is None:
-        return wire.sent
-    return FirstBytes(HELLO, wire.tls.server_name, wire.tls.alpn)
-
-
-def _handshake(mesh: Mesh, context: Part, wire: Wire, pod: Workload) -> tuple[str, str, Wire]:
-    """Return who ends a handshake and why, or nothing, and what is inside the connection."""
-    demands = context.get("require_client_certificate") is True
-    if wire.tls is not None:
-        if _distrusts(mesh, wire.tls, pod):
-            return CLIENT, "CERTIFICATE_VERIFY_FAILED", wire
-        if demands and not wire.tls.certificates:
-            return SERVER, "tls_client_certificate_required", wire
-        if wire.tls.certificates and not wire.identity:
-            raise Unreadable("whether a certificate that is not the mesh's is trusted is not known")
-        return "", "", replace(wire, tls=None)
-    if not wire.sent.tls:
-        return SERVER, "the connection is not TLS", wire
-    if demands:
-        return SERVER, "tls_client_certificate_required", wire
-    raise Unreadable("what a client of its own TLS sends inside is not known")
-
-
-def _distrusts(mesh: Mesh, tls: Tls, pod: Workload) -> bool:
-    """Return whether the caller's proxy refuses the certificate of the workload.
-
-    Trust domains are not compared: a mesh can have aliases of its own.
-    """
-    if tls.verifies and tls.authority in mesh.foreign_authorities:
-        return True
-    if tls.verifies and not tls.trusts_mesh:
-        raise Unreadable("whether the client's authorities vouch for the mesh's is not known")
-    wanted = {name.partition("/ns/")[2] for name in tls.names}
-    return bool(wanted) and pod.identity.partition("/ns/")[2] not in wanted
-
-
-def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire) -> Iterator[Way]:
-    """Yield what the chain's filters do with what is inside."""
+def _served(
+    caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire, agreed: str
+) -> Iterator[Way]:
+    """Yield what the chain's filters do with what is inside; agreed: what its ALPN ended in."""
     assert pod.proxy is not None
     wire = way.wire
     assert wire is not None
     seen = inside.tls is None and not inside.sent.tls
     request = inside.request if seen else None
-    hello = _hello(wire)
-    peer = Peer(caller.address, wire.to[1], inside.identity, hello.server_name, request)
-    if _waits_for_bytes(chain, inside):
+    peer = Peer(caller.address, wire.to[1], inside.identity, hello(wire).server_name, request)
+    silent = inside.tls is None and not inside.sent.data
+    if silent and chains.waits_for_bytes(chain):
         yield way.ends("hangs", SERVER, "authorization is decided at the client's first bytes")
         return
     does = chains.action(chain, replace(peer, request=None))
@@ -112,7 +80,7 @@ def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire
         for end in upstream.ways(pod.proxy, does.clusters[0].cluster, wire.to):
             yield _given(pod, way, end, inside)
         return
-    sent = _hello(inside) if inside.tls else inside.sent
+    sent = hello(inside) if inside.tls else inside.sent
     if _asks_for_connect(does.manager, sent, request):
         asked = "the upgrade comes as CONNECT in HTTP/2 (RFC 8441), which is not allowed here"
         way = way.then(
@@ -120,13 +88,13 @@ def _served(caller: Workload, pod: Workload, way: Way, chain: Part, inside: Wire
         )
         yield way.ends("refused", SERVER, "http2.invalid.header.field", flag="DPE")
         return
-    answer = requests.handle(pod.proxy, does.manager, sent, peer)
+    answer = requests.handle(pod.proxy, does.manager, sent, peer, agreed)
     if isinstance(answer, Responds) and inside.tls:
         # Its answer is no handshake's: the caller's proxy breaks off.
         why = f"WRONG_VERSION_NUMBER: the {SERVER} answers the handshake with {answer.status}"
-        yield way.ends("refused", CLIENT, why, flag="UF")
+        yield way.ends("refused", sending(caller), why, flag="UF")
         return
-    if isinstance(answer, Responds | Awaits):
+    if isinstance(answer, Responds | Awaits | Closes):
         yield responded(way, answer, SERVER)
         return
     cluster = answer.clusters[0].cluster
@@ -144,13 +112,6 @@ def _asks_for_connect(manager: Part, sent: FirstBytes, request: Request | None) 
     allowed = (manager.get("http2_protocol_options") or {}).get("allow_connect")
     asks = request is not None and request.upgrade not in ("", "h2c")
     return asks and first_bytes.asked(sent) == "h2" and not allowed
-
-
-def _waits_for_bytes(chain: Part, inside: Wire) -> bool:
-    """Return whether a network RBAC filter waits for bytes that the client does not send."""
-    kinds = [str((one.get("typed_config") or {}).get("@type", "")) for one in chain["filters"]]
-    silent = inside.tls is None and not inside.sent.data
-    return silent and any(kind.endswith(".network.rbac.v3.RBAC") for kind in kinds)
 
 
 def _given(pod: Workload, way: Way, end: Upstream, inside: Wire) -> Way:

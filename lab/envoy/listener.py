@@ -52,9 +52,9 @@ def find(proxy: Proxy, address: str, port: int) -> Part | None:
     return exact or proxy.outbound
 
 
-def at(proxy: Proxy, port: int) -> Part | None:
-    """Return the listener that is bound to a port of every address."""
-    return proxy.listeners.get(("0.0.0.0", port))
+def at(proxy: Proxy, port: int, address: str = "0.0.0.0") -> Part | None:
+    """Return the listener that is bound to a port, of an address or of every address."""
+    return proxy.listeners.get((address, port)) or proxy.listeners.get(("0.0.0.0", port))
 
 
 def take(listener: Part, address: str, port: int, sent: FirstBytes) -> Taken:

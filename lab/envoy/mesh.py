@@ -55,6 +55,8 @@ class Mesh:
     """Names of authorities, as clusters name them, that do not vouch for the mesh's certificates.
 
     What is in their files, no configuration tells."""
+    client_authorities: frozenset[str] = frozenset()
+    """Names of authorities, as listeners name them, that vouch for what clients outside show."""
 
     def endpoints(self, address: Address) -> Sequence[Address] | None:
         """Return where the node sends a connection; None: the address is no Service's."""

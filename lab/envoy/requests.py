@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.envoy import chains, dump, rbac, routes
-from lab.envoy.chains import Weighted
+from lab.envoy.chains import Closes, Weighted
 from lab.envoy.dump import Proxy
 from lab.envoy.first_bytes import METHODS, FirstBytes, Verdict, http
 from lab.envoy.matching import Unreadable
@@ -61,11 +61,17 @@ class Routes:
     """As it is sent on."""
 
 
-def handle(proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer) -> Responds | Awaits | Routes:
+def handle(
+    proxy: Proxy, manager: Part, sent: FirstBytes, peer: Peer, agreed: str = ""
+) -> Responds | Awaits | Closes | Routes:
     """Return what a manager does with the first request on a connection.
 
+    agreed: what ALPN ended in, if the connection is TLS. `h2` is believed, whatever comes
+    (source/common/http/conn_manager_utility.cc, determineNextProtocol).
     Raises Unreadable for a filter or a route that is not modelled.
     """
+    if agreed == "h2" and sent.data and http(sent.data) not in ("h2c", "waits"):
+        return Closes("HTTP/2 was agreed by ALPN, and something else comes")
     version = _read(sent.data)
     request = _without_ignored(manager, version, peer.request)
     early = _before_routing(manager, version, request)
@@ -110,12 +116,15 @@ def _before_routing(
 
 
 def _without_ignored(manager: Part, version: Verdict, request: Request | None) -> Request | None:
-    """Leave out an Upgrade that Envoy strips: h2c alone, and what it is told to ignore."""
+    """Leave out an Upgrade that Envoy strips: h2c alone, and what it is told to ignore.
+
+    What it is told is compared as it was sent, in upper and lower case.
+    """
     if request is None or version != "http/1.1":
         return request
     told = (manager.get("http_protocol_options") or {}).get("ignore_http_11_upgrade") or ()
-    value = request.upgrade
-    if value == "h2c" or any(routes.text_fits(one, value) for one in told):
+    value = request.headers.get("upgrade", "")
+    if request.upgrade == "h2c" or any(routes.text_fits(one, value) for one in told):
         left = {k: v for k, v in request.headers.items() if k not in ("upgrade", "http2-settings")}
         return replace(request, headers=left)
     return request
@@ -163,7 +172,8 @@ def offered(manager: Part, cluster: Part, spoken: str, asked: str) -> tuple[str,
     """Return the ALPN that an HTTP filter offers in place of the cluster's own; empty: none does.
 
     Istio's filter does so by what the upstream speaks; a stock Envoy's stand-in sets a filter
-    state, by what was asked (clusters/embedded/node/alpn.py). spoken, asked: `h2` or `http/1.1`.
+    state, in sidecars by what was asked (clusters/embedded/node/alpn.py). spoken, asked: `h2` or
+    `http/1.1`.
     """
     for _, config in _filters(manager):
         if config.get("alpn_override") and not _keeps_alpn(cluster):
@@ -181,7 +191,7 @@ _SPOKEN = {"http/1.1": "HTTP11", "h2": "HTTP2"}
 _NAMES = re.compile(
     r"xds\.cluster_name\.startsWith\('([^']*)'\) && xds\.cluster_name\.endsWith\('([^']*)'\)"
 )
-_OFFERS = re.compile(r"\? \(request\.protocol == 'HTTP/2' \? '([^']*)' : '([^']*)'\) : ''\)%$")
+_OFFERS = re.compile(r"\? \((?:request\.protocol == 'HTTP/2' \? '([^']*)' : )?'([^']*)'\) : ''\)%$")
 
 
 def _keeps_alpn(cluster: Part) -> bool:
@@ -196,12 +206,12 @@ def _stand_in(state: Part, cluster: str, asked: str) -> tuple[str, ...]:
         raise Unreadable("a filter sets the ALPN by an expression that is not modelled")
     for begin, end in _NAMES.findall(expression):
         if cluster.startswith(begin) and cluster.endswith(end):
-            return tuple(offers[1 if asked == "h2" else 2].split(","))
+            return tuple(str((asked == "h2" and offers[1]) or offers[2]).split(","))
     return ()
 
 
 def _acted(host: Part, route: Part, request: Request) -> Responds | Routes:
-    if host.get("require_tls", "NONE") != "NONE":
+    if host.get("require_tls", "NONE") != "NONE" and not request.secure:
         return Responds(301, "-", "https_redirect", f"https://{request.host}{request.path}")
     if per_filter := (route.get("typed_per_filter_config") or host.get("typed_per_filter_config")):
         raise Unreadable(f"a route configures {min(per_filter)} by itself")

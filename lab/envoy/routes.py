@@ -25,6 +25,8 @@ class Request:
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
+    secure: bool = False
+    """Whether it came inside TLS that ended at the proxy which reads it."""
 
     @property
     def upgrade(self) -> str:

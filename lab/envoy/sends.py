@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Callable, Mapping
 
 from lab.common.errors import BadArguments
 from lab.common.suggest import meant
-from lab.envoy.first_bytes import HELLO, PREFACE, FirstBytes
+from lab.envoy.first_bytes import HELLO, PREFACE, FirstBytes, http
 from lab.envoy.routes import Request
 
 Sent = tuple[FirstBytes, Request | None]
@@ -57,3 +58,31 @@ def sent(name: str, host: str, path: str) -> Sent:
             f"--sends {name!r} is not known: {meant(name, [*SENDS])}there is {', '.join(SENDS)}"
         )
     return SENDS[name](host, path)
+
+
+ALPN: Mapping[str, tuple[str, ...]] = {
+    "h2c": ("h2",),
+    "http/1.1": ("http/1.1",),
+    "http/1.0": ("http/1.1",),
+}
+"""What a TLS client offers, by what it sends inside."""
+
+
+def within_tls(sent: Sent, host: str, *, certificate: bool) -> Sent:
+    """Return the same inside TLS of the client's own, to a host.
+
+    certificate: whether the client has one to show.
+    """
+    inside, request = sent
+    alpn = ALPN.get(http(inside.data), ()) if inside.data else ()
+    return FirstBytes(HELLO, server_name(host), alpn, inside, certificate), request
+
+
+def server_name(host: str) -> str:
+    """Return what a TLS client writes as SNI: none for an address (RFC 6066, section 3)."""
+    name = host.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name
+    return ""

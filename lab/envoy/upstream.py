@@ -126,9 +126,7 @@ def _tls(socket: Part | None) -> Tls | None:
     common = config.get("common_tls_context") or {}
     combined = common.get("combined_validation_context") or {}
     default = combined.get("default_validation_context") or common.get("validation_context") or {}
-    secret = combined.get("validation_context_sds_secret_config") or common.get(
-        "validation_context_sds_secret_config"
-    )
+    authority = authority_of(common)
     named = default.get("match_typed_subject_alt_names") or ()
     plain = default.get("match_subject_alt_names") or ()
     matchers = [*(one["matcher"] for one in named), *plain]
@@ -136,11 +134,25 @@ def _tls(socket: Part | None) -> Tls | None:
     return Tls(
         config.get("sni", ""),
         tuple(common.get("alpn_protocols") or ()),
-        tuple(one["name"] for one in common.get("tls_certificate_sds_secret_configs") or ()),
+        certificates_of(common),
         exact if len(exact) == len(matchers) else (),
-        bool(secret or default.get("trusted_ca")),
-        str((secret or {}).get("name", "")),
+        bool(authority or default.get("trusted_ca")),
+        authority,
     )
+
+
+def certificates_of(common: Part) -> tuple[str, ...]:
+    """Return the names of the secrets whose certificates a TLS context shows."""
+    return tuple(one["name"] for one in common.get("tls_certificate_sds_secret_configs") or ())
+
+
+def authority_of(common: Part) -> str:
+    """Return the name of the secret with the authorities that a TLS context trusts."""
+    combined = common.get("combined_validation_context") or {}
+    secret = combined.get("validation_context_sds_secret_config") or common.get(
+        "validation_context_sds_secret_config"
+    )
+    return str((secret or {}).get("name", ""))
 
 
 def _http(cluster: Part) -> Http:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lab.envoy import inbound, outbound
+from lab.envoy import gateway, inbound, outbound
 from lab.envoy.dump import MISSHAPEN
 from lab.envoy.matching import Unreadable
 from lab.envoy.mesh import Mesh, Workload, address_text
 from lab.envoy.way import NODE, Flow, Way, Wire, arriving
+
+MOST_GATEWAYS = 4
+"""On one way: more of them hand a call round."""
 
 
 def ways(mesh: Mesh, caller: Workload, flow: Flow) -> list[Way]:
@@ -28,7 +31,7 @@ def ways(mesh: Mesh, caller: Workload, flow: Flow) -> list[Way]:
 
 def _ways(mesh: Mesh, caller: Workload, flow: Flow) -> Iterator[Way]:
     if caller.is_gateway:
-        raise Unreadable(f"{caller.name} is a gateway, whose listeners are not modelled")
+        raise Unreadable(f"{caller.name} is a gateway: nothing in its pod calls of its own accord")
     wire = Wire(flow.to, flow.sent, request=flow.request)
     taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid)
     if not taken:
@@ -64,10 +67,10 @@ def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
     pod = mesh.workloads.get(wire.to[0])
     if pod is None:
         yield way.ends("unknown", "", "", unknown=f"who has the address {wire.to[0]} is not known")
-    elif pod.is_gateway:
-        raise Unreadable(f"{pod.name} is a gateway, whose listeners are not modelled")
     elif pod.address == caller.address:
         yield way.ends("unknown", "", "", unknown="a pod that calls itself is not modelled")
+    elif pod.is_gateway:
+        yield from _through(mesh, caller, pod, way)
     elif pod.interception and pod.interception.takes_in(wire.to[1]):
         if pod.proxy is None:
             raise Unreadable(f"the configuration of {pod.name}'s proxy is not known")
@@ -77,3 +80,11 @@ def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
         # Whether the application asks for the certificate that a proxy would show is not known.
         on = replace(way, wire=replace(wire, identity="")).then(pod.name, why)
         yield on.ends("arrives", pod.name, arriving(wire))
+
+
+def _through(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]:
+    """Yield how a call goes on at a gateway, and from there."""
+    if len(way.earlier) == MOST_GATEWAYS:
+        raise Unreadable(f"a call that passes more than {MOST_GATEWAYS} gateways")
+    for one in gateway.ways(mesh, caller, pod, way):
+        yield from [one] if one.by else _over_node(mesh, pod, one)

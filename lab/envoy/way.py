@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lab.envoy import first_bytes
+from lab.envoy.chains import Closes
 from lab.envoy.first_bytes import FirstBytes
 from lab.envoy.listener import Taken, Waits
-from lab.envoy.mesh import Address
+from lab.envoy.mesh import Address, Workload
 from lab.envoy.requests import Awaits, Responds
 from lab.envoy.routes import Request
 from lab.envoy.upstream import Tls
 
 Outcome = Literal["arrives", "refused", "answered by a proxy", "redirected", "hangs", "unknown"]
 CLIENT, NODE, SERVER = "client's proxy", "node", "server's proxy"
+GATEWAY = "gateway"
+"""Its proxy: it is all that its pod runs."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ class Way:
     flag: str = ""
     detail: str = ""
     wire: Wire | None = None
-    """What crosses the network; None: nothing does."""
+    """What crosses the network, last; None: nothing does."""
+    earlier: tuple[Wire, ...] = ()
+    """What crosses it before, to each gateway on the way."""
     share: float = 1.0
     unknown: str = ""
     """What is not known, where the outcome is."""
@@ -81,6 +86,11 @@ class Way:
 
     def ends(self, outcome: Outcome, by: str, detail: str, **more: Any) -> Way:
         return replace(self, outcome=outcome, by=by, detail=detail, **more)
+
+
+def sending(caller: Workload) -> str:
+    """Name the proxy that sends on what a workload's own proxy has taken."""
+    return GATEWAY if caller.is_gateway else CLIENT
 
 
 def chain_told(taken: Taken) -> str:
@@ -130,8 +140,10 @@ def stopped(way: Way, taken: Taken, who: str) -> Way | None:
     return None
 
 
-def responded(way: Way, answer: Responds | Awaits, who: str) -> Way:
-    """Return the end of a way on which a proxy answers by itself, or waits for a request."""
+def responded(way: Way, answer: Responds | Awaits | Closes, who: str) -> Way:
+    """Return the end of a way on which a proxy answers, waits for a request, or closes."""
+    if isinstance(answer, Closes):
+        return way.ends("refused", who, answer.detail)
     if isinstance(answer, Awaits):
         return way.ends("hangs", who, "it reads requests, and waits for a whole one")
     outcome: Outcome = "redirected" if answer.to else "answered by a proxy"

@@ -131,8 +131,10 @@ class Case:
         return observe_hop(self._hop(final, record, world), line)
 
     def _hop(self, call: Call, record: CallRecord, world: WorldRecord) -> HopEvidence:
-        first = call.source == self.calls[record.name].source
-        return HopEvidence(self.files, call, record, world, first, self._older)
+        made = self.calls[record.name]
+        return HopEvidence(
+            self.files, call, record, world, made, call.source == made.source, self._older
+        )
 
     def _clock_was_set(self, record: CallRecord) -> str:
         """Return that the clock was set while the call's packets were recorded, or nothing.

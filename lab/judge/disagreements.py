@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from lab.envoy.mesh import address_text
 from lab.judge.edge import Edge, Graph
 from lab.model import call_types
 from lab.planes import against
 from lab.planes.graph import PASSTHROUGH
+from lab.planes.log import field_text, sent_elsewhere
 
 MUTUAL_RULE = "ISTIO_MUTUAL"
 MEANS_TLS = ("tls", "mutual_tls")
@@ -125,6 +127,26 @@ def _answered_before(edge: Edge) -> str:
     return f"the configuration means {seen.config.security}, and nothing crossed: {seen.client.why}"
 
 
+def _other_server(edge: Edge) -> str:
+    line, query = edge.seen.client_line or {}, edge.seen.query
+    if query is None or (host := sent_elsewhere(line, query.targets)) is None:
+        return ""
+    cluster = field_text(line, "upstream_cluster")
+    to = address_text(host)
+    return f"the client's proxy sent it through {cluster} to {to}, and not to whom was asked"
+
+
+def _waits(edge: Edge) -> str:
+    return edge.waits
+
+
+def _no_tls_there(edge: Edge) -> str:
+    failure = edge.seen.client.facts.get("failure")
+    if edge.seen.wire.security != "mixed" or edge.seen.client.security != "tls":
+        return ""
+    return f"the client's proxy began TLS, and was answered without it: {failure}"
+
+
 def _double(edge: Edge) -> str:
     if edge.seen.security != "mutual_tls" or edge.handed_on.security not in ("tls", "mutual_tls"):
         return ""
@@ -211,6 +233,23 @@ KINDS = (
         "answered before the wire",
         "the client's sidecar refuses the request, or has nowhere to send it",
         _answered_before,
+    ),
+    DisagreementKind(
+        "another server than was asked",
+        "a listener that takes every destination of its port, such as of a ServiceEntry without "
+        "addresses, or a route that leads elsewhere",
+        _other_server,
+    ),
+    DisagreementKind(
+        "TLS to a server that speaks none",
+        "the port is excluded from the server's sidecar, or its policy differs from the one that "
+        "the client was told of, as with a headless Service and a port-level policy",
+        _no_tls_there,
+    ),
+    DisagreementKind(
+        "a proxy waits for first bytes",
+        "it reads them to tell what is spoken, and the client waits for the server to speak first",
+        _waits,
     ),
     DisagreementKind(
         "double TLS",

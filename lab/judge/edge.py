@@ -59,6 +59,8 @@ class Edge:
     """The DestinationRule's mode in this world."""
     past: tuple[str, ...]
     """Where a sidecar was passed by, in words."""
+    waits: str
+    """Whose proxy waits for bytes that do not come, in words; else nothing."""
     strangeness: str
     """Why its log lines are not those of the captured connection, or nothing."""
 
@@ -78,6 +80,7 @@ def observe_edge(case: Case, seen: Observation) -> Edge:
         server=_identity(server, seen.client),
         rule=world.rule if client is not None and client.sidecar else "",
         past=tuple(_past(case, seen, server.ip)) if server is not None else (),
+        waits=pod_path.waits(case, seen) if between else "",
         strangeness=seen.strangeness,
     )
 

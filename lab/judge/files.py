@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.common import untrusted
+from lab.common.errors import BadEvidence
+from lab.envoy import dump, node
+from lab.envoy.mesh import Workload
 from lab.model.evidence import CallRecord, Evidence, WorldRecord, config_name
 from lab.planes import config, log
 from lab.planes.capture_file import CaptureFile
@@ -19,6 +23,8 @@ class StoredFiles:
     folder: Path
     _lines: dict[str, list[log.Line]] = field(default_factory=dict)
     _views: dict[str, config.View | None] = field(default_factory=dict)
+    _workloads: dict[str, Workload] = field(default_factory=dict)
+    """File of a configuration -> the pod that it is of."""
 
     def capture(self, world: WorldRecord, pod: str, interface: str, act: str) -> CaptureFile | None:
         """Return the capture of a pod's interface; None where none was made."""
@@ -51,6 +57,47 @@ class StoredFiles:
             there = untrusted.is_there(path)
             self._views[path.name] = untrusted.read_json(path, self.folder) if there else None
         return self._views[path.name]
+
+    def configuration_file(self, world: WorldRecord, pod: str, record: CallRecord) -> str:
+        """Return the file with a proxy's configuration for a call; empty where none was kept.
+
+        A proxy that a step's changes do not concern has the one of before.
+        """
+        names = [
+            config_name(world.name, pod, record.act, record.step),
+            config_name(world.name, pod, "", ""),
+        ]
+        kept = self.evidence.configurations
+        return next((kept[name] for name in names if name in kept), "")
+
+    def workloads(
+        self, world: WorldRecord, record: CallRecord, needed: Collection[str]
+    ) -> dict[str, Workload]:
+        """Return the pods of a world as they were for a call, without those that are not known.
+
+        needed: whose configuration must be known, or BadEvidence is raised.
+        """
+        known = {
+            name: pod
+            for name, pod in world.pods.items()
+            if name in needed or not pod.sidecar or self.configuration_file(world, name, record)
+        }
+        return {name: self.workload(world, name, record) for name in known}
+
+    def workload(self, world: WorldRecord, pod: str, record: CallRecord) -> Workload:
+        """Return a pod as it was for a call, with its proxy's configuration.
+
+        Raises BadEvidence where that is damaged, or the pod has a sidecar and none was kept.
+        """
+        told, file = world.pods[pod], self.configuration_file(world, pod, record)
+        if not file and told.sidecar:
+            raise BadEvidence(f"the configuration of {pod} was not recorded")
+        if not file:
+            return Workload(told.name, told.ip)
+        if file not in self._workloads:
+            content = untrusted.read_compressed_json(self.folder / file, self.folder)
+            self._workloads[file] = node.workload(content, dump.read(content))
+        return self._workloads[file]
 
     def _text(self, path: Path) -> str:
         """Return a file's text; nothing where there is no such file."""

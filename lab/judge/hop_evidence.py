@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lab.envoy.mesh import Address
 from lab.judge.files import StoredFiles
 from lab.model import call_types
 from lab.model.evidence import CLOCK_SLACK, CallRecord, PodRecord, WorldRecord
@@ -22,6 +23,8 @@ class HopEvidence:
     """As this hop has it: of a call through a gateway, who sends it on and who gets it."""
     record: CallRecord
     world: WorldRecord
+    made: Call
+    """As a person typed it."""
     first: bool = True
     """Whether it begins at the caller; a hop that begins at a gateway does not."""
     older: bool = False
@@ -66,6 +69,16 @@ class HopEvidence:
             target=target,
             sends=call_types.first_bytes(self.call.command),
         )
+
+    @property
+    def asked(self) -> tuple[Address, Address]:
+        """The address that the caller itself connects to, and the pod's that stands behind it."""
+        workload, name, port = self.made.asked
+        service = self.world.services.get(name)
+        pod = self.world.pods[workload].ip, self.record.target or self.route.target
+        if service is None or service.cluster_ip in ("", "None"):
+            return pod, pod
+        return (service.cluster_ip, port), pod
 
     @property
     def client_log(self) -> list[log.Line]:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from lab.common.errors import BadEvidence
+from lab.envoy.mesh import Mesh, address_text
+from lab.judge import first_sent
 from lab.judge.hop_evidence import HopEvidence
 from lab.judge.observation import Observation
 from lab.model.evidence import CLOCK_SLACK, CallRecord, config_name
 from lab.model.scenario import Call
-from lab.planes import Seen, capture_file, config, log, stats, wire
+from lab.planes import Seen, capture_file, config, log, stats, walked, wire
 from lab.planes.mismatch import find_mismatch
 from lab.planes.wire import ConnectionQuery, WireSeen
 
@@ -26,7 +28,7 @@ def observe_hop(hop: HopEvidence, sent_on: log.Line | None = None) -> Observatio
         hop = hop.as_redirected()
     client_line = find_client_line(hop, sent_on)
     query = hop.query(find_client_port(hop, client_line))
-    crossed = read_wire(hop, query)
+    crossed = read_wire(hop, query, client_line)
     peer = find_peer(hop, client_line, query, crossed)
     server_line = log.find(
         hop.server_log, request_id=hop.record.request_id, address=peer, until=hop.until
@@ -93,15 +95,25 @@ def find_client_port(hop: HopEvidence, client_line: log.Line | None) -> int | No
     return log.port_of((client_line or {}).get("upstream_local_address"))
 
 
-def read_wire(hop: HopEvidence, query: ConnectionQuery) -> WireSeen:
-    """Return what crossed between the two pods' eth0."""
+def read_wire(hop: HopEvidence, query: ConnectionQuery, client_line: log.Line | None) -> WireSeen:
+    """Return what crossed between the two pods' eth0.
+
+    client_line: of the sending proxy, which can have tried several times, or called another server
+    than the one that was asked.
+    """
     pods = (hop.call.source, hop.call.to)
     at_client, at_server = (hop.capture(pod, "eth0") for pod in pods)
     if at_client is None or at_server is None:
         refused = (hop.world.uncaptured.get(pod) for pod in pods)
         why = next(filter(None, refused), "a pod's eth0 was not captured")
         return WireSeen("wire", wire.SOURCE, "unknown", why)
-    return wire.read(query, at_client, at_server, hop.marker)
+    elsewhere = log.sent_elsewhere(client_line, query.targets)
+    if elsewhere is None:
+        tried = log.attempts(client_line)
+        return wire.read_attempts(query, tried, at_client, at_server, hop.marker)
+    there = wire.read(replace(query, targets=(elsewhere,)), at_client, None, hop.marker)
+    to = address_text(elsewhere)
+    return replace(there, why=f"{there.why}, at the client's end, to {to}, which was not asked")
 
 
 def find_peer(
@@ -164,18 +176,41 @@ def find_renamed_line(hop: HopEvidence, crossed: WireSeen) -> log.Line | None:
 
 def read_configuration(hop: HopEvidence) -> Seen:
     """Return how the control plane meant the hop to be carried."""
-    views: list[config.View | None] = []
     try:
-        for name in (hop.call.source, hop.call.to):
-            sidecar = hop.world.pods[name].sidecar
-            view = hop.files.configuration(hop.world, name, hop.record) if sidecar else None
-            if view is None and sidecar:
-                why = f"the configuration of {name} was not recorded"
-                return Seen("config", config.SOURCE, "unknown", why)
-            views.append(view)
-        said = config.says(views[0], views[1], hop.route)
+        if hop.files.evidence.configurations:
+            return _walked(hop)
+        return _looked_up(hop)
     except BadEvidence as wrong:
         return Seen("config", config.SOURCE, "unknown", str(wrong))
+
+
+def _walked(hop: HopEvidence) -> Seen:
+    """Return what the proxies' whole configurations say of the hop."""
+    there = hop.files.workloads(
+        hop.world, hop.record, {hop.made.source, hop.call.source, hop.call.to}
+    )
+    asked, pod = hop.asked
+    mesh = Mesh(
+        {one.address: one for one in there.values()}, {} if asked == pod else {asked: [pod]}
+    )
+    caller, leg = there[hop.made.source], 0 if hop.first else 1
+    said = walked.says(mesh, caller, asked, first_sent.sending(hop), leg)
+    held = hop.call.source if hop.client.sidecar else hop.call.to
+    file = hop.files.configuration_file(hop.world, held, hop.record)
+    return replace(said, facts={**said.facts, "file": file.removeprefix("config/")})
+
+
+def _looked_up(hop: HopEvidence) -> Seen:
+    """Return what evidence says that has only a part of each configuration."""
+    views: list[config.View | None] = []
+    for name in (hop.call.source, hop.call.to):
+        sidecar = hop.world.pods[name].sidecar
+        view = hop.files.configuration(hop.world, name, hop.record) if sidecar else None
+        if view is None and sidecar:
+            why = f"the configuration of {name} was not recorded"
+            return Seen("config", config.SOURCE, "unknown", why)
+        views.append(view)
+    said = config.says(views[0], views[1], hop.route)
     held = hop.call.to if views[0] is None else hop.call.source
     file = config_name(hop.world.name, held, hop.record.act, hop.record.step)
     return replace(said, facts={**said.facts, "file": file}) if any(views) else said

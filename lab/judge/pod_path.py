@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from lab.common.errors import BadEvidence
 from lab.judge.case import Case
 from lab.judge.observation import FINAL_HOP, Observation, Tap
+from lab.model.evidence import PodRecord
 from lab.packets.pcap import Connection
 from lab.planes import log, wire
 from lab.planes.capture_file import REDIRECTED, CaptureFile, on_loopback
@@ -78,6 +79,35 @@ def past_server(case: Case, seen: Observation) -> bool:
     query = ConnectionQuery(FROM_SIDECAR, ((pod.ip, hop.route.target),), window=hop.window)
     inside = wire.read(query, capture, None, hop.marker)
     return inside.security == "none" and not inside.packets.found
+
+
+def waits(case: Case, seen: Observation) -> str:
+    """Say whose proxy waits for first bytes: it took a connection, and nothing came of it.
+
+    Nothing where a byte was answered, or where the captures cannot say.
+    """
+    if seen.record.outcome == "answered" or seen.client_line or seen.server_line:
+        return ""
+    client, server = case.pods(seen)
+    if seen.wire.security != "none" or client is None or server is None:
+        return ""
+    if not seen.wire.packets.found:
+        inside = _from_application(case, seen).connection if client.sidecar else None
+        if inside is None or inside.sent("server"):
+            return ""
+        sent = len(inside.sent("client"))
+        return f"the client's proxy took the connection and {sent} bytes, and opened none itself"
+    if server.sidecar and seen.app_line is None and not _reached_application(case, seen, server):
+        return "the server's proxy took the connection without a byte, and its application got none"
+    return ""
+
+
+def _reached_application(case: Case, seen: Observation, server: PodRecord) -> bool:
+    """Return whether a server's proxy called its application meanwhile; true if it is not known."""
+    hop = case.hop_evidence(seen)
+    capture = hop.capture(seen.call.to, "lo")
+    query = ConnectionQuery(FROM_SIDECAR, ((server.ip, hop.route.target),), window=hop.window)
+    return capture is None or not _is_not_there(query, capture)
 
 
 def _query_to_application(case: Case, seen: Observation) -> ConnectionQuery | None:

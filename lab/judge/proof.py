@@ -21,6 +21,8 @@ class PlaneSaid:
     security: str
     why: str
     where: str
+    walk: tuple[str, ...] = ()
+    """Of the control plane: each decision on the way that the configuration gives the call."""
 
 
 @dataclass(frozen=True)
@@ -104,5 +106,7 @@ def places(case: Case, seen: Observation) -> list[PlaneSaid]:
     for plane in witnesses():
         said = plane.read(case, seen)
         where = plane.place(seen, said)
-        found.append(PlaneSaid(said.plane, said.source, said.security, said.why, where))
+        walk = said.facts.get("walk")
+        steps = tuple(walk) if isinstance(walk, list) else ()
+        found.append(PlaneSaid(said.plane, said.source, said.security, said.why, where, steps))
     return found

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from lab.model.sending import ANYTHING, Sending, curl, grpcurl, of_command, say, tls_probe
+
 Sends = Literal["http", "tls", "bytes"]
 """What the first bytes of a connection are, as the client's application writes them."""
 Side = Literal["client", "server"]
@@ -58,6 +60,8 @@ class CallType:
     sends: Sends
     """Its first bytes. A command with an `https://` address sends TLS, whatever stands here."""
     read: Callable[[Ended], Reading]
+    sending: Callable[[Sequence[str]], Sending] = lambda _words: ANYTHING
+    """What its words, without the program's own name, say of what it sends first."""
     speaks_first: Side = "client"
     """A server that speaks first is one whose client waits: no first bytes decide a route then."""
     timeout: tuple[str, ...] = ()
@@ -92,6 +96,11 @@ def first_bytes(command: str) -> Sends:
     if "https://" in command:
         return "tls"
     return for_program((command.split(maxsplit=1) or [""])[0]).sends
+
+
+def sending(command: str) -> Sending:
+    """Return what the caller's application sends first, in more words than `first_bytes` has."""
+    return of_command(command, {name: one.sending for name, one in TYPES.items()})
 
 
 CURL_CODES: Mapping[int, str] = {
@@ -185,6 +194,7 @@ TYPES: Mapping[str, CallType] = {
             "curl",
             "http",
             _read_curl,
+            sending=curl,
             timeout=("--max-time", "10"),
             header=("-H", "x-request-id: {id}"),
             output=("-w", "%{stderr}%{json}"),
@@ -194,11 +204,12 @@ TYPES: Mapping[str, CallType] = {
             "grpcurl",
             "http",
             _read_any,
+            sending=grpcurl,
             timeout=("-max-time", "10"),
             header=("-H", "x-request-id: {id}"),
         ),
-        CallType("say", "bytes", _read_own_tool),
-        CallType("tls-probe", "tls", _read_own_tool, certificate="--stdin"),
+        CallType("say", "bytes", _read_own_tool, sending=say),
+        CallType("tls-probe", "tls", _read_own_tool, sending=tls_probe, certificate="--stdin"),
     )
 }
 DEFAULT = CallType("", "bytes", _read_any)

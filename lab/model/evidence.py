@@ -157,6 +157,9 @@ class Evidence:
     """Remedy -> why it is not for this kind of cluster."""
     mesh: dict[str, Any] = field(default_factory=dict)
     """The mesh's settings before anything was deployed (clusters/mesh.py); empty: not recorded."""
+    configurations: dict[str, str] = field(default_factory=dict)
+    """`config_name` of a proxy -> the file with all that it held then; proxies that held the same
+    share one. Empty in evidence from before it was kept, which has a part of it in each file."""
     schema: int = SCHEMA
 
     def call(self, name: str) -> CallRecord | None:
@@ -230,6 +233,6 @@ are stamped by one clock, and the call before may have ended a few milliseconds 
 
 
 def config_name(world: str, pod: str, act: str, step: str) -> str:
-    """Return the file of a proxy's configuration; a step before any change has the first one."""
+    """Return the name of a proxy's configuration; a step before any change has the first one."""
     changed = f"-{act}-{step}" if act and step != "broken" else ""
     return f"{world}-{pod}{changed}.json"

@@ -11,6 +11,7 @@ from clusters.base import PodRef
 from clusters.kube import Kube, Obj
 from lab.common.errors import BadArguments, LabError
 from lab.common.suggest import meant
+from lab.observe import entries
 from lab.record.world import ready, reference
 
 MOST = 8
@@ -22,7 +23,7 @@ class Target:
     """What a call asks: a port of a Service, or a port of a pod by its address."""
 
     name: str
-    """The Service's, or the address."""
+    """The Service's, the host of a ServiceEntry, or the address."""
     namespace: str
     address: str
     """ClusterIP, or the address that was typed; empty for a headless Service."""
@@ -36,7 +37,8 @@ class Target:
     @property
     def host(self) -> str:
         """The host as a caller in any namespace types it."""
-        return self.name if self.name == self.address else f"{self.name}.{self.namespace}"
+        whole = self.name == self.address or "." in self.name
+        return self.name if whole else f"{self.name}.{self.namespace}"
 
 
 def source(kube: Kube, typed: str) -> PodRef:
@@ -60,7 +62,9 @@ def source(kube: Kube, typed: str) -> PodRef:
 
 
 def target(kube: Kube, typed: str, namespace: str) -> Target:
-    """Find what `SERVICE:PORT`, `SERVICE.NAMESPACE:PORT` or `POD_IP:PORT` means.
+    """Find what `SERVICE:PORT`, `SERVICE.NAMESPACE:PORT`, `POD_IP:PORT` or a host's port means.
+
+    The host is one that a ServiceEntry adds to the mesh.
 
     namespace: the caller's. Raises BadArguments for what does not exist, and for more pods than
     can be captured at once.
@@ -70,6 +74,9 @@ def target(kube: Kube, typed: str, namespace: str) -> Target:
         raise BadArguments(f"--to {typed!r} is not SERVICE:PORT, SERVICE.NAMESPACE:PORT or IP:PORT")
     if _is_address(host):
         return _pod_at(kube, host, int(number))
+    if entry := entries.find(kube, host, int(number)):
+        at = (host, entry.namespace, entry.address, int(number), entry.target, entry.spoken)
+        return Target(*at, tuple(map(reference, _few(entry.pods, host, entry.target))))
     name, _, rest = host.partition(".")
     return _service(kube, name, rest.partition(".")[0] or namespace, int(number))
 
@@ -94,15 +101,21 @@ def _service(kube: Kube, name: str, namespace: str, number: int) -> Target:
     pods = _behind(kube, namespace, name, spec)
     if not pods:
         raise BadArguments(f"Service {name} in {namespace} has no ready pod")
-    if len(pods) > MOST:
-        raise BadArguments(
-            f"Service {name} has {len(pods)} pods; at most {MOST} can be captured",
-            hint=f"--to {pods[0]['status']['podIP']}:{_number(port, pods[0])} is one of them",
-        )
+    _few(pods, f"Service {name}", _number(port, pods[0]))
     address = "" if spec.get("clusterIP") == "None" else str(spec.get("clusterIP"))
     spoken = port.get("appProtocol") or str(port.get("name") or "").partition("-")[0]
     ends = tuple(reference(pod) for pod in pods)
     return Target(name, namespace, address, number, _number(port, pods[0]), spoken, ends)
+
+
+def _few(pods: list[Obj], name: str, port: int) -> list[Obj]:
+    """Return the pods. Raises BadArguments for more than can be captured at once."""
+    if len(pods) > MOST:
+        raise BadArguments(
+            f"{name} has {len(pods)} pods; at most {MOST} can be captured",
+            hint=f"--to {pods[0]['status']['podIP']}:{port} is one of them",
+        )
+    return pods
 
 
 def _behind(kube: Kube, namespace: str, name: str, spec: Obj) -> list[Obj]:

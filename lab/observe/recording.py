@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import re
 import shlex
 from collections.abc import Callable, Iterable
@@ -14,7 +13,6 @@ from typing import TypeVar
 
 from clusters import mesh
 from clusters.base import Cluster, PodRef
-from lab.common import files
 from lab.common.errors import BadArguments
 from lab.judge.case import Case
 from lab.model import call_types, evidence
@@ -31,10 +29,10 @@ from lab.model.scenario import Port, Service, World
 from lab.observe import stored
 from lab.observe.ends import Target
 from lab.observe.stored import NAME, AskedCall
-from lab.planes import config
 from lab.record import access_log, calls, envoy_admin, logs, world
 from lab.record.captures import Captures
 from lab.record.counters import Counters
+from lab.record.dumps import Dumps
 from lab.record.world import LiveWorld
 
 T = TypeVar("T")
@@ -116,7 +114,8 @@ class Recording:
         self.folder = run / NAME
         settings = mesh.read(self._cluster.kube)
         pods = _side_by_side(self._pod_record, self._live.pods)
-        _side_by_side(self._keep_view, self._sidecars)
+        self._dumps = Dumps(self.folder)
+        _side_by_side(self._keep_configuration, self._sidecars)
         captures = Captures(self._cluster, self._live, self.folder / "captures", "")
         record = self._call(captures, packets)
         _side_by_side(lambda name: self._keep_log(name, record), self._sidecars)
@@ -146,13 +145,10 @@ class Recording:
     def _pod_record(self, name: str) -> PodRecord:
         return world.pod_record(self._cluster, self._live.pods[name])
 
-    def _keep_view(self, name: str) -> None:
-        """Write what istiod sent to a pod's proxy about this edge."""
+    def _keep_configuration(self, name: str) -> None:
+        """Keep what istiod sent to a pod's proxy."""
         dump = envoy_admin.config_dump(self._cluster, self._live.pods[name])
-        addresses = {self._target.address, *(pod.ip for pod in self._target.pods)} - {""}
-        view = config.reduce(dump, self._live.namespace, self._live.all_ports, addresses)
-        path = self.folder / "config" / config_name(NAME, name, "", "")
-        files.write_text(path, json.dumps(view, indent=1, sort_keys=True) + "\n")
+        self._dumps.keep(config_name(NAME, name, "", ""), dump)
 
     def _keep_log(self, name: str, record: CallRecord) -> None:
         began = datetime.datetime.fromtimestamp(record.started - CLOCK_SLACK, datetime.UTC)
@@ -187,6 +183,7 @@ class Recording:
             worlds={NAME: there},
             calls=(record,),
             problems=tuple(problems),
+            configurations=dict(self._dumps.names),
         )
 
     def _answered(self, told: Evidence) -> Case:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.common.untrusted import parse as parse_json
+from lab.packets.pcap import Address
 from lab.planes import Fact, Security, Seen
 
 Line = Mapping[str, Any]
@@ -113,30 +114,36 @@ def client_says(line: Line | None) -> Seen:
     """Return what the client's proxy says of whom it spoke to, and how."""
     if line is None:
         return Seen("log", CLIENT, "unknown", "the client's proxy has no line of this call")
-    peer, version = _text(line, "upstream_peer_uri_san"), _text(line, "upstream_tls_version")
-    facts = {
-        "peer": peer,
-        "tls_version": version,
+    facts: dict[str, Fact] = {
+        "peer": _text(line, "upstream_peer_uri_san"),
+        "tls_version": _text(line, "upstream_tls_version"),
         "cluster": line.get("upstream_cluster"),
         "flags": line.get("response_flags"),
         "details": line.get("response_code_details"),
         "failure": line.get("upstream_transport_failure_reason"),
         "line": line[NUMBER],
     }
-    host = line.get("upstream_host")
-    if not host:
+    if not line.get("upstream_host"):
         why = f"the client's proxy answered by itself: {facts['details'] or facts['flags']}"
         return Seen("log", CLIENT, "none", why, facts)
+    return Seen("log", CLIENT, *_spoke(line, facts), facts)
+
+
+def _spoke(line: Line, facts: Mapping[str, Fact]) -> tuple[Security, str]:
+    """Return how a client's proxy spoke to the host that its line names, and why it says so."""
+    host, peer, version = line["upstream_host"], facts["peer"], facts["tls_version"]
     if version and peer and _text(line, "upstream_local_uri_san"):
-        why = f"the client's proxy met {peer} at {host}, and holds a certificate itself ({version})"
-        return Seen("log", CLIENT, "mutual_tls", why, facts)
+        met = f"the client's proxy met {peer} at {host}, and holds a certificate itself ({version})"
+        return "mutual_tls", met
     if version:
-        return Seen("log", CLIENT, "tls", f"the client's proxy spoke {version} to {host}", facts)
+        return "tls", f"the client's proxy spoke {version} to {host}"
+    if failure := _text(line, "upstream_transport_failure_reason"):
+        return "tls", f"the client's proxy began TLS with {host}, and that failed: {failure}"
     via = f"the client's proxy sent it through {facts['cluster']} to {host}"
     if facts["cluster"] == "PassthroughCluster":
         # It passes on what it is given, and knows not whether that is TLS of the application's.
-        return Seen("log", CLIENT, "unknown", f"{via}, as it came", facts)
-    return Seen("log", CLIENT, "plaintext", f"{via} without TLS", facts)
+        return "unknown", f"{via}, as it came"
+    return "plaintext", f"{via} without TLS"
 
 
 def server_says(line: Line | None) -> Seen:
@@ -179,6 +186,20 @@ def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
     if facts["details"] == "filter_chain_not_found" and facts["sni"]:
         return "tls", "no filter chain for TLS such as it was"
     return "plaintext", "the server's proxy saw no TLS"
+
+
+def attempts(line: Line | None) -> int:
+    """Return how often a client's proxy tried to pass a call on; 0: it does not say."""
+    said = (line or {}).get("upstream_request_attempt_count")
+    return said if isinstance(said, int) else 0
+
+
+def sent_elsewhere(line: Line | None, targets: Sequence[Address]) -> Address | None:
+    """Return whom a client's proxy called instead of whom a call was meant for; None: nobody."""
+    host = field_text(line or {}, "upstream_host")
+    address, _, port = host.rpartition(":")
+    found = (address, int(port)) if port.isdecimal() else None
+    return None if found in targets else found
 
 
 def port_of(address: Any) -> int | None:

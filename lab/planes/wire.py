@@ -54,7 +54,7 @@ class WireFacts:
     file: str = ""
     """The capture's name."""
     frame: int = 0
-    """The first of its frames in that file, counted from 1."""
+    """The first of its frames in that file that carries bytes, counted from 1; else the first."""
     client: str = ""
     """`IP:port` of who began it, where it was captured first."""
     client_at_server: str = ""
@@ -135,6 +135,35 @@ def read(
         return _seen(security, why, facts)
     except (Unsure, BadEvidence) as reason:
         return _seen("unknown", str(reason))
+
+
+def read_attempts(
+    query: ConnectionQuery,
+    attempts: int,
+    client_eth0: CaptureFile,
+    server_eth0: CaptureFile,
+    marker: bytes,
+) -> WireSeen:
+    """Return what crossed by the connections with which a proxy tried a call again and again.
+
+    attempts: how many the proxy says it made. Each is read alone; they must be alike. Without that
+    number of connections in the call's time, it is `read`'s answer.
+    """
+    try:
+        there = [one for one in read_connections(client_eth0, False) if query.joins(one)]
+    except BadEvidence as reason:
+        return _seen("unknown", str(reason))
+    ports = [one.client[1] for one in there if query.had(one)]
+    if attempts < 2 or query.client_port is not None or len(ports) != attempts:
+        return read(query, client_eth0, server_eth0, marker)
+    each = [
+        read(replace(query, client_port=port), client_eth0, server_eth0, marker) for port in ports
+    ]
+    odd = [one for one in each if one.security != each[0].security]
+    if odd:
+        return _seen("unknown", f"its proxy tried {attempts} times: {each[0].why}; {odd[0].why}")
+    why = f"its proxy tried {attempts} times, each time alike: {each[-1].why}"
+    return replace(each[-1], why=why)
 
 
 def find(
@@ -257,7 +286,7 @@ def _facts(connection: Connection, file: str, marker: bytes) -> WireFacts:
     seen = tls.shown(tls.records(client), tls.records(server))
     return WireFacts(
         file=file,
-        frame=connection.first_frame,
+        frame=connection.first_frame or connection.segments[0].frame,
         client=_text(connection.client),
         server=_text(connection.server),
         syn_time=connection.began,

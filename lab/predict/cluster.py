@@ -13,7 +13,7 @@ from lab.envoy import dump, interception, node
 from lab.envoy.dump import Proxy
 from lab.envoy.mesh import Address, Mesh, Workload
 from lab.observe import ends
-from lab.predict.question import address_in
+from lab.predict.question import OUTSIDE, STRANGER, address_in
 from lab.record import envoy_admin
 from lab.record.world import reference
 
@@ -50,6 +50,8 @@ class Live:
 
     def caller(self, typed: str) -> Workload:
         """Return the pod that is typed. Raises BadArguments with those that are ready."""
+        if typed == OUTSIDE:
+            return STRANGER
         found = ends.source(self._cluster.kube, typed)
         names = (found.namespace, found.name)
         pod = next((one for one in self._pods if _names(one) == names), None)
@@ -63,7 +65,8 @@ class Live:
     def addresses(self, host: str, port: int, caller: Workload) -> list[str]:
         """Return a host's addresses: a Service's, or what the caller's proxy knows of it."""
         name, _, rest = host.partition(".")
-        namespace = rest.partition(".")[0] or caller.name.partition("/")[0]
+        own = "" if caller is STRANGER else caller.name.partition("/")[0]
+        namespace = rest.partition(".")[0] or own or "default"
         for one in self._cluster.kube.items(f"/api/v1/namespaces/{namespace}/services"):
             if one["metadata"]["name"] == name:
                 address = str(one["spec"].get("clusterIP") or "")

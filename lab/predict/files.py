@@ -12,7 +12,7 @@ from lab.common.errors import BadArguments, BadEvidence
 from lab.common.suggest import meant
 from lab.envoy import dump, node, services
 from lab.envoy.mesh import Mesh, Workload
-from lab.predict.question import address_in
+from lab.predict.question import OUTSIDE, STRANGER, address_in
 
 
 class Dumps:
@@ -31,8 +31,13 @@ class Dumps:
 
     def caller(self, typed: str) -> Workload:
         """Return the pod whose name is typed. Raises BadArguments with those there are."""
+        if typed == OUTSIDE:
+            return STRANGER
+        return self._named(typed)
+
+    def _named(self, typed: str) -> Workload:
         names = {one.name: one for one in self._workloads}
-        fits = [one for name, one in names.items() if typed in (name, name.partition("/")[2])]
+        fits = [one for one in self._workloads if _is_named(one, typed)]
         if len(fits) != 1:
             there = ", ".join(sorted(names))
             raise BadArguments(
@@ -41,8 +46,18 @@ class Dumps:
         return fits[0]
 
     def addresses(self, host: str, port: int, caller: Workload) -> list[str]:
-        """Return a host's addresses, as the caller's proxy knows them."""
+        """Return a host's addresses, as the caller's proxy knows them.
+
+        Of a gateway whose dump is there, the pod's name is enough: it binds its ports itself.
+        """
+        pods = [one for one in self._workloads if one.is_gateway and _is_named(one, host)]
+        if len(pods) == 1:
+            return [pods[0].address]
         return address_in(caller, host, port)
+
+
+def _is_named(pod: Workload, typed: str) -> bool:
+    return typed in (pod.name, pod.name.partition("/")[2])
 
 
 def _workload(path: Path) -> Workload:

@@ -11,7 +11,16 @@ from lab.common.errors import BadArguments
 from lab.common.suggest import meant
 from lab.envoy import sends, services, walk
 from lab.envoy.mesh import Mesh, Workload
+from lab.envoy.sends import Sent
 from lab.envoy.way import Flow, Way
+
+OUTSIDE = "outside"
+"""As a caller: a client outside the mesh. A pod of this name is typed with its namespace."""
+STRANGER = Workload("a client outside the mesh", "192.0.2.1")
+"""Its address is one that documentation uses (RFC 5737)."""
+WITHIN = ("", "tls", "mutual-tls")
+"""What the client puts around what it sends: nothing, or TLS of its own without or with a
+certificate."""
 
 
 class Source(Protocol):
@@ -31,6 +40,19 @@ class Question:
     port: int
     sends: str = "http1.1"
     path: str = "/"
+    within: str = ""
+    """One of WITHIN."""
+    name: str = ""
+    """What the client calls the host in Host and SNI; empty: as it was typed."""
+
+    @property
+    def sent(self) -> Sent:
+        """Return what the client writes."""
+        name = self.name or self.host
+        found = sends.sent(self.sends, name, self.path)
+        if not self.within:
+            return found
+        return sends.within_tls(found, name, certificate=self.within == "mutual-tls")
 
 
 @dataclass(frozen=True)
@@ -43,19 +65,24 @@ class Answer:
     ways: list[Way]
 
 
-def typed(caller: str, to: str, sending: str, path: str) -> Question:
+def typed(
+    caller: str, to: str, sending: str, path: str, within: str = "", name: str = ""
+) -> Question:
     """Return the question. Raises BadArguments for what is no HOST:PORT."""
     host, colon, port = to.rpartition(":")
     if not colon or not re.fullmatch("[0-9]{1,5}", port) or not host:
         raise BadArguments(f"--to {to!r} is not HOST:PORT")
+    asked = Question(caller, host, int(port), sending, path, within, name)
+    if within and sending == "tls":
+        raise BadArguments("--sends tls is TLS already: --within puts TLS around something else")
     sends.sent(sending, host, path)
-    return Question(caller, host, int(port), sending, path)
+    return asked
 
 
 def answers(source: Source, question: Question) -> list[Answer]:
     """Return an answer for each address of the host. Raises BadArguments for one unknown."""
     caller, mesh = source.caller(question.caller), source.mesh()
-    bytes_, request = sends.sent(question.sends, question.host, question.path)
+    bytes_, request = question.sent
     found = source.addresses(question.host, question.port, caller)
     if not found:
         raise BadArguments(f"{question.host} has no address: no pod of it is ready")
@@ -73,7 +100,7 @@ def address_in(caller: Workload, host: str, port: int) -> list[str]:
     except ValueError:
         pass
     if caller.proxy is None:
-        raise BadArguments(f"{caller.name} has no proxy that could know {host}: type an address")
+        raise BadArguments(f"{caller.name} has no proxy that knows {host}: type an address")
     namespace = caller.name.partition("/")[0]
     name, found = services.named(caller.proxy, host, port, namespace)
     if not name:

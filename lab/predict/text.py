@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.envoy.mesh import address_text
-from lab.envoy.way import Way
+from lab.envoy.way import Way, Wire
 from lab.predict.question import Answer
 
 
@@ -12,7 +12,8 @@ def text(answer: Answer) -> str:
     asked = answer.question
     to = f"{asked.host}:{asked.port}"
     at = f" ({answer.address})" if answer.address != asked.host else ""
-    lines = [f"{answer.caller.name} sends {asked.sends} to {to}{at}"]
+    within = f" within {_WITHIN[asked.within]}" if asked.within else ""
+    lines = [f"{answer.caller.name} sends {asked.sends}{within} to {to}{at}"]
     for number, way in enumerate(answer.ways, 1):
         if len(answer.ways) > 1:
             lines.append(f"\nway {number} of {len(answer.ways)}, {way.share:.0%} of the calls")
@@ -22,7 +23,8 @@ def text(answer: Answer) -> str:
 
 def way_text(way: Way) -> str:
     """Return one way: its steps, its end, and what crosses the network."""
-    return "\n".join([*_steps(way), "", _end(way), _wire(way)])
+    legs = [_to_gateway(one) for one in way.earlier]
+    return "\n".join([*_steps(way), "", _end(way), *legs, _last_leg(way)])
 
 
 def _steps(way: Way) -> list[str]:
@@ -57,14 +59,26 @@ _CROSSES = {
 }
 
 
-def _wire(way: Way) -> str:
+_WITHIN = {"tls": "TLS of its own", "mutual-tls": "TLS of its own, with a certificate"}
+
+
+def _to_gateway(wire: Wire) -> str:
+    """Say what crosses on the way to a gateway."""
+    to = address_text(wire.to)
+    if wire.tls is None and not wire.sent.data:
+        return f"A connection to the gateway at {to} opens. The client sends nothing on it."
+    return f"It crosses the network to the gateway at {to} {_CROSSES[wire.security]}."
+
+
+def _last_leg(way: Way) -> str:
     if way.wire is None:
-        return "Nothing of it crosses the network."
+        return f"Nothing of it crosses the network{' behind the gateway' * bool(way.earlier)}."
     to = address_text(way.wire.to)
     if way.wire.tls is None and not way.wire.sent.data:
         return f"A connection to {to} opens on the network. The client sends nothing on it."
     inside = (
         "; inside is TLS of the application's own" if way.wire.tls and way.wire.sent.tls else ""
     )
-    refused = "Its first bytes cross" if way.outcome != "arrives" else "It crosses"
-    return f"{refused} the network to {to} {_CROSSES[way.wire.security]}{inside}."
+    crosses = "It crosses" if way.outcome == "arrives" else "Its first bytes cross"
+    over = "the network from there" if way.earlier else "the network"
+    return f"{crosses} {over} to {to} {_CROSSES[way.wire.security]}{inside}."

@@ -11,15 +11,13 @@ concluded here: `lab.notebook.live` judges what was written.
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clusters import mesh
-from lab.common import files
 from lab.common.errors import ClusterGone, LabError, TimedOut
 from lab.model import evidence, preconditions
 from lab.model.evidence import CallRecord, Evidence, config_name
@@ -28,7 +26,9 @@ from lab.model.parameters import with_parameters
 from lab.model.scenario import Call, Phase, Scope, Step
 from lab.record import calls, kube_proxy, logs, readiness, turn, world
 from lab.record.captures import Captures
+from lab.record.configuration import Configuration
 from lab.record.counters import Counters
+from lab.record.dumps import Dumps
 from lab.record.mesh_lock import MeshLock
 from lab.record.remedy_trial import Trial
 from lab.record.run_record import RunRecord
@@ -66,6 +66,7 @@ class LiveRun:
             parameters=values,
             started={name: float(at) for name, at in cluster.status().details.items()},
         )
+        self._dumps = Dumps(folder, self.record.configurations)
         self._lock = MeshLock(cluster.lock)
 
     @property
@@ -103,8 +104,7 @@ class LiveRun:
         routes = readiness.service_routes(live, self.failure.calls_in(name))
         kube_proxy.wait(self._cluster, routes)
         self._record_pods(live)
-        for workload, view in live.views.items():
-            self._write_view(name, workload, view)
+        self._keep_configurations(name, live.configurations)
         self.tell(f"{name}: {live.namespace} is ready")
 
     def _record_pods(self, live: LiveWorld) -> None:
@@ -177,12 +177,12 @@ class LiveRun:
             try:
                 self.record.untried.update(trial.apply())
                 counters.forget()
-                self._write_views(live, act, "changed", trial)
+                self._keep_configurations(name, trial.configurations, act, "changed")
                 self._make_step(live, counters, act, "changed", ours, trial.since)
             finally:
                 self.record.untried.update(trial.withdraw())
                 counters.forget()
-            self._write_views(live, act, "restored", trial)
+            self._keep_configurations(name, trial.configurations, act, "restored")
             self._make_step(live, counters, act, "restored", ours, trial.since)
         self._record_pods(live)
 
@@ -200,15 +200,11 @@ class LiveRun:
             if remedy.name not in self.record.untried:
                 self._make_call(remedy.call_of(step), live, counters, act, since)
 
-    def _write_views(self, live: LiveWorld, act: str, step: Step, trial: Trial) -> None:
-        for workload, view in trial.views.items():
-            self._write_view(live.world.name, workload, view, act, step)
-
-    def _write_view(
-        self, name: str, workload: str, view: dict[str, Any], act: str = "", step: str = ""
+    def _keep_configurations(
+        self, world: str, held: Mapping[str, Configuration], act: str = "", step: str = ""
     ) -> None:
-        path = self.folder / "config" / config_name(name, workload, act, step)
-        files.write_text(path, json.dumps(view, indent=1, sort_keys=True) + "\n")
+        for workload, one in held.items():
+            self._dumps.keep(config_name(world, workload, act, step), one.dump)
 
     def _make_calls_in(self, name: str) -> None:
         """Make a world's calls, one after the other, with all its interfaces captured."""

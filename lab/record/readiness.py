@@ -11,7 +11,7 @@ from lab.model.scenario import Call, Port, Service
 from lab.planes import config
 from lab.record import crashes, kube_proxy
 from lab.record.crashes import Crashes, exit_code, statuses
-from lab.record.views import ViewReader
+from lab.record.views import ConfigurationReader
 from lab.record.world import LiveWorld, apply_objects, ready, reference, services
 from lab.workloads.manifests import GATEWAYS
 
@@ -127,11 +127,11 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
     An acknowledged update is not an active one: only the dump's active state counts.
     """
     waiting = {name for name, pod in live.pods.items() if pod.has_sidecar}
-    reader = ViewReader(cluster, live)
+    reader = ConfigurationReader(cluster, live)
 
     def look() -> bool:
         for name in sorted(waiting):
-            live.views[name] = reader.read(name)
+            live.configurations[name] = reader.read(name)
             if not _difference(live, name):
                 waiting.discard(name)
         return not waiting
@@ -151,7 +151,7 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
 
 def _difference(live: LiveWorld, name: str) -> str:
     """Return the first thing in a proxy's view that is not as this world's policy wants it."""
-    seen = live.views[name]
+    seen = live.configurations[name].view
     for service in live.world.services:
         for port in service.ports:
             if name == service.workload and name not in GATEWAYS:
@@ -167,7 +167,7 @@ def _difference(live: LiveWorld, name: str) -> str:
 def _outbound_difference(live: LiveWorld, name: str, service: Service, port: Port) -> str:
     if _for_udp(port):
         return ""
-    seen = live.views[name]
+    seen = live.configurations[name].view
     host = f"{service.name}.{live.namespace}.svc.cluster.local"
     cluster = f"outbound|{port.number}||{host}"
     spoken, address = config.speaks(seen, cluster), f"{live.pods[service.workload].ip}"

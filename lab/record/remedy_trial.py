@@ -13,6 +13,7 @@ from lab.model.failure import Remedy
 from lab.model.scenario import Call, Change, fill
 from lab.planes import config
 from lab.record import kube_proxy, readiness, views, world
+from lab.record.configuration import Configuration
 from lab.record.world import LiveWorld
 
 SECONDS = 20.0
@@ -23,7 +24,7 @@ class Trial:
 
     def __init__(self, cluster: Cluster, live: LiveWorld, remedies: Sequence[Remedy]) -> None:
         self._cluster, self._live = cluster, live
-        self._reader = views.ViewReader(cluster, live)
+        self._reader = views.ConfigurationReader(cluster, live)
         # With other parameters a change may change nothing: there is nothing to wait for then.
         self._remedies = [r for r in remedies if r.change.after != r.change.before]
         self._targets = {
@@ -34,8 +35,8 @@ class Trial:
         called = [call for r in remedies for call in (r.call, r.instead or r.call)]
         concerned = {name for call in called for name in (call.source, call.to, call.asked[0])}
         self._concerned = sorted(name for name in concerned if live.pods[name].has_sidecar)
-        self.views: dict[str, config.View] = {}
-        """Workload -> the configuration of its proxy that concerns the calls, as last read."""
+        self.configurations: dict[str, Configuration] = {}
+        """Workload -> the configuration of its proxy, as last read."""
         self.since = 0.0
         """When the last change was seen active, Unix seconds."""
 
@@ -74,7 +75,7 @@ class Trial:
 
         def look() -> bool:
             for name in {name for _, name in waiting}:
-                self.views[name] = self._reader.read(name)
+                self.configurations[name] = self._reader.read(name)
             for key in [key for key, remedy in waiting.items() if done(remedy, key[1])]:
                 del waiting[key]
             return not waiting
@@ -86,7 +87,7 @@ class Trial:
             return dict.fromkeys({remedy for remedy, _ in waiting}, told)
         finally:
             for name in self._concerned:  # all of one moment, those that do not change too
-                self.views[name] = views.read(self._cluster, self._live, name)
+                self.configurations[name] = views.read(self._cluster, self._live, name)
             self._live.services = world.services(self._cluster, self._live.namespace)
             self.since = time.time()
         return {}
@@ -111,16 +112,17 @@ class Trial:
 
     def _known(self, remedy: Remedy, source: str) -> bool:
         """Return whether the caller's proxy has a cluster, and so endpoints, for what is called."""
-        return source in self.views and bool(self._part(remedy, self.views[source])["cluster"])
+        held = self.configurations.get(source)
+        return held is not None and bool(self._part(remedy, held.view)["cluster"])
 
     def _active(self, remedy: Remedy, name: str) -> bool:
         """Return whether a change is active: a cluster without endpoints is not yet."""
-        seen = self._part(remedy, self.views[name])
+        seen = self._part(remedy, self.configurations[name].view)
         return self._changed(remedy, name) and bool(seen["endpoints"] or not seen["cluster"])
 
     def _changed(self, remedy: Remedy, name: str) -> bool:
-        known, seen = self._live.views[name], self.views[name]
-        return self._part(remedy, known) != self._part(remedy, seen)
+        known, seen = self._live.configurations[name], self.configurations[name]
+        return self._part(remedy, known.view) != self._part(remedy, seen.view)
 
     def _part(self, remedy: Remedy, view: config.View) -> config.View:
         """Return the part of a view that concerns the Service that the remedy's call asks."""

@@ -33,6 +33,8 @@ class RunRecord:
     """World -> pod -> why its packets may not be recorded."""
     secrets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """World -> names of the Secrets in its namespace."""
+    configurations: dict[str, str] = field(default_factory=dict)
+    """As `Evidence` has it."""
     calls: list[CallRecord] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     untried: dict[str, str] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class RunRecord:
             trouble=self.trouble,
             skipped=dict(self.skipped),
             mesh=self.mesh,
+            configurations=dict(self.configurations),
         )
 
     def _world(self, live: LiveWorld) -> WorldRecord:

@@ -8,6 +8,7 @@ import time
 from clusters.base import Cluster
 from lab.planes import config
 from lab.record import envoy_admin
+from lab.record.configuration import Configuration
 from lab.record.world import LiveWorld
 
 RECEIVED = re.compile(r"^cluster\.xds-grpc;?\.upstream_cx_rx_bytes_total: ", re.MULTILINE)
@@ -22,15 +23,16 @@ AT_LEAST_EVERY = 1.0
 """Seconds after which a dump is read in any case: addresses of DNS names change unseen."""
 
 
-def read(cluster: Cluster, live: LiveWorld, name: str) -> config.View:
-    """Return what istiod sent to a workload's proxy about the world's Services."""
+def read(cluster: Cluster, live: LiveWorld, name: str) -> Configuration:
+    """Return what istiod sent to a workload's proxy."""
     dump = envoy_admin.config_dump(cluster, live.pods[name])
     addresses = [service.cluster_ip for service in live.services.values()]
-    return config.reduce(dump, live.namespace, live.all_ports, addresses)
+    view = config.reduce(dump, live.namespace, live.all_ports, addresses)
+    return Configuration(view, dump)
 
 
-class ViewReader:
-    """Reads views of a world's proxies; a dump is asked for only where it may have changed.
+class ConfigurationReader:
+    """Reads the configurations of a world's proxies, each dump only where it may have changed.
 
     A dump costs a proxy as much as a hundred answers of its counters, and while one waits, all
     proxies of all worlds are asked again and again.
@@ -38,14 +40,15 @@ class ViewReader:
 
     def __init__(self, cluster: Cluster, live: LiveWorld) -> None:
         self._cluster, self._live = cluster, live
-        self._known: dict[str, tuple[str, float, config.View]] = {}
+        self._known: dict[str, tuple[str, float, Configuration]] = {}
 
-    def read(self, name: str) -> config.View:
-        """Return a workload's view as it is now."""
+    def read(self, name: str) -> Configuration:
+        """Return the configuration of a workload's proxy as it is now."""
         told = envoy_admin.ask(self._cluster, self._live.pods[name], f"stats?filter={CHANGES}")
-        before, at, view = self._known.get(name, ("", 0.0, {}))
+        before, at, found = self._known.get(name, ("", 0.0, None))
         now = time.monotonic()
-        if told != before or now - at > AT_LEAST_EVERY or not RECEIVED.search(told):
-            view = read(self._cluster, self._live, name)
-            self._known[name] = (told, now, view)
-        return view
+        aged = now - at > AT_LEAST_EVERY
+        if found is None or told != before or aged or not RECEIVED.search(told):
+            found = read(self._cluster, self._live, name)
+            self._known[name] = (told, now, found)
+        return found

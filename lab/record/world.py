@@ -12,8 +12,8 @@ from clusters.base import BY_LABEL, FAILURE_LABEL, RUN_LABEL, Cluster, PodRef, m
 from clusters.kube import ApiError, Obj, documents
 from lab.model.evidence import PodRecord, ServiceRecord
 from lab.model.scenario import World, fill
-from lab.planes import config
 from lab.record import access_log, envoy_admin, kube_proxy
+from lab.record.configuration import Configuration
 from lab.workloads import variants
 from lab.workloads.manifests import WORKLOADS, Setting
 
@@ -42,7 +42,7 @@ class LiveWorld:
     run: str = ""
     pods: dict[str, PodRef] = field(default_factory=dict)
     services: dict[str, ServiceRecord] = field(default_factory=dict)
-    views: dict[str, config.View] = field(default_factory=dict)
+    configurations: dict[str, Configuration] = field(default_factory=dict)
     """Workload -> the configuration of its proxy, as last read."""
     namespaces: dict[str, str] = field(default_factory=dict)
     """The world's other namespaces: the name it gives them -> the name on the cluster."""

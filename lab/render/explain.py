@@ -88,6 +88,7 @@ def _decided(proof: Proof | None, folder: Path) -> list[str]:
             f"    {said.source} {_VERB.get(said.plane, 'says')} {said.security}: {said.why}"
         )
         told += [f"      {place}" for place in _places(said, proof, folder)]
+        told += [f"      {number}. {step}" for number, step in enumerate(said.walk, 1)]
     for odd in proof.disagreements:
         told += [f"    {odd.name}: {odd.told}", f"      likely cause: {odd.likely}"]
     return told

@@ -70,6 +70,11 @@ POLICIES: Mapping[str, Mode] = {
     "disable": "DISABLE",
 }
 """Of the server's namespace."""
+UNSET = "unset"
+"""A policy of cells too: none in the namespace, nor in the mesh, which is PERMISSIVE then.
+https://istio.io/latest/docs/reference/config/security/peer_authentication/"""
+MODES: Mapping[str, Mode] = {**POLICIES, UNSET: "PERMISSIVE"}
+"""What the server's proxy does. Each policy has a namespace of its own."""
 
 CALLERS: Mapping[str, str] = {"sidecar": "client", "none": "stranger"}
 """Whether the caller has a sidecar -> the workload that calls."""
@@ -102,6 +107,9 @@ PORT_POLICIES: Mapping[str, Mode | None] = {"none": None, **POLICIES}
 FOREIGN_AUTHORITIES = frozenset((f"file-root:{OWN_CA}", "file-root:system"))
 """As proxies name them: neither vouches for the mesh's own certificates."""
 
+CLIENT_AUTHORITIES = frozenset((f"file-root:{OWN_CA}",))
+"""As gateways name them: they vouch for the certificate that the caller outside the mesh shows."""
+
 SERVERS: Mapping[str, str] = {
     "sidecar": "the server has a sidecar",
     "plain": "the server has none",
@@ -119,3 +127,34 @@ NUMBERS: Mapping[str, int | None] = {
 
 OUTBOUND: Mapping[str, str] = {"allow-any": "ALLOW_ANY", "registry-only": "REGISTRY_ONLY"}
 """What the caller's sidecar does with addresses that it does not know."""
+
+
+@dataclass(frozen=True)
+class GatewayServer:
+    """A server of a Gateway, and how a client outside the mesh comes to it."""
+
+    protocol: Literal["HTTP", "HTTPS", "TCP", "TLS"]
+    mode: Literal["", "SIMPLE", "MUTUAL", "PASSTHROUGH", "ISTIO_MUTUAL"] = ""
+    within: Literal["", "tls", "mutual-tls"] = ""
+    """TLS of the client's own around what it sends: none, without or with a certificate."""
+
+    @property
+    def reads_requests(self) -> bool:
+        """Return whether it reads HTTP; else it hands bytes on."""
+        return self.protocol in ("HTTP", "HTTPS")
+
+
+GATEWAYS: Mapping[str, GatewayServer | None] = {
+    "none": None,
+    "http": GatewayServer("HTTP"),
+    "tcp": GatewayServer("TCP"),
+    "simple-http": GatewayServer("HTTPS", "SIMPLE", "tls"),
+    "simple-tcp": GatewayServer("TLS", "SIMPLE", "tls"),
+    "simple-no-tls": GatewayServer("HTTPS", "SIMPLE"),
+    "mutual": GatewayServer("HTTPS", "MUTUAL", "mutual-tls"),
+    "mutual-no-certificate": GatewayServer("HTTPS", "MUTUAL", "tls"),
+    "passthrough": GatewayServer("TLS", "PASSTHROUGH"),
+    "istio-mutual": GatewayServer("TLS", "ISTIO_MUTUAL", "mutual-tls"),
+}
+"""What is in front of the server. A caller with a sidecar sends what it sends as it is, and a rule
+with ISTIO_MUTUAL lets its sidecar put the mesh's TLS around it."""

@@ -24,6 +24,8 @@ from lab.truth_table.recorded import HANGS
 
 HANGS_AFTER = 5.0
 """Seconds without an answer."""
+GATEWAY_CLOSES_AFTER = 15.0
+"""Seconds that a gateway's listener waits for first bytes (listener_filters_timeout's default)."""
 AT_ONCE = 16
 """Calls in flight in each calling pod."""
 TIMEOUT = 900.0
@@ -57,8 +59,14 @@ def _job(asked: Asked, source: int) -> Job:
         "source": source,
         "marker": f"lab-{secrets.token_hex(8)}",
         "request_id": str(uuid.uuid4()),
-        "seconds": HANGS_AFTER,
+        "within": asked.within,
+        "seconds": GATEWAY_CLOSES_AFTER + 3 if _waits_at_gateway(asked.cell) else HANGS_AFTER,
     }
+
+
+def _waits_at_gateway(cell: Cell) -> bool:
+    """Return whether a gateway may close a connection on which the client sends nothing."""
+    return cell.gateway_server is not None and cell.server_first
 
 
 @dataclass(frozen=True)

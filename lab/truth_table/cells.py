@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
-from lab.truth_table.axes import PAYLOADS
+from lab.truth_table.axes import GATEWAYS, PAYLOADS, UNSET, GatewayServer
 
 
 @dataclass(frozen=True, order=True)
@@ -22,6 +22,7 @@ class Cell:
     server: str = "sidecar"
     number: str = "ordinary"
     outbound: str = "allow-any"
+    gateway: str = "none"
 
     @property
     def key(self) -> str:
@@ -39,7 +40,13 @@ class Cell:
     @property
     def leaves(self) -> str:
         """Return the axis on which it leaves the core; empty for a cell of the core."""
-        return next((name for name, _ in self._departures()), "")
+        unset = "policy" if self.policy == UNSET else ""
+        return next((name for name, _ in self._departures()), unset)
+
+    @property
+    def gateway_server(self) -> GatewayServer | None:
+        """Return what is in front of the server; None: nothing is."""
+        return GATEWAYS[self.gateway]
 
     @property
     def server_first(self) -> bool:

@@ -18,9 +18,9 @@ from lab.record.crashes import Crashes
 from lab.record.kube_proxy import ServiceRoute
 from lab.record.readiness import ACCEPTED
 from lab.record.world import ready, reference
-from lab.truth_table import objects
+from lab.truth_table import gateways, objects
 from lab.truth_table.asked import Asked
-from lab.truth_table.axes import CALLERS, POLICIES, PORT_NAMES
+from lab.truth_table.axes import CALLERS, MODES, PORT_NAMES
 from lab.truth_table.cells import Cell
 from lab.truth_table.places import Place, of_policy, places
 from lab.truth_table.recorded import NAME
@@ -51,7 +51,7 @@ class TableMesh:
 
     @property
     def policies(self) -> list[str]:
-        return [one for one in POLICIES if any(cell.policy == one for cell in self.cells)]
+        return [one for one in MODES if any(cell.policy == one for cell in self.cells)]
 
     def namespace(self, policy: str) -> str:
         return f"table-{policy}-{self.run[-4:]}" + (f"-{self.shard}" if self.shard else "")
@@ -67,9 +67,18 @@ class TableMesh:
         known_only = cell.outbound == "registry-only"
         caller = objects.REGISTRY_ONLY if known_only else CALLERS[cell.caller]
         to = self.pods[cell.policy, place.workload].ip, place.target
-        if cell.address == "clusterip":
+        if cell.gateway_server:
+            to = self._in_front(cell, place)
+        elif cell.address == "clusterip":
             to = self.addresses[cell.policy, place.service], place.number
-        return Asked(cell, caller, place.workload, place.service, *to, place.target)
+        through = gateways.NAME if cell.gateway_server else ""
+        return Asked(cell, caller, place.workload, place.service, *to, place.target, through)
+
+    def _in_front(self, cell: Cell, place: Place) -> tuple[str, int]:
+        """Return the gateway's address: for a caller in the mesh, that of its Service."""
+        if cell.caller == "sidecar":
+            return self.addresses[cell.policy, place.in_front], place.at_gateway
+        return self.pods[cell.policy, gateways.NAME].ip, place.at_gateway
 
     def deploy(self) -> None:
         """Apply policies and workloads, a namespace for each policy; nothing is waited for."""
@@ -86,7 +95,7 @@ class TableMesh:
         if not access_log.has_our_fields(self.settings["config"]):
             kube.apply([access_log.envoy_filter()], name)
         own = [*of_policy(self.places.values(), policy)]
-        kube.apply(objects.workloads(policy, own, Setting()), name)
+        kube.apply(objects.workloads(policy, own, Setting(), name), name)
 
     def wait_ready(self) -> None:
         """Wait until every pod is ready. Raises LabError as a world's pods do."""
@@ -125,8 +134,9 @@ class TableMesh:
         self._wait_served()
 
     def _serve(self, policy: str) -> None:
-        own = objects.services([*of_policy(self.places.values(), policy)])
-        for made in self.cluster.kube.apply(own, self.namespace(policy)):
+        name = self.namespace(policy)
+        own = objects.services([*of_policy(self.places.values(), policy)], name)
+        for made in self.cluster.kube.apply(own, name):
             if made["kind"] == "Service":
                 self.addresses[policy, made["metadata"]["name"]] = made["spec"]["clusterIP"]
 
@@ -188,10 +198,14 @@ class TableMesh:
         """Yield what a sidecar does not hold yet."""
         told = envoy_admin.config_dump(self.cluster, self.pods[policy, workload])
         own = [*of_policy(self.places.values(), policy)]
+        namespace = self.namespace(policy)
         if workload in objects.SERVERS:
             yield from _not_accepted(told, [one for one in own if one.workload == workload])
+        elif workload == gateways.NAME:
+            yield from gateways.missing(dump.read(told), own, namespace)
         else:
             yield from self._not_sent(dump.read(told), own)
+            yield from gateways.not_in_front(dump.read(told), own, namespace)
 
     def _not_sent(self, proxy: Proxy, own: Iterable[Place]) -> Iterator[str]:
         for place in own:
@@ -218,7 +232,7 @@ def _not_accepted(told: config.View, own: Sequence[Place]) -> Iterator[str]:
         one = place.configuration
         if not place.service or is_udp(one.port_name) or one.server != "sidecar":
             continue
-        mode = POLICIES[one.policy if one.port_policy == "none" else one.port_policy]
+        mode = MODES[one.policy if one.port_policy == "none" else one.port_policy]
         accepted = config.accepts(view, place.target)
         if accepted != ACCEPTED[mode]:
             yield f"accepts {accepted or 'nothing'} at {place.target}, not {ACCEPTED[mode]}"

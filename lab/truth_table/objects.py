@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lab.record.world import EXPORT_TO
+from lab.truth_table import gateways
 from lab.truth_table.axes import OWN_CA, POLICIES, PORT_NAMES, RULES
 from lab.truth_table.places import Place
 from lab.workloads import variants
-from lab.workloads.manifests import EXCLUDED_PORTS, WORKLOADS, Setting
+from lab.workloads.manifests import EXCLUDED_PORTS, WORKLOADS, Setting, with_certificate
 from lab.workloads.variants import Variant
 
 Obj = dict[str, Any]
@@ -21,21 +22,23 @@ REGISTRY_ONLY = "client-registry"
 """The caller whose sidecar sends only to addresses that it knows."""
 
 
-def workloads(policy: str, places: Sequence[Place], setting: Setting) -> list[Obj]:
+def workloads(policy: str, places: Sequence[Place], setting: Setting, namespace: str) -> list[Obj]:
     """Return the policies and the workloads in the namespace of one policy."""
-    made = [peer_authentication("default", POLICIES[policy])]
+    made = [peer_authentication("default", POLICIES[policy])] if policy in POLICIES else []
     made += [*_port_policies(policy, places)]
     made += _callers(places, setting)
     for workload in SERVERS:
         own = [one for one in places if one.workload == workload]
         made += _server(workload, own, setting) if own else []
+    made += gateways.workload(setting, namespace) if any(one.at_gateway for one in places) else []
     return made
 
 
-def services(places: Sequence[Place]) -> list[Obj]:
+def services(places: Sequence[Place], namespace: str) -> list[Obj]:
     """Return the Services, and the rules for them."""
     served = [place for place in places if place.service]
-    return [obj for place in served for obj in (_service(place), *_rule(place))]
+    each = ((_service(one), *_rule(one), *_front(one, namespace)) for one in served)
+    return [obj for made in each for obj in made]
 
 
 def peer_authentication(name: str, mode: str, **more: Any) -> Obj:
@@ -88,6 +91,11 @@ def _rule(place: Place) -> Iterable[Obj]:
         }
 
 
+def _front(place: Place, namespace: str) -> Iterable[Obj]:
+    server = place.configuration.gateway_server
+    return gateways.objects(place, server, namespace) if server else ()
+
+
 def _callers(places: Sequence[Place], setting: Setting) -> list[Obj]:
     """Return both callers, and a third whose sidecar knows the registry only."""
     client = _with_own_ca(WORKLOADS["client"](setting))
@@ -112,7 +120,7 @@ def _callers(places: Sequence[Place], setting: Setting) -> list[Obj]:
     return [
         secret,
         *client,
-        *WORKLOADS["stranger"](setting),
+        *with_certificate(WORKLOADS["stranger"](setting), setting),
         *([*registry, limits] if unregistered else ()),
     ]
 

@@ -17,6 +17,8 @@ FIRST_NUMBER = 3400
 FIRST_TARGET = 21000
 """Of workloads' ports. Both ranges are below those that the kernel hands out (32768), and above
 those from which callers call."""
+FIRST_AT_GATEWAY = 28000
+"""Of gateways' ports."""
 SOURCES = range(6000, 21000)
 """From which callers call, each port once: what conntrack remembers of one renames the next."""
 PORTS_OF_WORKLOAD = {"sidecar": "server", "excluded": "server-ports", "plain": "server-plain"}
@@ -34,6 +36,13 @@ class Place:
     """That clients call, by the Service's address."""
     target: int
     """At which the workload listens."""
+    at_gateway: int = 0
+    """The gateway's port that leads to the Service; 0: there is no gateway."""
+
+    @property
+    def in_front(self) -> str:
+        """Return the Service of the gateway's port, for callers in the mesh."""
+        return f"{self.service}-gateway"
 
     @property
     def server_first(self) -> bool:
@@ -54,7 +63,8 @@ def _place(one: Cell, index: int) -> Place:
     number = NUMBERS[one.number] or FIRST_NUMBER + index
     # A headless Service's clients connect to the pod itself: nobody translates the port.
     number = target if one.address == "headless" else number
-    return Place(one, workload, f"t{index}", number, target)
+    at_gateway = FIRST_AT_GATEWAY + index if one.gateway_server else 0
+    return Place(one, workload, f"t{index}", number, target, at_gateway)
 
 
 def of_policy(places: Iterable[Place], policy: str) -> Iterator[Place]:

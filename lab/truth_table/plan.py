@@ -6,9 +6,10 @@ and the caller. Then each other axis is varied alone, for fewer payloads and nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from lab.truth_table.axes import (
     CALLERS,
@@ -18,6 +19,7 @@ from lab.truth_table.axes import (
     PORT_NAMES,
     PORT_POLICIES,
     RULES,
+    UNSET,
 )
 from lab.truth_table.cells import Cell
 
@@ -33,6 +35,7 @@ class Departure:
 
     axis: str
     values: Sequence[str]
+    sends: Sequence[str] = FEWER_PAYLOADS
     names: Sequence[str] = FEWER_NAMES
     policies: Sequence[str] = tuple(POLICIES)
     callers: Sequence[str] = tuple(CALLERS)
@@ -40,11 +43,42 @@ class Departure:
     """Values of other axes, where the axis has a meaning only with them."""
 
     def cells(self) -> Iterator[Cell]:
-        each = product(self.values, FEWER_PAYLOADS, self.names, self.policies, self.callers)
+        each = product(self.values, self.sends, self.names, self.policies, self.callers)
         for value, sends, name, policy, caller in each:
             if self.axis == "port_policy" and value == policy:
                 continue  # the same mode twice is the core
             yield Cell(sends, name, policy, caller, **{self.axis: value}, **dict(self.also))
+
+
+ROUTED = ("http1.1", "h2")
+"""What a gateway that reads requests sends on."""
+ENDS_AT_GATEWAY = ("http1.0", "upgrade-tls", "line", "server-first")
+"""What it answers itself, or waits at, whatever is behind it."""
+OUTSIDE = ("none",)
+"""The caller outside the mesh."""
+
+
+def gateways() -> Iterator[Departure]:
+    """Yield the cells with a gateway in front of the server.
+
+    Left out as without meaning: other names and policies of the server where a call ends at the
+    gateway; TLS inside the TLS that a gateway ends; a caller with a sidecar but for ISTIO_MUTUAL,
+    which is what that mode is for.
+    """
+    readers = ("http", "simple-http", "mutual")
+    wrong = ("simple-no-tls", "mutual-no-certificate")
+    at_gateway: dict[str, Any] = {"names": ("http",), "policies": ("strict",), "callers": OUTSIDE}
+    without_tls = [one for one in FEWER_PAYLOADS if one != "tls"]
+    yield Departure("gateway", readers, ROUTED, callers=OUTSIDE)
+    yield Departure("gateway", readers, ENDS_AT_GATEWAY, **at_gateway)
+    yield Departure("gateway", ("http",), ("tls",), **at_gateway)
+    yield Departure("gateway", wrong, without_tls, **at_gateway)
+    yield Departure("gateway", ("tcp",), callers=OUTSIDE)
+    yield Departure("gateway", ("simple-tcp",), without_tls, callers=OUTSIDE)
+    yield Departure("gateway", ("passthrough",), ("tls",), callers=OUTSIDE)
+    yield Departure("gateway", ("passthrough",), without_tls, **at_gateway)
+    yield Departure("gateway", ("istio-mutual",), callers=("sidecar",))
+    yield Departure("gateway", ("istio-mutual",), ("line",), **at_gateway)
 
 
 DEPARTURES = (
@@ -62,6 +96,7 @@ DEPARTURES = (
         callers=("sidecar",),
         also=(("address", "unregistered"),),
     ),
+    *gateways(),
 )
 """Left out as without meaning: rules for a caller without a sidecar, which none reads; a declared
 name with a well-known number; REGISTRY_ONLY with an address that is registered."""
@@ -73,7 +108,13 @@ def core() -> Iterator[Cell]:
         yield Cell(sends, name, policy, caller)
 
 
+def samples() -> Iterator[Cell]:
+    """Yield cells of the core without any policy, which are to be as PERMISSIVE ones."""
+    for sends, name, caller in product(FEWER_PAYLOADS, FEWER_NAMES, CALLERS):
+        yield Cell(sends, name, UNSET, caller)
+
+
 def cells() -> list[Cell]:
     """Return every cell of the table, each once."""
-    every: Iterable[Cell] = (*core(), *(cell for one in DEPARTURES for cell in one.cells()))
-    return list(dict.fromkeys(every))
+    left = (cell for one in DEPARTURES for cell in one.cells())
+    return list(dict.fromkeys((*core(), *samples(), *left)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.envoy import sends, walk
 from lab.envoy.mesh import Mesh
-from lab.envoy.way import Flow, Way
+from lab.envoy.way import Flow, Way, Wire
 from lab.truth_table.asked import Asked
 from lab.truth_table.axes import PAYLOADS
 
@@ -31,6 +31,8 @@ class Foretold:
     """none, plaintext, tls or mutual_tls."""
     share: float
     unknown: str = ""
+    first_leg: str = ""
+    """What crosses on the way to the gateway, as `wire`; empty where there is none."""
 
 
 def foretell(mesh: Mesh, calls: Iterable[tuple[Asked, str]]) -> dict[str, list[Foretold]]:
@@ -49,6 +51,9 @@ def ways(mesh: Mesh, asked: Asked, caller: str) -> list[Way]:
     sent, request = sends.sent(PAYLOADS[asked.cell.sends].sends, asked.host, "/")
     if sent.server_name:
         sent = replace(sent, server_name=asked.server_name)
+    if asked.within:
+        shows = asked.within == "mutual-tls"
+        sent, request = sends.within_tls((sent, request), asked.host, certificate=shows)
     return walk.ways(mesh, mesh.workloads[caller], Flow((asked.address, asked.port), sent, request))
 
 
@@ -61,14 +66,14 @@ def of_way(way: Way) -> Foretold:
         way.status,
         way.flag,
         way.detail,
-        _wire(way),
+        _crosses(way.wire, way),
         way.share,
         way.unknown,
+        _crosses(way.earlier[0], way) if way.earlier else "",
     )
 
 
-def _wire(way: Way) -> str:
-    wire = way.wire
+def _crosses(wire: Wire | None, way: Way) -> str:
     silent = wire is not None and wire.tls is None and not wire.sent.data
     if wire is None or (silent and way.outcome != "arrives"):
         return "none"

@@ -40,6 +40,8 @@ class Call:
     """The job and its result (lab/workloads/tools/table-calls)."""
     caller: Pod
     server: Pod
+    gateway: Pod | None = None
+    """What the client connects to in the server's place."""
 
     @property
     def cell(self) -> Cell:
@@ -126,16 +128,14 @@ class Recorded:
         """Return every call that was made, in the order of the plan."""
         told = {one["id"]: one for one in map(json.loads, self._text(CALLS).splitlines())}
         every = (from_json(one) for one in self.about["calls"])
-        return [
-            Call(
-                asked,
-                told[asked.cell.key],
-                self.pods[asked.cell.policy, asked.caller],
-                self.pods[asked.cell.policy, asked.server],
-            )
-            for asked in every
-            if asked.cell.key in told
-        ]
+        return [self._call(one, told[one.cell.key]) for one in every if one.cell.key in told]
+
+    def _call(self, asked: Asked, told: Mapping[str, Any]) -> Call:
+        there = {
+            name: pod for (policy, name), pod in self.pods.items() if policy == asked.cell.policy
+        }
+        gateway = there.get(asked.gateway)
+        return Call(asked, told, there[asked.caller], there[asked.server], gateway)
 
     @cached_property
     def foretold(self) -> dict[str, list[Foretold]]:

@@ -14,7 +14,7 @@ from lab.common import files, untrusted
 from lab.common.errors import BadEvidence
 from lab.truth_table import answers, plan
 from lab.truth_table.answers import Answer
-from lab.truth_table.cells import Cell
+from lab.truth_table.cells import DEFAULTS, Cell
 from lab.truth_table.predictions import Foretold
 from lab.truth_table.recorded import Call, Recorded, of_run
 from lab.truth_table.waits import Waits
@@ -22,8 +22,8 @@ from lab.truth_table.waits import Waits
 CSV, PARQUET = "truth_table.csv", "truth_table.parquet"
 CELL = tuple(field.name for field in dataclasses.fields(Cell))
 ANSWER = tuple(field.name for field in dataclasses.fields(Answer))
-FORETOLD = ("outcome", "by", "status", "wire", "detail", "unknown")
-SAME = ("outcome", "by", "status", "flag", "given", "wire", "client")
+FORETOLD = ("outcome", "by", "status", "wire", "first_leg", "detail", "unknown")
+SAME = ("outcome", "by", "status", "flag", "given", "wire", "first_leg", "client")
 """What two measurements of a cell are compared by."""
 _ORDER = {cell: number for number, cell in enumerate(plan.cells())}
 
@@ -91,9 +91,12 @@ def save(rows: Sequence[Row], folder: Path) -> None:
 
 
 def load(folder: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of a stored table by cell. Raises BadEvidence for what is none."""
+    """Return the rows of a stored table by cell. Raises BadEvidence for what is none.
+
+    A table that was measured before there was an axis has its default.
+    """
     text = untrusted.read_bytes(folder / CSV, folder).decode(errors="replace")
-    rows = list(csv.DictReader(io.StringIO(text)))
+    rows = [{**DEFAULTS, "first_leg": "", **row} for row in csv.DictReader(io.StringIO(text))]
     if not rows or not {"cell", *SAME} <= rows[0].keys():
         raise BadEvidence(f"{CSV} in {folder.name} has not the columns of a truth table")
     return {row["cell"]: row for row in rows}

@@ -17,7 +17,7 @@ from lab.predict.cluster import Live
 from lab.record import envoy_admin, logs, mesh_lock, world
 from lab.truth_table import calls, gauges, predictions, shards
 from lab.truth_table.asked import as_json
-from lab.truth_table.axes import FOREIGN_AUTHORITIES
+from lab.truth_table.axes import CLIENT_AUTHORITIES, FOREIGN_AUTHORITIES
 from lab.truth_table.calls import Send, by_table_calls
 from lab.truth_table.cells import Cell
 from lab.truth_table.mesh import TableMesh
@@ -122,7 +122,11 @@ def _measure(table: TableMesh, folder: Path, does: _Does) -> None:
 
 
 def _foretell(table: TableMesh) -> dict[str, list[Foretold]]:
-    mesh = dataclasses.replace(Live(table.cluster).mesh(), foreign_authorities=FOREIGN_AUTHORITIES)
+    mesh = dataclasses.replace(
+        Live(table.cluster).mesh(),
+        foreign_authorities=FOREIGN_AUTHORITIES,
+        client_authorities=CLIENT_AUTHORITIES,
+    )
     asked = [table.asked(cell) for cell in table.cells]
     called = [(one, table.pods[one.cell.policy, one.caller].ip) for one in asked]
     return predictions.foretell(mesh, called)
@@ -221,8 +225,8 @@ class _Captures:
 
 def _filter(table: TableMesh, policy: str) -> str:
     places = of_policy(table.places.values(), policy)
-    numbers = {number for one in places for number in (one.number, one.target)}
-    return " or ".join(f"tcp port {number}" for number in sorted(numbers))
+    numbers = {number for one in places for number in (one.number, one.target, one.at_gateway)}
+    return " or ".join(f"tcp port {number}" for number in sorted(numbers - {0}))
 
 
 def _stop(capture: Capture) -> CaptureStats:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from clusters.base import Cluster
 from lab.common.errors import BadArguments
-from lab.truth_table.axes import POLICIES
+from lab.truth_table.axes import MODES
 from lab.truth_table.cells import Cell
 
 Shard = list[Cell]
@@ -44,7 +44,7 @@ def divided(cells: Sequence[Cell], count: int) -> list[Shard]:
     """
     if count < 1:
         raise BadArguments(f"--shards {count}: there is at least one shard")
-    own = [[cell for cell in cells if cell.policy == policy] for policy in POLICIES]
+    own = [[cell for cell in cells if cell.policy == policy] for policy in MODES]
     own = [each for each in own if each]
     if count <= len(own):
         return [[cell for each in own[index::count] for cell in each] for index in range(count)]

@@ -9,7 +9,7 @@ from lab.common import untrusted
 from lab.common.errors import BadEvidence
 from lab.envoy import dump, node
 from lab.envoy.mesh import Address, Mesh, Workload
-from lab.truth_table.axes import FOREIGN_AUTHORITIES
+from lab.truth_table.axes import CLIENT_AUTHORITIES, FOREIGN_AUTHORITIES
 from lab.truth_table.recorded import Pod, Recorded
 
 
@@ -22,9 +22,13 @@ def read(recorded: Recorded) -> Mesh:
     services: dict[Address, list[Address]] = {}
     for call in recorded.calls:
         asked = call.asked
-        if asked.cell.address == "clusterip":
+        if call.gateway:
+            if asked.address != call.gateway.ip:
+                services[asked.address, asked.port] = [(call.gateway.ip, asked.port)]
+        elif asked.cell.address == "clusterip":
             services[asked.address, asked.port] = [(call.server.ip, asked.target)]
-    return Mesh({one.address: one for one in workloads}, services, FOREIGN_AUTHORITIES)
+    pods = {one.address: one for one in workloads}
+    return Mesh(pods, services, FOREIGN_AUTHORITIES, CLIENT_AUTHORITIES)
 
 
 def _workload(recorded: Recorded, pod: Pod) -> Workload:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lab.render.display import Table
-from lab.truth_table.axes import PAYLOADS, PORT_NAMES
+from lab.truth_table.axes import PAYLOADS, POLICIES, PORT_NAMES
 from lab.truth_table.text import Stored
 
 
@@ -98,7 +98,7 @@ SURPRISES = (
 
 def table(rows: Iterable[Stored]) -> Table:
     """Return each kind with the number of its cells, and what is sent to which names in them."""
-    every = [*rows]
+    every = [row for row in rows if row["gateway"] == "none" and row["policy"] in POLICIES]
     body = []
     for one in SURPRISES:
         found = [row for row in every if one.holds(row)]

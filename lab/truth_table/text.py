@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lab.envoy.mesh import Mesh, address_text
+from lab.packets.pcap import Connection
 from lab.predict.text import way_text
 from lab.render.display import Table
 from lab.truth_table import answers, predictions, stored_mesh
-from lab.truth_table.answers import Answer, Joined
-from lab.truth_table.axes import PAYLOADS, POLICIES, PORT_NAMES
+from lab.truth_table.answers import Answer
+from lab.truth_table.axes import MODES, PAYLOADS, PORT_NAMES
 from lab.truth_table.cells import DEFAULTS, Cell
+from lab.truth_table.joined import Joined
 from lab.truth_table.recorded import Call, Line, Pod, Recorded
 from lab.truth_table.results import SAME
 from lab.truth_table.waits import Waits
@@ -23,6 +25,7 @@ WIRE = {
     "plaintext": "plain",
     "mixed": "mixed",
     "none": "",
+    "": "",
     "unknown": "?",
 }
 ENDS = {
@@ -34,12 +37,18 @@ ENDS = {
 LEGEND = (
     "mTLS, TLS, plain: the call is answered, and that is what crosses the network. A number: it is "
     "answered with that status. refused, hangs, broken: it is not answered. no gRPC: the answer is "
-    "HTTP, not gRPC. Behind these stands how its bytes crossed, if they did."
+    "HTTP, not gRPC. Behind these stands how its bytes crossed, if they did. Before a >: how they "
+    "crossed to the gateway."
 )
 
 
 def short(row: Stored) -> str:
-    """Return a cell's answer in a word or two."""
+    """Return a cell's answer in a few words."""
+    before = WIRE[row["first_leg"]]
+    return f"{before} > {_ending(row)}" if before else _ending(row)
+
+
+def _ending(row: Stored) -> str:
     crossed = WIRE[row["wire"]]
     if row["outcome"] == "arrives":
         return f"{_without(row['client'])} {crossed}".strip()
@@ -85,13 +94,14 @@ def why(recorded: Recorded, call: Call) -> str:
     """Return a cell's answer with what decided it, and the walk that foretold it."""
     waits, joined = Waits(recorded), Joined(recorded, call)
     found = waits.checked(call, answers.answer(recorded, call))
+    before = f"to the gateway: {found.first_leg}; " if found.first_leg else ""
     agrees = answers.agree(recorded.foretold[call.cell.key], found)
     witnesses = [*_witnesses(joined), ("gauges", str(waits.of(call) or ""))]
     lines = [
         *_asked(call),
         "",
         "Measured",
-        f"  {_ended(found)}; on the wire: {found.wire}; for the client: {found.client}",
+        f"  {_ended(found)}; {before}on the wire: {found.wire}; for the client: {found.client}",
         *(f"  {name}: {text}" for name, text in witnesses if text),
         "",
         f"Foretold by the proxies' configuration ({'agrees' if agrees else 'DIFFERS'})",
@@ -123,7 +133,7 @@ def _asked(call: Call) -> list[str]:
     left = [f"{axis} {getattr(cell, axis)}" for axis in DEFAULTS if _departs(cell, axis)]
     return [
         cell.key,
-        f"  {PAYLOADS[cell.sends].about}; a port {port}; policy {POLICIES[cell.policy]}; a caller "
+        f"  {PAYLOADS[cell.sends].about}; a port {port}; policy {MODES[cell.policy]}; a caller "
         f"{'with' if cell.caller == 'sidecar' else 'without'} a sidecar"
         f"{'; ' if left else ''}{', '.join(left)}",
         f"  {call.caller.name} ({call.caller.ip}) calls {asked.host} "
@@ -154,18 +164,31 @@ def _walked(mesh: Mesh, call: Call) -> list[str]:
 
 
 def _witnesses(joined: Joined) -> list[tuple[str, str]]:
-    connections = [
-        f"{address_text(one.client)} > {address_text(one.server)}, {len(one.segments)} packets, "
-        f"{len(one.sent('client'))} and {len(one.sent('server'))} bytes, {one.ended_by}"
-        for one in joined.connections
+    call, said = joined.call, joined.application or {}
+    gateway = call.gateway
+    to_gateway = [
+        ("packets to the gateway, at the caller's eth0", _packets(joined.to_gateway)),
+        ("gateway", _line(joined.gateway_line)),
     ]
-    said, call = joined.application or {}, joined.call
     return [
-        ("packets at the caller's eth0", "; ".join(connections) or "no connection"),
         ("client's proxy", _said(call.caller, joined.client_line)),
+        *(to_gateway if gateway else ()),
+        (
+            f"packets at the {'gateway' if gateway else 'caller'}'s eth0",
+            _packets(joined.connections),
+        ),
         ("server's proxy", _said(call.server, joined.server_line)),
         ("application", f"given {said['saw']}, by {said['peer']}" if said else "given nothing"),
     ]
+
+
+def _packets(connections: Sequence[Connection]) -> str:
+    told = [
+        f"{address_text(one.client)} > {address_text(one.server)}, {len(one.segments)} packets, "
+        f"{len(one.sent('client'))} and {len(one.sent('server'))} bytes, {one.ended_by}"
+        for one in connections
+    ]
+    return "; ".join(told) or "no connection"
 
 
 def _said(pod: Pod, line: Line | None) -> str:

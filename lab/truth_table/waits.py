@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lab.envoy.way import CLIENT, SERVER
-from lab.truth_table.answers import Answer, Joined
+from lab.truth_table.answers import Answer
 from lab.truth_table.gauges import Reading
+from lab.truth_table.joined import Joined
 from lab.truth_table.recorded import HANGS, Call, Recorded
 
 Group = tuple[str, int]
@@ -48,21 +49,29 @@ class Waits:
     def _groups(self) -> dict[Group, list[Call]]:
         found: dict[Group, list[Call]] = defaultdict(list)
         for call in self._recorded.calls:
-            if call.second and call.second.waited:
-                found[self._group(call.second)].append(call.second)
+            if call.second and call.second.waited and (group := self._group(call.second)):
+                found[group].append(call.second)
         return found
 
-    def _group(self, second: Call) -> Group:
-        if Joined(self._recorded, second).connections:
+    def _group(self, second: Call) -> Group | None:
+        """Return where a call waits by its packets; None: in a gateway, whose gauges are not kept.
+
+        Istio's template for gateways takes none of the lab's annotations.
+        """
+        joined = Joined(self._recorded, second)
+        if joined.connections:
             return second.server.file, 0
+        if joined.to_gateway:
+            return None
         return second.caller.file, second.asked.port
 
     def of(self, call: Call) -> Wait | None:
         """Return what gauges say of a hung call; None where none was read while it hung."""
         second = call.second
-        if second is None or not second.waited:
+        group = self._group(second) if second and second.waited else None
+        if group is None:
             return None
-        pod, port = self._group(second)
+        pod, port = group
         same = self._groups[pod, port]
         readings = [one for one in self._recorded.readings if one.pod == pod]
         before = [one for one in readings if one.ended < min(_starts(same))]

@@ -215,10 +215,14 @@ def b(setting: Setting) -> list[Obj]:
 
 def table_server(setting: Setting) -> list[Obj]:
     """Build the truth table's server; a variant of it says at which ports it listens."""
-    mounts = [{"name": "own-tls", "mountPath": OWN_TLS, "readOnly": True}]
-    container = {"volumeMounts": mounts}
-    objects = _workload("table-server", "lab/table-server", [8080], container=container)
-    return _with_own_tls(objects, [], setting, ("table-server",))
+    return with_certificate(_workload("table-server", "lab/table-server", [8080]), setting)
+
+
+def with_certificate(objects: list[Obj], setting: Setting) -> list[Obj]:
+    """Return a workload with a certificate of the services' CA, and that CA's, in OWN_TLS."""
+    container = objects[1]["spec"]["template"]["spec"]["containers"][0]
+    container["volumeMounts"] = [{"name": "own-tls", "mountPath": OWN_TLS, "readOnly": True}]
+    return _with_own_tls(objects, [], setting, (objects[0]["metadata"]["name"],))
 
 
 def _own_tls(form: str, ports: range) -> Obj:

@@ -22,6 +22,14 @@ NAME = "lab-alpn"
 KNOWN = {"tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls"}
 KNOWN |= {"mongo", "redis", "mysql", "kubernetes.io/h2c"}
 KNOWN |= {"kubernetes.io/ws", "kubernetes.io/wss"}
+HTTP_1 = "'istio-http/1.1,istio,http/1.1'"
+OFFERS = {
+    "SIDECAR_OUTBOUND": f"request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : {HTTP_1}",
+    "GATEWAY": HTTP_1,
+}
+"""What is offered, by the kind of proxy. A sidecar speaks to a detected port as it was spoken to; a
+gateway speaks HTTP/1.1: use_downstream_protocol is for sidecars only
+(pilot/pkg/networking/core/cluster_builder.go of Istio)."""
 WELL_KNOWN_PORTS = {25, 53, 3306, 27017}
 
 
@@ -53,10 +61,20 @@ def conditions_of(service: Obj) -> list[str]:
 def envoy_filter(conditions: list[str], namespace: str) -> Obj:
     """Return the EnvoyFilter for these conditions, on sidecars' outbound listeners and gateways."""
     chosen = " || ".join(conditions)
-    by_protocol = (
-        "request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : 'istio-http/1.1,istio,http/1.1'"
-    )
-    expression = f"({chosen}) ? ({by_protocol}) : ''"
+    patches = [
+        _patch(context, _filter(f"({chosen}) ? ({offers}) : ''"))
+        for context, offers in OFFERS.items()
+    ]
+    return {
+        "apiVersion": "networking.istio.io/v1alpha3",
+        "kind": "EnvoyFilter",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "spec": {"configPatches": patches},
+    }
+
+
+def _filter(expression: str) -> Obj:
+    """Return the HTTP filter that offers what an expression gives; nothing: the cluster's own."""
     types = "type.googleapis.com/envoy.extensions"
     state = {
         "object_key": "envoy.network.application_protocols",
@@ -64,19 +82,11 @@ def envoy_filter(conditions: list[str], namespace: str) -> Obj:
         "skip_if_empty": True,
         "shared_with_upstream": "ONCE",
     }
-    value = {
+    return {
         "name": NAME,
         "typed_config": {
             "@type": f"{types}.filters.http.set_filter_state.v3.Config",
             "on_request_headers": [state],
-        },
-    }
-    return {
-        "apiVersion": "networking.istio.io/v1alpha3",
-        "kind": "EnvoyFilter",
-        "metadata": {"name": NAME, "namespace": namespace},
-        "spec": {
-            "configPatches": [_patch(context, value) for context in ("SIDECAR_OUTBOUND", "GATEWAY")]
         },
     }
 

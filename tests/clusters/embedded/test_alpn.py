@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from clusters.embedded.node.alpn import conditions_of, detected, envoy_filter
@@ -42,3 +44,15 @@ def test_only_detected_ports_are_named_in_the_filter() -> None:
     assert "'|web.shop.svc.cluster.local'" in found[0]
     patches = envoy_filter(found, "istio-system")["spec"]["configPatches"]
     assert {patch["match"]["context"] for patch in patches} == {"SIDECAR_OUTBOUND", "GATEWAY"}
+
+
+def test_a_gateway_offers_http1_to_a_detected_port_and_a_sidecar_what_it_was_spoken_to_in() -> None:
+    found = {
+        patch["match"]["context"]: json.dumps(patch["patch"]["value"])
+        for patch in envoy_filter(conditions_of(service({"port": 80})), "istio-system")["spec"][
+            "configPatches"
+        ]
+    }
+    assert "istio-h2" in found["SIDECAR_OUTBOUND"]
+    assert "istio-h2" not in found["GATEWAY"]
+    assert "istio-http/1.1" in found["GATEWAY"]

@@ -114,16 +114,6 @@ def test_a_pod_that_is_not_known_is_unknown_and_not_guessed() -> None:
     assert "is not known" in found.unknown
 
 
-def test_a_gateway_is_unknown_at_either_end() -> None:
-    gateway = copy.deepcopy(stored("httpbin"))
-    bootstrap = next(one["bootstrap"] for one in gateway["configs"] if "bootstrap" in one)
-    bootstrap["node"]["id"] = bootstrap["node"]["id"].replace("sidecar~", "router~")
-    for client, server in ((stored("client"), gateway), (gateway, stored("client"))):
-        (found,) = ways(client, server, "httpbin", 8001, "line")
-        assert found.outcome == "unknown"
-        assert "is a gateway" in found.unknown
-
-
 def test_each_step_names_the_part_of_the_configuration_that_decided() -> None:
     found = way("httpbin", 8000, "http1.1")
     sources = [one.source for one in found.steps if one.source]

@@ -117,7 +117,7 @@ def configuration(lie: Planted) -> None:
         for one in (lie.other, lie.liar):
             record, pod = one.record, getattr(one.call, end)
             names.append(config_name(record.world, pod, record.act, record.step))
-        if (lie.folder / "config" / names[0]).exists():
+        if names[0] != names[1] and (lie.folder / "config" / names[0]).exists():
             shutil.copyfile(lie.folder / "config" / names[0], lie.folder / "config" / names[1])
 
 

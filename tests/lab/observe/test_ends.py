@@ -117,3 +117,34 @@ def test_a_service_without_a_selector_leads_to_the_pods_that_somebody_listed(add
     else:
         with pytest.raises(BadArguments, match=r"leads to 192\.0\.2\.9, which is no pod"):
             ends.target(objects, "db:5432", "shop")
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "told"),
+    [
+        ("192.0.2.9", 5432, r"db\.example leads to 192\.0\.2\.9, which is no pod"),
+        ("10.0.0.7", 5433, r"has no port 5433: it has 5432"),
+    ],
+)
+def test_a_host_of_a_service_entry_that_leads_to_no_pod_is_told_as_such(
+    address: str, port: int, told: str
+) -> None:
+    with pytest.raises(BadArguments, match=told):
+        ends.target(entry(address), f"db.example:{port}", "shop")
+
+
+def test_a_host_of_a_service_entry_leads_to_the_pods_that_it_lists() -> None:
+    found = ends.target(entry("10.0.0.7"), "db.example:5432", "shop")
+    assert [pod.name for pod in found.pods] == ["db-0"]
+    assert (found.host, found.address, found.target) == ("db.example", "240.0.0.9", 15432)
+
+
+def entry(address: str) -> Objects:
+    spec = {
+        "hosts": ["db.example"],
+        "addresses": ["240.0.0.0/24", "240.0.0.9"],
+        "ports": [{"number": 5432, "name": "tcp-db", "protocol": "TCP"}],
+        "endpoints": [{"address": address, "ports": {"tcp-db": 15432}}],
+    }
+    made = {"metadata": {"name": "db", "namespace": "shop"}, "spec": spec}
+    return Objects(serviceentries=[made], pods=[listed_pod("10.0.0.7")])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import case_edges
 import edges
 import pytest
 from edges import EDGES, MUTUAL, PLAIN, Edge
@@ -25,27 +26,29 @@ from lab.predict.cluster import Live
 from lab.predict.question import answers, typed
 from lab.record import kube_proxy
 
-NAMESPACE = "edges"
+NAMESPACE, CASES = "edges", "cases"
 ON = [
     pytest.param("cluster", marks=pytest.mark.cluster, id="embedded"),
     pytest.param("kind_cluster", marks=[pytest.mark.kind, pytest.mark.timeout(600)], id="kind"),
 ]
-Deploy = Callable[[OwnCluster], dict[str, str]]
+Deploy = Callable[..., dict[str, str]]
 
 
 @pytest.fixture(scope="module")
 def deploy() -> Iterator[Deploy]:
     """Makes the edges' pods on a cluster, once, and tells their addresses."""
-    made: dict[str, tuple[OwnCluster, dict[str, str]]] = {}
+    made: dict[tuple[str, str], tuple[OwnCluster, dict[str, str]]] = {}
+    makers = {NAMESPACE: edges.deploy, CASES: case_edges.deploy}
 
-    def once(cluster: OwnCluster) -> dict[str, str]:
-        if cluster.kind not in made:
-            made[cluster.kind] = cluster, edges.deploy(cluster.kube, NAMESPACE)
-        return made[cluster.kind][1]
+    def once(cluster: OwnCluster, namespace: str = NAMESPACE) -> dict[str, str]:
+        key = cluster.kind, namespace
+        if key not in made:
+            made[key] = cluster, makers[namespace](cluster.kube, namespace)
+        return made[key][1]
 
     yield once
-    for cluster, _ in made.values():
-        edges.remove(cluster.kube, NAMESPACE)
+    for (_, namespace), (cluster, _) in made.items():
+        edges.remove(cluster.kube, namespace)
 
 
 @pytest.fixture(params=ON)
@@ -53,6 +56,13 @@ def place(request: pytest.FixtureRequest, deploy: Deploy) -> tuple[OwnCluster, d
     """A cluster with the edges' pods, and their addresses."""
     cluster: OwnCluster = request.getfixturevalue(request.param)
     return cluster, deploy(cluster)
+
+
+@pytest.fixture(params=ON)
+def case_place(request: pytest.FixtureRequest, deploy: Deploy) -> tuple[OwnCluster, dict[str, str]]:
+    """A cluster with the pods of the reported cases, and their addresses."""
+    cluster: OwnCluster = request.getfixturevalue(request.param)
+    return cluster, deploy(cluster, CASES)
 
 
 @pytest.fixture
@@ -83,14 +93,33 @@ def observe(cluster: OwnCluster, runs: Path, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def with_addresses(text: str, addresses: dict[str, str]) -> str:
+    """A text in which `{httpbin}` and the like stand for pods' addresses."""
+    for name, address in addresses.items():
+        text = text.replace(f"{{{name}}}", address)
+    return text
+
+
 @pytest.mark.parametrize("edge", EDGES, ids=lambda edge: edge.name)
 def test_every_plane_is_right_of_an_edge_of_each_sort(
     edge: Edge, place: tuple[OwnCluster, dict[str, str]], tmp_path: Path
 ) -> None:
-    cluster, addresses = place
-    to = edge.to.replace("{httpbin}", addresses["httpbin"])
-    words = ["--cluster", cluster.kind, "--from", f"{NAMESPACE}/{edge.source}", "--to", to]
-    code, said = observe(cluster, tmp_path, *words, "--call", edge.call)
+    every_plane_is_right(edge, *place, NAMESPACE, tmp_path)
+
+
+@pytest.mark.parametrize("edge", case_edges.EDGES, ids=lambda edge: edge.name)
+def test_every_plane_is_right_of_an_edge_that_somebody_reported(
+    edge: Edge, case_place: tuple[OwnCluster, dict[str, str]], tmp_path: Path
+) -> None:
+    every_plane_is_right(edge, *case_place, CASES, tmp_path)
+
+
+def every_plane_is_right(
+    edge: Edge, cluster: OwnCluster, addresses: dict[str, str], namespace: str, tmp_path: Path
+) -> None:
+    to, call = (with_addresses(one, addresses) for one in (edge.to, edge.call))
+    words = ["--cluster", cluster.kind, "--from", f"{namespace}/{edge.source}", "--to", to]
+    code, said = observe(cluster, tmp_path, *words, "--call", call)
     assert code == 0, said
     run = next(tmp_path.glob("2*"))
     case = stored.read(run)

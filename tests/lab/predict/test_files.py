@@ -53,15 +53,47 @@ def test_a_port_that_is_left_out_by_an_annotation_is_not_intercepted(
     assert "in plaintext" in capsys.readouterr().out
 
 
+THROUGH = [str(DATA / f"table-{name}.json.gz") for name in ("gateway", "server")]
+
+
+def gateways_pod() -> str:
+    content = json.loads(gzip.decompress(Path(THROUGH[0]).read_bytes()))
+    node = next(one["bootstrap"]["node"] for one in content["configs"] if "bootstrap" in one)
+    return str(node["id"].split("~")[2].partition(".")[0])
+
+
+@pytest.mark.parametrize(
+    ("port", "more", "code", "said"),
+    [
+        (28005, ("--within", "tls", "--name", "t5.lab.example"), 0,
+         "It crosses the network to the gateway"),
+        (28005, ("--name", "t5.lab.example"), 0, "The gateway refuses the call, response flag NR"),
+        (28005, ("--within", "tls"), 0, "Nothing of it crosses the network behind the gateway."),
+        (28026, ("--sends", "tls", "--name", "t26.lab.example"), 0, "inside is TLS of the"),
+        (28026, ("--sends", "nothing"), 0, "The client sends nothing on it."),
+        (28002, ("--within", "mutual-tls", "--name", "t2.lab.example"), 3, "Unknown: whether"),
+    ],
+)  # fmt: skip
+def test_a_client_outside_the_mesh_calls_a_gateway_by_the_name_of_its_pod(
+    port: int, more: tuple[str, ...], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = f"{gateways_pod()}:{port}"
+    assert run("--from", "outside", "--to", to, *more, dumps=THROUGH) == code
+    assert said in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--from", "outside", "--to", "httpbin:8000"), "has no proxy that knows httpbin"),
+        (("--from", "client", "--to", "httpbin:8000", "--sends", "tls", "--within", "tls"),
+         "is TLS already"),
         (("--from", "clint", "--to", "httpbin:8000"), "did you mean demo/client"),
         (("--from", "client", "--to", "httpbn:8000"), "did you mean httpbin"),
         (("--from", "client", "--to", "httpbin"), "is not HOST:PORT"),
         (("--from", "client", "--to", "httpbin:8000", "--sends", "http"), "did you mean http1"),
     ],
-)
+)  # fmt: skip
 def test_a_word_that_is_wrong_is_refused_with_the_nearest(words: list[str], said: str) -> None:
     with pytest.raises(BadArguments, match=said):
         run(*words)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from lab.truth_table import objects, plan
-from lab.truth_table.axes import CALLERS, NUMBERS, PAYLOADS, POLICIES, PORT_NAMES
+from lab.truth_table.axes import CALLERS, GATEWAYS, NUMBERS, PAYLOADS, POLICIES, PORT_NAMES
 from lab.truth_table.cells import Cell
 from lab.truth_table.places import FIRST_TARGET, SOURCES, of_policy, places
 from lab.workloads.manifests import Setting
@@ -34,6 +34,20 @@ def test_no_cell_is_there_twice_and_each_has_a_name_of_its_own() -> None:
         ("port_policy", 7 * 4 * 6 * 2),
         ("server", 7 * 4 * 2 * 2 + 7 * 4 * 3 * 2),
         ("number", 7 * 2 * 4 * 3 * 2),
+        (
+            "gateway",
+            3 * 2 * 4 * 3
+            + 3 * 4
+            + 1
+            + 2 * 6  # those that read requests
+            + 7 * 4 * 3
+            + 6 * 4 * 3
+            + 4 * 3
+            + 6  # those that hand bytes on
+            + 7 * 4 * 3
+            + 1,
+        ),  # ISTIO_MUTUAL
+        ("policy", 7 * 4 * 2),
     ],
 )
 def test_each_axis_leaves_the_core_as_often_as_is_written_down(axis: str, count: int) -> None:
@@ -50,8 +64,21 @@ def test_a_rule_is_only_tried_by_a_caller_whose_sidecar_reads_it() -> None:
     assert all(cell.caller == "sidecar" for cell in EVERY if cell.rule != "none")
 
 
+def test_a_gateways_caller_is_outside_the_mesh_but_for_the_mode_that_is_the_meshs() -> None:
+    inside = {one.gateway for one in EVERY if one.gateway != "none" and one.caller == "sidecar"}
+    assert inside == {"istio-mutual"}
+
+
+def test_what_ends_at_a_gateway_is_tried_with_one_name_and_one_policy_behind_it() -> None:
+    ends = [one for one in EVERY if one.gateway == "simple-http" and one.sends not in plan.ROUTED]
+    assert {one.sends for one in ends} == {*plan.ENDS_AT_GATEWAY}
+    assert {(one.port_name, one.policy) for one in ends} == {("http", "strict")}
+
+
 def test_no_two_configurations_share_a_port() -> None:
     found = [*places(EVERY).values()]
+    at_gateway = [one.at_gateway for one in found if one.at_gateway]
+    assert len({*at_gateway}) == len(at_gateway)
     numbers = Counter(one.number for one in found if one.configuration.number == "ordinary")
     assert max(numbers.values()) == 1
     assert max(Counter(one.target for one in found).values()) == 1
@@ -60,7 +87,7 @@ def test_no_two_configurations_share_a_port() -> None:
 def test_ports_of_services_workloads_and_callers_are_apart_and_not_the_kernels() -> None:
     found = [*places(EVERY).values()]
     numbers = {one.number for one in found} - {one.target for one in found}
-    targets = {one.target for one in found}
+    targets = {one.target for one in found} | {one.at_gateway for one in found} - {0}
     known = {number for number in NUMBERS.values() if number}
     assert not (numbers - known) & {*SOURCES}
     assert min(targets) >= FIRST_TARGET
@@ -81,7 +108,7 @@ def test_what_is_sent_and_who_calls_share_a_service_but_for_servers_that_speak_f
 
 def made(policy: str) -> list[objects.Obj]:
     own = [*of_policy(places(EVERY).values(), policy)]
-    return [*objects.workloads(policy, own, Setting()), *objects.services(own)]
+    return [*objects.workloads(policy, own, Setting(), "t"), *objects.services(own, "t")]
 
 
 def test_a_namespace_has_its_policy_and_the_modes_of_single_ports() -> None:
@@ -96,6 +123,47 @@ def test_a_namespace_has_its_policy_and_the_modes_of_single_ports() -> None:
     assert found["server-ports"]["selector"] == {"matchLabels": {"app": "server-ports"}}
 
 
+def test_a_namespace_without_a_policy_has_none() -> None:
+    kinds = {
+        one["metadata"]["name"] for one in made("unset") if one["kind"] == "PeerAuthentication"
+    }
+    assert kinds == set()
+
+
+def front(gateway: str) -> dict[str, objects.Obj]:
+    """The objects of a configuration with this gateway, by their kinds."""
+    cell = Cell("h2", "http", "strict", "none", gateway=gateway)
+    found = objects.services([places([cell])[cell.configuration]], "t")
+    return {one["kind"]: one["spec"] for one in found}
+
+
+@pytest.mark.parametrize("gateway", [name for name, one in GATEWAYS.items() if one])
+def test_each_configuration_has_a_gateways_server_and_a_route_of_its_kind(gateway: str) -> None:
+    found, wanted = front(gateway), GATEWAYS[gateway]
+    (server,) = found["Gateway"]["servers"]
+    assert wanted
+    assert server["port"]["protocol"] == wanted.protocol
+    assert server.get("tls", {}).get("mode", "") == wanted.mode
+    kind = "http" if wanted.reads_requests else "tls" if gateway == "passthrough" else "tcp"
+    assert kind in found["VirtualService"]
+    assert found["VirtualService"]["hosts"] == server["hosts"]
+
+
+def test_a_gateways_server_is_taken_by_the_pod_of_its_own_namespace_only() -> None:
+    template = next(
+        one["spec"]["template"] for one in made("strict")
+        if one["kind"] == "Deployment" and one["metadata"]["name"] == "gateway"
+    )  # fmt: skip
+    selector = front("tcp")["Gateway"]["selector"]
+    assert selector.items() <= template["metadata"]["labels"].items()
+    assert [*selector.values()] == ["t"]
+
+
+def test_only_the_mode_of_the_mesh_has_a_service_and_a_rule_in_front_of_the_gateway() -> None:
+    rules = {name: front(name).get("DestinationRule") for name, one in GATEWAYS.items() if one}
+    assert [name for name, rule in rules.items() if rule] == ["istio-mutual"]
+
+
 def test_each_service_is_visible_in_its_own_namespace_only() -> None:
     services = [one for one in made("permissive") if one["kind"] == "Service"]
     notes = [one["metadata"]["annotations"] for one in services]
@@ -106,7 +174,7 @@ def test_each_service_is_visible_in_its_own_namespace_only() -> None:
 def test_a_service_calls_its_port_as_the_axis_says(name: str) -> None:
     cell = Cell("h2", name, "strict", "sidecar")
     place = places([cell])[cell.configuration]
-    (service,) = objects.services([place])
+    (service,) = objects.services([place], "t")
     (port,) = service["spec"]["ports"]
     wanted = PORT_NAMES[name]
     assert (port.get("name", ""), port.get("appProtocol", "")) == (

@@ -1,0 +1,66 @@
+"""What crossed the network: packets tell plaintext or TLS, and the receiving proxy tells *mutual*.
+
+It alone saw the client's certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.packets import tls
+from lab.packets.pcap import FIN, RST, Connection
+from lab.planes import log
+from lab.truth_table.joined import Joined
+from lab.truth_table.recorded import Line
+
+ALERT_RECORD = b"\x17\x03\x03\x00\x13"
+"""Header of an encrypted record that holds two bytes, their type, and a tag."""
+
+
+def wire(joined: Joined) -> str:
+    """Return what crossed on the way to the server: of several attempts, what all of them say."""
+    return _told(joined.connections, joined.server_line)
+
+
+def first_leg(joined: Joined) -> str:
+    """Return what crossed on the way to the gateway; empty where there is none."""
+    return _told(joined.to_gateway, joined.gateway_line) if joined.call.gateway else ""
+
+
+def _told(connections: Sequence[Connection], line: Line | None) -> str:
+    """Return what crossed in connections; line: of the proxy that they came to."""
+    found = {_crossed(one) for one in connections}
+    if len(found) != 1:
+        return "mixed" if found else "none"
+    crossed = next(iter(found))
+    if crossed == "tls" and line is not None and log.both_named(line):
+        return "mutual_tls"
+    return crossed
+
+
+def _crossed(connection: Connection) -> str:
+    if not connection.syn_seen:
+        return "unknown"
+    data = connection.sent("client") or connection.sent("server")
+    return _kind(data) if data else "none"
+
+
+def _kind(data: bytes) -> str:
+    """Return `tls` for whole TLS records, `plaintext`, or `unknown` where a record is cut."""
+    read = tls.records(data)
+    if read.whole:
+        return "tls"
+    return "unknown" if read.cut and read.records else "plaintext"
+
+
+def first_to_end(connection: Connection) -> str:
+    """Return which side ended a connection first; empty where it stayed open.
+
+    An alert ends it too; where it is encrypted, its record's length tells it (RFC 8446, 5.2).
+    """
+    ending = (
+        one
+        for one in connection.segments
+        if one.flags & (FIN | RST) or one.payload[-len(ALERT_RECORD) - 19 : -19] == ALERT_RECORD
+    )
+    return next((connection.side_of(one) for one in ending), "")
