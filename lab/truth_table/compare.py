@@ -63,6 +63,8 @@ def _is_told(about: Any) -> bool:
 def identity(tables: Sequence[Measured]) -> Table:
     """Return what the tables were measured on, and in which settings of the mesh they differ."""
     facts = [dict(_facts(one)) for one in tables]
+    if all("mesh" in one.about for one in tables):
+        facts = [{**each, **_settings(one)} for each, one in zip(facts, tables, strict=True)]
     names = list(dict.fromkeys(name for each in facts for name in each))
     rows = [(name, *(each.get(name, UNTOLD) for each in facts)) for name in names]
     shown = [row for row in rows if row[0] in _ALWAYS or len({*row[1:]}) > 1]
@@ -81,9 +83,14 @@ def _facts(one: Measured) -> Iterator[tuple[str, str]]:
     yield "Kubernetes", str(stack.get("kubernetes", UNTOLD))
     if about.get("chosen"):
         yield "chosen by", str(about["chosen"])
-    for part, settings in sorted((about.get("mesh") or {}).items()):
-        for name, value in sorted(settings.items()):
-            yield f"mesh {part} {name}", json.dumps(value, sort_keys=True)
+
+
+def _settings(one: Measured) -> dict[str, str]:
+    return {
+        f"mesh {part} {name}": json.dumps(value, sort_keys=True)
+        for part, settings in sorted(one.about["mesh"].items())
+        for name, value in sorted(settings.items())
+    }
 
 
 def lacking(tables: Sequence[Measured]) -> list[str]:
