@@ -110,9 +110,9 @@ def _bash(job: Job) -> str:
     typed = TYPED[job["sends"]].format(marker=job["marker"], seconds=SECONDS)
     return (
         f"exec 3<>/dev/tcp/{job['host']}/{job['port']} || exit 7; "
-        "id=$(readlink /proc/self/fd/3); "
+        'echo "began $EPOCHREALTIME"; id=$(readlink /proc/self/fd/3); '
         'echo "port $(awk -v id="${id//[^0-9]/}" \'$10 == id {print $2}\' /proc/net/tcp)"; '
-        f'{typed}; read -r -t {SECONDS} -u 3 line; echo "line $? $line"'
+        f'{typed}; read -r -t {SECONDS} -u 3 line; echo "line $? $line"; echo "ended $EPOCHREALTIME"'
     )
 
 
@@ -124,6 +124,8 @@ def _read_bash(done: Completed) -> Job:
     code, _, line = said.get("line", said.get("hello", "1 ")).partition(" ")
     outcome = "answered" if code == "0" else "hangs" if int(code) > 128 else "closed"
     found: Job = {"source": int(said["port"].rpartition(":")[2], 16), "outcome": outcome}
+    found["started"] = float(said["began"])
+    found["seconds"] = float(said.get("ended", done.ended)) - found["started"]
     if said.get("hello", "1").startswith("0 "):
         found["greeting"] = said["hello"].partition(" ")[2]
     return {**found, "answer": line}
