@@ -112,7 +112,8 @@ def _bash(job: Job) -> str:
         f"exec 3<>/dev/tcp/{job['host']}/{job['port']} || exit 7; "
         'echo "began $EPOCHREALTIME"; id=$(readlink /proc/self/fd/3); '
         'echo "port $(awk -v id="${id//[^0-9]/}" \'$10 == id {print $2}\' /proc/net/tcp)"; '
-        f'{typed}; read -r -t {SECONDS} -u 3 line; echo "line $? $line"; echo "ended $EPOCHREALTIME"'
+        f'{typed}; read -r -t {SECONDS} -u 3 line; echo "line $? $line"; '
+        'echo "ended $EPOCHREALTIME"'
     )
 
 
