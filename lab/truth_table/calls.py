@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import secrets
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 from clusters.base import Cluster, PodRef
 from lab.common.errors import CommandFailed
 from lab.common.wait import until
+from lab.record import envoy_admin
 from lab.truth_table import gauges
 from lab.truth_table.asked import Asked
 from lab.truth_table.cells import Cell
@@ -95,16 +97,28 @@ def make(table: TableMesh, send: Send) -> Made:
 
 def _repeat(table: TableMesh, send: Send, each: dict[PodRef, list[Job]]) -> Made:
     """Repeat hung calls, all at once; the sidecars' gauges are read before and meanwhile."""
-    readings = gauges.read(table)
+    readings = _read_gauges(table)
     with ThreadPoolExecutor(1) as pool:
         made = pool.submit(send, table.cluster, each, max(map(len, each.values())))
 
         def look() -> bool:
-            readings.extend(gauges.read(table))
+            readings.extend(_read_gauges(table))
             return made.done()
 
         until(look, "the hung calls that were repeated", timeout=TIMEOUT, every=1.0)
     return Made(made.result(), readings)
+
+
+def _read_gauges(table: TableMesh) -> list[Reading]:
+    """Return what the gauges of all sidecars say now."""
+
+    def look(key: tuple[str, str]) -> Reading:
+        began = time.time()
+        told = envoy_admin.stats(table.cluster, table.pods[key], gauges.PATTERN)
+        return Reading("-".join(key), began, time.time(), {k: v for k, v in told.items() if v})
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(look, table.sidecars))
 
 
 def by_table_calls(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:

@@ -11,16 +11,9 @@ https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/sta
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-from lab.record import envoy_admin
-
-if TYPE_CHECKING:
-    from lab.truth_table.mesh import TableMesh
+from typing import Any
 
 PATTERN = "downstream_(pre_cx|cx)_active$"
 """Of the gauges that are kept, those that count connections."""
@@ -53,18 +46,6 @@ class Reading:
     def _count(self, of: re.Pattern[str], port: int | None = None) -> int:
         each = ((of.fullmatch(name), value) for name, value in self.gauges.items())
         return sum(value for found, value in each if found and port in (None, int(found[1])))
-
-
-def read(table: TableMesh) -> list[Reading]:
-    """Return what the gauges of all sidecars say now."""
-
-    def look(key: tuple[str, str]) -> Reading:
-        began = time.time()
-        told = envoy_admin.stats(table.cluster, table.pods[key], PATTERN)
-        return Reading("-".join(key), began, time.time(), {k: v for k, v in told.items() if v})
-
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(look, table.sidecars))
 
 
 def as_json(readings: Sequence[Reading]) -> list[dict[str, Any]]:
