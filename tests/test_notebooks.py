@@ -21,6 +21,7 @@ def executed(
     nb_regression: NBRegressionFixture, monkeypatch: pytest.MonkeyPatch
 ) -> NBRegressionFixture:
     monkeypatch.setenv("LAB_CLUSTER", "recorded")
+    monkeypatch.setenv("LAB_WIDGETS", "0")
     nb_regression.diff_ignore = (
         "/metadata",
         "/nbformat_minor",

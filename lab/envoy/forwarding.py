@@ -76,10 +76,11 @@ def _departed(
     manager: Part | None,
     request: Request | None,
 ) -> Way:
-    sent, tls = flow.sent, end.tls
+    sent, tls, version = flow.sent, end.tls, ""
     if manager is not None and request is not None:
         asked = first_bytes.asked(flow.sent)
         spoken = upstream.spoken(end, asked)
+        version = "in HTTP/2" if spoken == "h2" and asked != "h2" else ""
         sent = first_bytes.of_request(spoken, request.method, request.path)
         if tls and sender.proxy:
             cluster = sender.proxy.clusters[end.cluster]
@@ -88,7 +89,8 @@ def _departed(
     shown = sender.identity if tls and tls.is_workloads else ""
     wire = Wire(end.address, sent, tls, shown, request or flow.request)
     on = replace(way, share=way.share / among, wire=wire)
-    what = f"to {address_text(end.address)}, {_how(tls)}"
+    how = _how(tls) if tls or not version else "without TLS"
+    what = ", ".join(filter(None, (f"to {address_text(end.address)}", version, how)))
     return on.then(sending(sender), what, f"cluster {end.cluster}")
 
 

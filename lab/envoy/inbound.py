@@ -82,6 +82,10 @@ def _served(
         return
     sent = hello(inside) if inside.tls else inside.sent
     if _asks_for_connect(does.manager, sent, request):
+        asked = "the upgrade comes as CONNECT in HTTP/2 (RFC 8441), which is not allowed here"
+        way = way.then(
+            SERVER, asked, "http_connection_manager, http2_protocol_options.allow_connect"
+        )
         yield way.ends("refused", SERVER, "http2.invalid.header.field", flag="DPE")
         return
     answer = requests.handle(pod.proxy, does.manager, sent, peer, agreed)

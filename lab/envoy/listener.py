@@ -41,6 +41,8 @@ class Taken:
     chain: Chain | None
     """None: no chain takes it, and it is closed (response flag NR)."""
     waited: Waits | None = None
+    missed: str = ""
+    """Where the default chain takes it, or none: what the others wanted."""
 
 
 def find(proxy: Proxy, address: str, port: int) -> Part | None:
@@ -70,7 +72,8 @@ def take(listener: Part, address: str, port: int, sent: FirstBytes) -> Taken:
         number = next((at for at, one in enumerate(chains) if one is chain), None)
         which = "default_filter_chain" if number is None else f"filter_chains[{number}]"
         name = f"{name}, {which}"
-    return Taken(name, chain, waited)
+    other = chain is None or chain is default
+    return Taken(name, chain, waited, matching.missed(chains, seen) if other else "")
 
 
 def _inspected(listener: Part, seen: Detected, sent: FirstBytes) -> tuple[Detected, Waits | None]:

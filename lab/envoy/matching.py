@@ -9,7 +9,7 @@ last step leaves none, the listener's default chain counts.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +42,35 @@ def chosen(chains: Sequence[Chain], default: Chain | None, seen: Detected) -> Ch
 
     Raises Unreadable where a chain that could take it is matched by what is not modelled.
     """
-    left = [*chains]
-    for step in _STEPS:
-        left = step(left, seen)
+    left = _left(chains, seen)[0]
     for chain in left:
         if unread := [name for name in _UNREAD if _match(chain).get(name)]:
             raise Unreadable(f"chain {chain.get('name')!r} is matched by {unread[0]}")
     return left[0] if left else default
+
+
+def missed(chains: Sequence[Chain], seen: Detected) -> str:
+    """Return what the last chains wanted that were left, where none takes a connection.
+
+    Empty where there was none to begin with, or where one takes it.
+    """
+    left, before, step = _left(chains, seen)
+    if left or not before or step is None or step not in _WANTED:
+        return ""
+    key, label, told, has = _WANTED[step]
+    wanted = dict.fromkeys(word for one in before for word in told(_match(one).get(key)))
+    return f"the others want {label}{' or '.join(wanted)}, and this has {has(seen)}"
+
+
+def _left(chains: Sequence[Chain], seen: Detected) -> tuple[list[Chain], list[Chain], Step | None]:
+    """Return the chains that are left; if none: those before the step that left none, and it."""
+    left = [*chains]
+    for step in _STEPS:
+        fitting = step(left, seen)
+        if not fitting:
+            return [], left, step
+        left = fitting
+    return left, left, None
 
 
 def _match(chain: Chain) -> Mapping[str, Any]:
@@ -109,4 +131,35 @@ def _by_source(left: list[Chain], seen: Detected) -> list[Chain]:
     return found or [chain for chain in left if _match(chain).get("source_type", "ANY") == "ANY"]
 
 
-_STEPS = (_by_port, _by_address, _by_server_name, _by_transport, _by_protocol, _by_source)
+Step = Callable[[list[Chain], Detected], list[Chain]]
+_STEPS: tuple[Step, ...] = (
+    _by_port,
+    _by_address,
+    _by_server_name,
+    _by_transport,
+    _by_protocol,
+    _by_source,
+)
+_WANTED: Mapping[Step, tuple[str, str, Callable[[Any], Iterable[str]], Callable[[Detected], str]]]
+_WANTED = {
+    _by_server_name: (
+        "server_names",
+        "SNI ",
+        lambda names: names or (),
+        lambda seen: seen.server_name or "none",
+    ),
+    _by_transport: (
+        "transport_protocol",
+        "",
+        lambda kind: ["TLS" if kind == TLS else "no TLS"],
+        lambda seen: "TLS" if seen.transport == TLS else "no TLS",
+    ),
+    _by_protocol: (
+        "application_protocols",
+        "protocol ",
+        lambda names: names or (),
+        lambda seen: " and ".join(seen.protocols) or "none that is recognized",
+    ),
+}
+"""Step -> the property that it looks at, what it is called, what a chain wants of it, and what a
+connection has."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from lab.envoy import first_bytes
 from lab.envoy.chains import Closes
 from lab.envoy.first_bytes import FirstBytes
-from lab.envoy.listener import Taken
+from lab.envoy.listener import Taken, Waits
 from lab.envoy.mesh import Address, Workload
 from lab.envoy.requests import Awaits, Responds
 from lab.envoy.routes import Request
@@ -95,12 +95,25 @@ def sending(caller: Workload) -> str:
 
 def chain_told(taken: Taken) -> str:
     """Say which filter chain takes a connection, and by what."""
+    missed = f": {taken.missed}" if taken.missed else ""
     if taken.chain is None:
-        return "no filter chain takes it" if taken.waited is None else "its first bytes are awaited"
+        return _awaited(taken.waited) if taken.waited else f"no filter chain takes it{missed}"
     match = taken.chain.get("filter_chain_match") or {}
     said = [_MATCHED[key](match[key]) for key in _MATCHED if key in match]
     name = f" {taken.chain['name']}" if taken.chain.get("name") else ""
-    return f"filter chain{name} takes it: {', '.join(said) or 'what no other chain takes'}"
+    by = ", ".join(said) or taken.missed or "what no other chain takes"
+    return f"filter chain{name} takes it: {by}"
+
+
+def _awaited(waits: Waits) -> str:
+    end = "no timeout ends it" if waits.seconds is None else f"for {waits.seconds:.0f} s"
+    return f"its first bytes are awaited: {_NEEDS[waits.inspector]}; {end}"
+
+
+_NEEDS = {
+    "tls": "the TLS inspector needs five bytes, and of TLS the whole ClientHello",
+    "http": "the HTTP inspector needs a whole request line, or what begins no method",
+}
 
 
 _MATCHED: dict[str, Callable[[Any], str]] = {

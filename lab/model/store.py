@@ -22,7 +22,7 @@ RECORDED = ROOT / "evidence"
 TURNED = ROOT / "tests" / "evidence"
 ROOM = 20_000_000
 """Bytes of a run; of all failures, with captures and logs, 4 MB were measured."""
-KEPT = ("summary.json", "*/evidence.json", "*/table.json")
+KEPT = ("summary.json", "*/evidence.json", "*/table.json", "*/truth_table.csv")
 """Files of a run by which it is known; a killed run has no summary."""
 ELSEWHERE = "LAB_RUNS=FOLDER keeps runs in another folder"
 
@@ -68,7 +68,7 @@ def link_latest(run: Path) -> None:
 def find(name: str) -> Path:
     """Return a stored run by its name, `latest`, or a path; a killed one too, by its evidence.
 
-    Raises BadArguments with what there is.
+    A run of the truth table has a table only. Raises BadArguments with what there is.
     """
     for candidate in (runs() / name, Path(name)):
         if any(one for name in KEPT for one in candidate.glob(name)):

@@ -26,6 +26,7 @@ def end_with_parent(parent: int) -> None:
 
 if __name__ == "__main__":
     end_with_parent(int(os.environ["JPY_PARENT_PID"]))  # set by jupyter_client
+    os.environ.setdefault("LAB_WIDGETS", "0")  # nobody is there who could choose
     from ipykernel import kernelapp
 
     kernelapp.launch_new_instance()

@@ -70,7 +70,7 @@ def _packets(report: FailureReport, folder: Path) -> dict[str, Path]:
 
 
 def _notebook(report: FailureReport | CellsReport, body: str) -> str:
-    return _render("notebook.html", report.folder.parents[1], report=report, body=body)
+    return render("notebook.html", report.folder.parents[1], report=report, body=body)
 
 
 def _folder(run: ReportedRun) -> Path:
@@ -107,7 +107,7 @@ def render_run(
     parts = [_part(report, files, notebooks or {}, drawn) for report, files in shown]
     if run.cells:
         parts.append(cells.part(run.cells, (notebooks or {}).get(run.cells.failure.name, "")))
-    return _render(
+    return render(
         "run.html",
         run.folder.parent,
         run=run,
@@ -180,14 +180,18 @@ def _command(run: ReportedRun) -> str:
 
 def _kept(run: ReportedRun, folder: Path) -> list[tuple[str, str]]:
     """Return name and address of the run's own files."""
-    names = ("summary.md", "summary.json", "junit.xml", "run.log")
+    names = ("summary.md", "summary.json", "junit.xml", "run.log", "truth_table/index.html")
     there = [run.folder / name for name in names if (run.folder / name).is_file()]
-    return [(path.name, href(path, folder)) for path in there if not path.is_symlink()]
+    return [
+        (path.relative_to(run.folder).as_posix(), href(path, folder))
+        for path in there
+        if not path.is_symlink()
+    ]
 
 
 def render_runs(runs: Sequence[ReportedRun], pages: Sequence[Path], folder: Path) -> str:
     """Return the page of several runs as HTML: a table of all, then each beside the first."""
-    return _render(
+    return render(
         "several.html",
         store.runs(),
         runs=[
@@ -250,7 +254,8 @@ def _pair(number: int, left: ReportedRun, right: ReportedRun) -> dict[str, Any]:
     }
 
 
-def _render(template: str, above: Path, **shown: Any) -> str:
+def render(template: str, above: Path, **shown: Any) -> str:
+    """Return a template filled in. above: the folder that runs lie in, for names of files."""
     return _environment(above).get_template(template).render(**shown)
 
 

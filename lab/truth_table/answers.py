@@ -17,7 +17,7 @@ from lab.planes import log
 from lab.truth_table.crossed import first_leg, first_to_end, wire
 from lab.truth_table.joined import Joined
 from lab.truth_table.predictions import APPLICATION, Foretold
-from lab.truth_table.recorded import Call, Line, Recorded
+from lab.truth_table.recorded import HANGS, Call, Line, Recorded
 
 FAILURES = frozenset(("NR", "UF", "UC", "UH", "URX", "UO"))
 """Response flags of a call that found no chain, no host, or no connection that held.
@@ -107,7 +107,7 @@ def _ended(joined: Joined, given: str) -> tuple[str, str, Line | None]:
     told, mine, theirs = joined.told, joined.sender_line, joined.server_line
     if given:
         return "arrives", APPLICATION, theirs or mine
-    if told["outcome"] == "hangs":
+    if told["outcome"] == HANGS:
         return *_hanging(joined), None
     line = theirs or mine
     if line and line.get("response_code") and not _failed(theirs) and not _failed(mine):
@@ -117,10 +117,11 @@ def _ended(joined: Joined, given: str) -> tuple[str, str, Line | None]:
 
 def _hanging(joined: Joined) -> tuple[str, str]:
     """Return the outcome of a call without an answer, and who waits."""
-    if joined.told.get("again") not in (None, "hangs"):
-        return "unknown", ""  # it hung once, and not again
+    call, second = joined.call, joined.call.second
+    if not call.waited or (second and not second.waited):
+        return "unknown", ""  # it hung once and not again, or its SYN was not answered
     if joined.connections:
-        return "hangs", SERVER if joined.call.server.has_sidecar else APPLICATION
+        return "hangs", SERVER if call.server.has_sidecar else APPLICATION
     if joined.unexplained:
         return "unknown", ""  # a connection that could be its own has left the pod
     return "hangs", _nearest(joined)

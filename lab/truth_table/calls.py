@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import random
 import secrets
+import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from clusters.base import Cluster, PodRef
 from lab.common.errors import CommandFailed
+from lab.common.wait import until
+from lab.record import envoy_admin
+from lab.truth_table import gauges
 from lab.truth_table.asked import Asked
 from lab.truth_table.cells import Cell
+from lab.truth_table.gauges import Reading
 from lab.truth_table.mesh import TableMesh
 from lab.truth_table.places import SOURCES
+from lab.truth_table.recorded import HANGS
 
 HANGS_AFTER = 5.0
 """Seconds without an answer."""
@@ -23,8 +30,6 @@ GATEWAY_CLOSES_AFTER = 15.0
 """Seconds that a gateway's listener waits for first bytes (listener_filters_timeout's default)."""
 AT_ONCE = 16
 """Calls in flight in each calling pod."""
-HANGS = "hangs"
-"""How table-calls tells that no answer came in time."""
 TIMEOUT = 900.0
 
 Job = dict[str, Any]
@@ -66,20 +71,58 @@ def _waits_at_gateway(cell: Cell) -> bool:
     return cell.gateway_server is not None and cell.server_first
 
 
-def make(table: TableMesh, cells: Sequence[Cell]) -> list[Job]:
-    """Make the calls of some cells; return a record of each: the job and its result.
+@dataclass(frozen=True)
+class Made:
+    """What was made of a table's calls."""
 
-    What hangs is called a second time, when no other call is under way: `again` is how that ended.
-    """
-    made = _make(table.cluster, jobs(table, cells), AT_ONCE)
+    jobs: list[Job]
+    """A record of each call: the job and its result; `second`: of the call as it was repeated."""
+    readings: list[Reading]
+    """Of each sidecar, before hung calls were repeated, and meanwhile."""
+
+
+Send = Callable[[Cluster, dict[PodRef, list[Job]], int], list[Job]]
+"""Makes each pod's jobs, so many at once, and returns a record of each."""
+
+
+def make(table: TableMesh, send: Send) -> Made:
+    """Make the calls of all cells. What hangs is repeated when no other call is under way."""
+    made = send(table.cluster, jobs(table, table.cells), AT_ONCE)
     keys = {one["id"] for one in made if one["outcome"] == HANGS}
-    hung = [cell for cell in cells if cell.key in keys]
-    second = _make(table.cluster, jobs(table, hung, used=len(cells)), len(hung)) if hung else []
-    again = {one["id"]: one["outcome"] for one in second}
-    return [{**one, "again": again.get(one["id"], "")} for one in made]
+    hung = [cell for cell in table.cells if cell.key in keys]
+    second = _repeat(table, send, jobs(table, hung, len(table.cells))) if hung else Made([], [])
+    again = {one["id"]: one for one in second.jobs}
+    return Made([{**one, "second": again.get(one["id"])} for one in made], second.readings)
 
 
-def _make(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:
+def _repeat(table: TableMesh, send: Send, each: dict[PodRef, list[Job]]) -> Made:
+    """Repeat hung calls, all at once; the sidecars' gauges are read before and meanwhile."""
+    readings = _read_gauges(table)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(send, table.cluster, each, max(map(len, each.values())))
+
+        def look() -> bool:
+            readings.extend(_read_gauges(table))
+            return made.done()
+
+        until(look, "the hung calls that were repeated", timeout=TIMEOUT, every=1.0)
+    return Made(made.result(), readings)
+
+
+def _read_gauges(table: TableMesh) -> list[Reading]:
+    """Return what the gauges of all sidecars say now."""
+
+    def look(key: tuple[str, str]) -> Reading:
+        began = time.time()
+        told = envoy_admin.stats(table.cluster, table.pods[key], gauges.PATTERN)
+        return Reading("-".join(key), began, time.time(), {k: v for k, v in told.items() if v})
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(look, table.sidecars))
+
+
+def by_table_calls(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:
+    """Make calls by one process in each pod. Raises CommandFailed where one does not end well."""
     with ThreadPoolExecutor(len(each)) as pool:
         done = pool.map(lambda pod: _in_pod(cluster, pod, each[pod], at_once), each)
         return [one for own in done for one in own]

@@ -13,7 +13,7 @@ from lab.common.wait import until
 from lab.envoy import dump, upstream
 from lab.envoy.dump import Proxy
 from lab.planes import config
-from lab.record import access_log, crashes, envoy_admin, kube_proxy
+from lab.record import access_log, crashes, envoy_admin, kube_proxy, world
 from lab.record.crashes import Crashes
 from lab.record.kube_proxy import ServiceRoute
 from lab.record.readiness import ACCEPTED
@@ -23,9 +23,9 @@ from lab.truth_table.asked import Asked
 from lab.truth_table.axes import CALLERS, MODES, PORT_NAMES
 from lab.truth_table.cells import Cell
 from lab.truth_table.places import Place, of_policy, places
+from lab.truth_table.recorded import NAME
 from lab.workloads.manifests import Setting
 
-NAME = "truth_table"
 READY_SECONDS, ACTIVE_SECONDS = 180.0, 60.0
 
 
@@ -38,6 +38,10 @@ class TableMesh:
     cells: Sequence[Cell]
     name: str = NAME
     """With the run's name it labels the namespaces."""
+    shard: str = ""
+    """Which shard of the table these cells are; empty: there is one."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Of the mesh that it is deployed in (clusters/mesh.py)."""
     places: dict[Cell, Place] = field(init=False)
     pods: dict[tuple[str, str], PodRef] = field(default_factory=dict)
     """(policy, workload) -> its pod."""
@@ -52,7 +56,12 @@ class TableMesh:
         return [one for one in MODES if any(cell.policy == one for cell in self.cells)]
 
     def namespace(self, policy: str) -> str:
-        return f"table-{policy}-{self.run[-4:]}"
+        return f"table-{policy}-{self.run[-4:]}" + (f"-{self.shard}" if self.shard else "")
+
+    @property
+    def label(self) -> str:
+        """Return what its namespaces carry beside their run's name."""
+        return f"{self.name}-{self.shard}" if self.shard else self.name
 
     def asked(self, cell: Cell) -> Asked:
         """Return a cell's call on this mesh."""
@@ -75,21 +84,17 @@ class TableMesh:
 
     def deploy(self) -> None:
         """Apply policies and workloads, a namespace for each policy; nothing is waited for."""
-        settings = mesh_settings.read(self.cluster.kube)
+        self.settings = mesh_settings.read(self.cluster.kube)
         with ThreadPoolExecutor(len(self.policies)) as pool:
-            list(pool.map(lambda policy: self._apply(policy, settings), self.policies))
+            list(pool.map(self._apply, self.policies))
 
-    def _apply(self, policy: str, settings: dict[str, Any]) -> None:
+    def _apply(self, policy: str) -> None:
         name, kube = self.namespace(policy), self.cluster.kube
-        labels = {
-            RUN_LABEL: self.run,
-            FAILURE_LABEL: self.name,
-            BY_LABEL: me(),
-            **settings["injection"],
-        }
+        labels = {RUN_LABEL: self.run, FAILURE_LABEL: self.label, BY_LABEL: me()}
+        labels |= self.settings["injection"]
         meta = {"name": name, "labels": labels}
         kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}])
-        if not access_log.has_our_fields(settings["config"]):
+        if not access_log.has_our_fields(self.settings["config"]):
             kube.apply([access_log.envoy_filter()], name)
         own = [*of_policy(self.places.values(), policy)]
         kube.apply(objects.workloads(policy, own, Setting(), name), name)
@@ -120,15 +125,15 @@ class TableMesh:
             last_seen=lambda: f"not ready: {sorted(wanted - self.pods.keys())}",
         )
 
-    def serve(self, policies: Sequence[str]) -> None:
-        """Apply the Services of some policies; return when proxies and nodes hold all of them.
+    def serve(self) -> None:
+        """Apply the Services; return when proxies and nodes hold all of them.
 
         Raises TimedOut with the first thing that is missing.
         """
-        with ThreadPoolExecutor(len(policies)) as pool:
-            list(pool.map(self._serve, policies))
-        self._wait_active(policies)
-        self._wait_served(policies)
+        with ThreadPoolExecutor(len(self.policies)) as pool:
+            list(pool.map(self._serve, self.policies))
+        self._wait_active()
+        self._wait_served()
 
     def _serve(self, policy: str) -> None:
         name = self.namespace(policy)
@@ -137,22 +142,30 @@ class TableMesh:
             if made["kind"] == "Service":
                 self.addresses[policy, made["metadata"]["name"]] = made["spec"]["clusterIP"]
 
-    def unserve(self, policies: Sequence[str]) -> None:
-        """Delete the Services of some policies."""
-        for policy in policies:
+    def remove(self) -> None:
+        """Delete all of it; return when its pods are gone. Raises TimedOut."""
+        for policy in self.policies:
+            # A namespace's controller would come to its Services late, and the next shard has some.
             path = f"/api/v1/namespaces/{self.namespace(policy)}/services"
             self.cluster.kube.request("DELETE", path)
+        until(
+            lambda: world.freed(self.cluster, self.run, self.label),
+            "the pods of this shard of the table to end",
+            timeout=READY_SECONDS,
+            every=0.2,
+        )
 
     def _items(self, policy: str, api: str, plural: str) -> list[objects.Obj]:
         return self.cluster.kube.items(f"{api}/namespaces/{self.namespace(policy)}/{plural}")
 
-    def sidecars(self, policies: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the pods of some policies that have a sidecar."""
-        return [key for key, pod in self.pods.items() if pod.has_sidecar and key[0] in policies]
+    @property
+    def sidecars(self) -> list[tuple[str, str]]:
+        """Return the pods that have a sidecar."""
+        return [key for key, pod in self.pods.items() if pod.has_sidecar]
 
-    def _wait_active(self, policies: Sequence[str]) -> None:
+    def _wait_active(self) -> None:
         """Wait until each sidecar's own dump shows its part of the table as active."""
-        waiting = self.sidecars(policies)
+        waiting = self.sidecars
         missing: list[str] = []
 
         def look() -> bool:
@@ -173,7 +186,7 @@ class TableMesh:
             last_seen=lambda: "; ".join(missing),
         )
 
-    def _wait_served(self, policies: Sequence[str]) -> None:
+    def _wait_served(self) -> None:
         """Wait until the nodes serve each ClusterIP."""
 
         def wait(policy: str) -> None:
@@ -184,8 +197,8 @@ class TableMesh:
             ]
             kube_proxy.wait(self.cluster, routes)
 
-        with ThreadPoolExecutor(len(policies)) as pool:
-            list(pool.map(wait, policies))
+        with ThreadPoolExecutor(len(self.policies)) as pool:
+            list(pool.map(wait, self.policies))
 
     def _missing(self, policy: str, workload: str) -> Iterator[str]:
         """Yield what a sidecar does not hold yet."""

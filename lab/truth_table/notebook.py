@@ -10,7 +10,8 @@ from lab.common.errors import BadArguments
 from lab.common.suggest import meant
 from lab.model import store
 from lab.render.display import Picture, Table
-from lab.truth_table import figure, results, surprises, text
+from lab.truth_table import explore, figure, results, surprises, text
+from lab.truth_table.explore import Explorer
 from lab.truth_table.text import Stored
 
 
@@ -27,6 +28,10 @@ class NotebookTable:
     def heat_map(self, **axes: str) -> Picture:
         """Return what is sent by what the port is called; `policy="strict"` and the like."""
         return figure.heat_map(self._rows, _known(axes))
+
+    def explore(self) -> Picture | Explorer:
+        """Return a heat map with filters for its policy, its caller and one more axis."""
+        return explore.chosen(self._rows)
 
     def matrix(self, **axes: str) -> Table:
         """Return the same as a table."""

@@ -41,7 +41,7 @@ def foretell(mesh: Mesh, calls: Iterable[tuple[Asked, str]]) -> dict[str, list[F
     mesh: all pods and Services.
     """
     return {
-        asked.cell.key: [_foretold(way) for way in ways(mesh, asked, caller)]
+        asked.cell.key: [of_way(way) for way in ways(mesh, asked, caller)]
         for asked, caller in calls
     }
 
@@ -62,7 +62,8 @@ def flow(asked: Asked) -> Flow:
     return Flow((asked.address, asked.port), sent, request)
 
 
-def _foretold(way: Way) -> Foretold:
+def of_way(way: Way) -> Foretold:
+    """Return a way without its steps."""
     arrives = way.outcome == "arrives"
     return Foretold(
         way.outcome,

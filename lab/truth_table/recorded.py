@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,21 @@ from lab.envoy.mesh import address_text
 from lab.packets import pcap
 from lab.packets.pcap import Connection
 from lab.planes import log
-from lab.truth_table import predictions
+from lab.truth_table import gauges, predictions
 from lab.truth_table.asked import Asked, from_json
 from lab.truth_table.cells import Cell
+from lab.truth_table.gauges import Reading
 from lab.truth_table.predictions import Foretold
 
 Line = Mapping[str, Any]
+NAME = "truth_table"
+"""Of the folder of a table, in that of its run."""
 TABLE, CALLS, PREDICTIONS = "table.json", "calls.jsonl", "predictions.json"
+GAUGES = "gauges.json"
+SHARDS = "shards"
+"""The folder of a table that was measured in shards: each has a folder there."""
+HANGS = "hangs"
+"""How table-calls tells that no answer came in time."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,20 @@ class Call:
     @property
     def cell(self) -> Cell:
         return self.asked.cell
+
+    @property
+    def second(self) -> Call | None:
+        """Return the call as it was repeated because it hung; None where it was not."""
+        told = self.told.get("second")
+        return replace(self, told=told) if told else None
+
+    @property
+    def waited(self) -> bool:
+        """Return whether it was connected and got no answer in time.
+
+        A SYN that is not answered is lost, and waits nowhere.
+        """
+        return self.told["outcome"] == HANGS and bool(self.told["connected"])
 
     @property
     def source(self) -> str:
@@ -64,6 +86,14 @@ class Pod:
     @property
     def file(self) -> str:
         return f"{self.policy}-{self.workload}"
+
+
+def of_run(folder: Path) -> list[Recorded]:
+    """Return what was recorded in a run's folder, by shard; one where it was not divided."""
+    if (folder / TABLE).exists():
+        return [Recorded(folder)]
+    found = (path.parent for path in folder.glob(f"{SHARDS}/*/{TABLE}"))
+    return [Recorded(path) for path in sorted(found, key=lambda one: (len(one.name), one.name))]
 
 
 class Recorded:
@@ -111,6 +141,13 @@ class Recorded:
     def foretold(self) -> dict[str, list[Foretold]]:
         """Return what was foretold before the first call, by each cell's key."""
         return predictions.from_json(json.loads(self._text(PREDICTIONS)))
+
+    @cached_property
+    def readings(self) -> list[Reading]:
+        """Return what proxies' gauges said while hung calls were repeated; none in an old table."""
+        if not (self.folder / GAUGES).exists():
+            return []
+        return gauges.from_json(json.loads(self._text(GAUGES)))
 
     @cached_property
     def request_ids(self) -> frozenset[str]:

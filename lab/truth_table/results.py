@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.common import files, untrusted
 from lab.common.errors import BadEvidence
-from lab.truth_table import answers
+from lab.truth_table import answers, plan
 from lab.truth_table.answers import Answer
 from lab.truth_table.cells import DEFAULTS, Cell
 from lab.truth_table.predictions import Foretold
-from lab.truth_table.recorded import Recorded
+from lab.truth_table.recorded import Call, Recorded, of_run
+from lab.truth_table.waits import Waits
 
 CSV, PARQUET = "truth_table.csv", "truth_table.parquet"
 CELL = tuple(field.name for field in dataclasses.fields(Cell))
@@ -24,6 +25,7 @@ ANSWER = tuple(field.name for field in dataclasses.fields(Answer))
 FORETOLD = ("outcome", "by", "status", "wire", "first_leg", "detail", "unknown")
 SAME = ("outcome", "by", "status", "flag", "given", "wire", "first_leg", "client")
 """What two measurements of a cell are compared by."""
+_ORDER = {cell: number for number, cell in enumerate(plan.cells())}
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Row:
     cell: Cell
     measured: Answer
     foretold: tuple[Foretold, ...]
+    gauge: str = ""
+    """What the gauges of the proxy say in which a hung call waits; empty: they were not read."""
 
     @property
     def agrees(self) -> bool:
@@ -45,6 +49,7 @@ class Row:
             "cell": self.cell.key,
             **{name: getattr(self.cell, name) for name in CELL},
             **{name: getattr(self.measured, name) for name in ANSWER},
+            "gauge": self.gauge,
             **{f"foretold_{name}": getattr(first, name) for name in FORETOLD},
             "ways": len(self.foretold),
             "agrees": self.agrees,
@@ -57,11 +62,20 @@ class Row:
 
 def judge(recorded: Recorded) -> list[Row]:
     """Return a row for each call that was recorded."""
-    foretold = recorded.foretold
-    return [
-        Row(call.cell, answers.answer(recorded, call), tuple(foretold[call.cell.key]))
-        for call in recorded.calls
-    ]
+    waits = Waits(recorded)
+    return [_row(recorded, waits, call) for call in recorded.calls]
+
+
+def judge_run(folder: Path) -> list[Row]:
+    """Return the rows of all shards of a run, in the order of the plan."""
+    rows = [row for recorded in of_run(folder) for row in judge(recorded)]
+    return sorted(rows, key=lambda row: _ORDER.get(row.cell, len(_ORDER)))
+
+
+def _row(recorded: Recorded, waits: Waits, call: Call) -> Row:
+    found = waits.checked(call, answers.answer(recorded, call))
+    foretold = tuple(recorded.foretold[call.cell.key])
+    return Row(call.cell, found, foretold, str(waits.of(call) or ""))
 
 
 def save(rows: Sequence[Row], folder: Path) -> None:
@@ -97,7 +111,9 @@ def load(folder: Path) -> dict[str, dict[str, str]]:
     return {row["cell"]: row for row in rows}
 
 
-def differing(tables: Iterable[dict[str, dict[str, str]]]) -> dict[str, list[tuple[str, ...]]]:
+def differing(
+    tables: Iterable[Mapping[str, Mapping[str, str]]],
+) -> dict[str, list[tuple[str, ...]]]:
     """Return each cell whose answers are not the same in all tables, with each table's answer.
 
     A cell that one of them does not have is left out.

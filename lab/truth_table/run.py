@@ -6,9 +6,8 @@ import dataclasses
 import datetime
 import gzip
 import json
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,47 @@ from clusters.base import Capture, CaptureStats, Cluster
 from lab.common import files
 from lab.common.errors import LabError
 from lab.record import envoy_admin, logs, mesh_lock, world
-from lab.truth_table import calls, predictions, stored_mesh
+from lab.truth_table import calls, gauges, predictions, shards, stored_mesh
 from lab.truth_table.asked import as_json
+from lab.truth_table.calls import Send, by_table_calls
 from lab.truth_table.cells import Cell
-from lab.truth_table.mesh import NAME, TableMesh
+from lab.truth_table.mesh import TableMesh
 from lab.truth_table.places import of_policy
 from lab.truth_table.predictions import Foretold
-from lab.truth_table.recorded import CALLS, PREDICTIONS, TABLE, Pod
+from lab.truth_table.recorded import CALLS, GAUGES, NAME, PREDICTIONS, SHARDS, TABLE, Pod
+from lab.truth_table.shards import Shard
 
 KEPT = 8192
 """Bytes of each packet: more than any of the table's has."""
-
-AT_ONCE = 150
-"""Services: about 290 are possible for an ordinary user, and failures beside have some fifty
-(docs/clusters.md, "How many Services fit")."""
 
 Tell = Callable[[str], None]
 
 
 def measure(cluster: Cluster, cells: Sequence[Cell], run: Path, tell: Tell) -> Path:
+    """Measure cells in as many shards as the cluster needs; see `measure_shards`."""
+    count = shards.default(cluster, cells)
+    return measure_shards(cluster, shards.divided(cells, count), run, tell)
+
+
+def measure_shards(
+    cluster: Cluster,
+    each: Sequence[Shard],
+    run: Path,
+    tell: Tell,
+    *,
+    at_once: int = 1,
+    send: Send = by_table_calls,
+) -> Path:
     """Measure cells on a running cluster; return the folder of what was recorded.
 
-    Raises LabError where the mesh does not come up or the cluster does not answer; what was
-    recorded until then is in the run's folder.
+    at_once: how many shards are measured side by side. send: how calls are made. Raises LabError
+    where the mesh does not come up or the cluster does not answer; what was recorded until then is
+    in the run's folder.
     """
     folder = run / NAME
     with mesh_lock.marked(cluster.lock, _label(folder), lambda dead: world.remove(cluster, dead)):
         try:
-            measure_beside(cluster, cells, folder, tell)
+            _measure_each(cluster, each, run, _Does(tell, send), at_once)
         finally:
             world.remove(cluster, _label(folder))
     return folder
@@ -57,7 +69,8 @@ def measure_beside(cluster: Cluster, cells: Sequence[Cell], folder: Path, tell: 
     lock = mesh_lock.MeshLock(cluster.lock)
     lock.share()
     try:
-        _measure(TableMesh(cluster, _label(folder), cells, folder.name), folder, tell)
+        table = TableMesh(cluster, _label(folder), cells, folder.name)
+        _measure(table, folder, _Does(tell, by_table_calls))
     finally:
         lock.release()
 
@@ -67,47 +80,76 @@ def _label(folder: Path) -> str:
     return folder.parent.name.lower()
 
 
-def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
-    tell(f"deploying the pods for {len(table.cells)} cells")
+@dataclasses.dataclass(frozen=True)
+class _Does:
+    """What is done the same way for each shard."""
+
+    tell: Tell
+    send: Send
+
+    def named(self, name: str) -> _Does:
+        return _Does(lambda line: self.tell(f"{name}: {line}"), self.send)
+
+
+def _measure_each(
+    cluster: Cluster, each: Sequence[Shard], run: Path, does: _Does, at_once: int
+) -> None:
+    if len(each) == 1:
+        _measure(TableMesh(cluster, run.name.lower(), each[0]), run / NAME, does)
+        return
+
+    def one(number: int) -> None:
+        name = str(number + 1)
+        table = TableMesh(cluster, run.name.lower(), each[number], shard=name)
+        folder = run / NAME / SHARDS / name
+        _measure(table, folder, does.named(f"shard {name} of {len(each)}"))
+        table.remove()
+
+    if at_once == 1:
+        for number in range(len(each)):
+            one(number)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        going = [pool.submit(one, number) for number in range(len(each))]
+        try:
+            for done in as_completed(going):
+                done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _measure(table: TableMesh, folder: Path, does: _Does) -> None:
+    tell = does.tell
+    tell(f"deploying the pods for {len(table.cells)} cells: {', '.join(table.policies)}")
     table.deploy()
     table.wait_ready()
     tell(f"{len(table.pods)} pods are ready")
-    made: list[calls.Job] = []
-    foretold: dict[str, list[Foretold]] = {}
-    for policies in _shards(table):
-        table.serve(policies)
-        cells = [cell for cell in table.cells if cell.policy in policies]
-        tell(f"{', '.join(policies)}: all sidecars hold the configuration of {len(cells)} cells")
-        _keep_dumps(table, policies, folder)
-        asked = [table.asked(cell) for cell in cells]
-        mesh = stored_mesh.mesh(folder, _pods(table, policies), asked)
-        called = [(one, table.pods[one.cell.policy, one.caller].ip) for one in asked]
-        foretold |= predictions.foretell(mesh, called)
-        files.write_json(folder / PREDICTIONS, predictions.as_json(foretold))
-        made += _call(table, policies, cells, folder)
-        files.write_text(folder / CALLS, "".join(json.dumps(one) + "\n" for one in made))
-        tell(f"{', '.join(policies)}: {len(cells)} calls made")
-        table.unserve(policies)
+    table.serve()
+    tell("all sidecars hold their configuration")
+    _keep_dumps(table, folder)
+    foretold = _foretell(table, folder)
+    files.write_json(folder / PREDICTIONS, predictions.as_json(foretold))
+    made = _call(table, folder, does.send)
+    files.write_text(folder / CALLS, "".join(json.dumps(one) + "\n" for one in made.jobs))
+    files.write_json(folder / GAUGES, gauges.as_json(made.readings))
+    tell(f"{len(made.jobs)} calls made")
     _keep_about(table, folder)
 
 
-def _shards(table: TableMesh) -> list[list[str]]:
-    """Return the policies whose Services are served at a time: all, where an ordinary user may."""
-    many = sum(bool(place.service) for place in table.places.values()) > AT_ONCE
-    if many and table.cluster.kind == "embedded" and os.getuid():
-        return [[policy] for policy in table.policies]
-    return [table.policies]
+def _foretell(table: TableMesh, folder: Path) -> dict[str, list[Foretold]]:
+    asked = [table.asked(cell) for cell in table.cells]
+    mesh = stored_mesh.mesh(folder, _pods(table), asked)
+    called = [(one, table.pods[one.cell.policy, one.caller].ip) for one in asked]
+    return predictions.foretell(mesh, called)
 
 
-def _call(
-    table: TableMesh, policies: Sequence[str], cells: Sequence[Cell], folder: Path
-) -> list[calls.Job]:
-    """Make the calls of some policies, and keep packets and logs."""
-    captures = _Captures(table, policies, folder)
+def _call(table: TableMesh, folder: Path, send: Send) -> calls.Made:
+    """Make the calls, and keep packets and logs."""
+    captures = _Captures(table, folder)
     captures.start()
     try:
-        made = calls.make(table, cells)
-        _keep_logs(table, policies, folder / "logs")
+        made = calls.make(table, send)
+        _keep_logs(table, folder / "logs")
     finally:
         captures.stop()
     return made
@@ -119,31 +161,31 @@ def _keep_about(table: TableMesh, folder: Path) -> None:
         "recorded_at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "cluster": table.cluster.kind,
         "stack": dataclasses.asdict(table.cluster.stack),
-        "pods": [dataclasses.asdict(pod) for pod in _pods(table, table.policies)],
+        "mesh": table.settings,
+        "pods": [dataclasses.asdict(pod) for pod in _pods(table)],
         "calls": [as_json(table.asked(cell)) for cell in table.cells],
     }
     files.write_json(folder / TABLE, told)
 
 
-def _pods(table: TableMesh, policies: Sequence[str]) -> list[Pod]:
+def _pods(table: TableMesh) -> list[Pod]:
     return [
         Pod(policy, workload, pod.ip, f"{pod.namespace}/{pod.name}", pod.has_sidecar)
         for (policy, workload), pod in table.pods.items()
-        if policy in policies
     ]
 
 
-def _keep_dumps(table: TableMesh, policies: Sequence[str], folder: Path) -> None:
+def _keep_dumps(table: TableMesh, folder: Path) -> None:
     def keep(key: tuple[str, str]) -> None:
         dump = envoy_admin.ask(table.cluster, table.pods[key], "config_dump?include_eds")
         path = folder / "config" / f"{'-'.join(key)}.json.gz"
         files.write_bytes(path, gzip.compress(dump.encode(), 6, mtime=0))
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(keep, table.sidecars(policies)))
+        list(pool.map(keep, table.sidecars))
 
 
-def _keep_logs(table: TableMesh, policies: Sequence[str], folder: Path) -> None:
+def _keep_logs(table: TableMesh, folder: Path) -> None:
     """Write the lines of proxies and servers once no log has grown for a while."""
 
     def keep(key: tuple[str, str]) -> None:
@@ -157,23 +199,22 @@ def _keep_logs(table: TableMesh, policies: Sequence[str], folder: Path) -> None:
             files.write_text(folder / f"{'-'.join(key)}{suffix}.jsonl", "\n".join(lines) + "\n")
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(keep, [key for key in table.pods if key[0] in policies]))
+        list(pool.map(keep, table.pods))
 
 
 class _Captures:
     """One tcpdump at each pod's eth0: what crosses the network, and nothing else, is seen there."""
 
-    def __init__(self, table: TableMesh, policies: Sequence[str], folder: Path) -> None:
+    def __init__(self, table: TableMesh, folder: Path) -> None:
         self._table, self._folder = table, folder / "captures"
-        self._pods = [key for key in table.pods if key[0] in policies]
         self._running: dict[str, Capture] = {}
         # tcpdump takes seconds over some hundred ports: each pod has those of its own policy.
-        self._filters = {policy: _filter(table, policy) for policy in policies}
+        self._filters = {policy: _filter(table, policy) for policy in table.policies}
 
     def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(self._start, self._pods))
+            list(pool.map(self._start, self._table.pods))
 
     def _start(self, key: tuple[str, str]) -> None:
         name = "-".join(key)

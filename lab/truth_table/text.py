@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lab.envoy.mesh import address_text
+from lab.envoy.mesh import Mesh, address_text
 from lab.packets.pcap import Connection
 from lab.predict.text import way_text
 from lab.render.display import Table
 from lab.truth_table import answers, predictions, stored_mesh
-from lab.truth_table.axes import PAYLOADS, PORT_NAMES
-from lab.truth_table.cells import DEFAULTS
+from lab.truth_table.answers import Answer
+from lab.truth_table.axes import MODES, PAYLOADS, PORT_NAMES
+from lab.truth_table.cells import DEFAULTS, Cell
 from lab.truth_table.joined import Joined
-from lab.truth_table.recorded import Call, Recorded
+from lab.truth_table.recorded import Call, Line, Pod, Recorded
 from lab.truth_table.results import SAME
+from lab.truth_table.waits import Waits
 
 Stored = Mapping[str, str]
 """A row as the CSV has it."""
@@ -90,42 +92,93 @@ def listing(rows: Sequence[Stored]) -> Table:
 
 def why(recorded: Recorded, call: Call) -> str:
     """Return a cell's answer with what decided it, and the walk that foretold it."""
-    joined, found = Joined(recorded, call), answers.answer(recorded, call)
-    mesh = stored_mesh.read(recorded)
-    ways = predictions.ways(mesh, call.asked, call.caller.ip)
+    waits, joined = Waits(recorded), Joined(recorded, call)
+    found = waits.checked(call, answers.answer(recorded, call))
     before = f"to the gateway: {found.first_leg}; " if found.first_leg else ""
     agrees = answers.agree(recorded.foretold[call.cell.key], found)
+    witnesses = [*_witnesses(joined), ("gauges", str(waits.of(call) or ""))]
     lines = [
-        f"{call.cell.key}",
-        f"  {call.caller.name} sends {call.cell.sends} to {call.asked.host} "
-        f"({address_text((call.asked.address, call.asked.port))})",
+        *_asked(call),
         "",
         "Measured",
-        f"  {found.outcome}, by {found.by}; {before}on the wire: {found.wire}; for the client: "
-        f"{found.client}",
-        *(f"  {name}: {text}" for name, text in _witnesses(joined) if text),
+        f"  {_ended(found)}; {before}on the wire: {found.wire}; for the client: {found.client}",
+        *(f"  {name}: {text}" for name, text in witnesses if text),
         "",
         f"Foretold by the proxies' configuration ({'agrees' if agrees else 'DIFFERS'})",
-        *(f"  {line}" for way in ways for line in way_text(way).splitlines()),
+        *_walked(stored_mesh.read(recorded), call),
     ]
     return "\n".join(lines)
 
 
+def foretold(recorded: Recorded, mesh: Mesh, call: Call) -> tuple[str, bool]:
+    """Return what the model foretells of a cell, with the walk; and whether it knows the end.
+
+    mesh: of the same recordings (stored_mesh.py). No call is looked at.
+    """
+    ways = predictions.ways(mesh, call.asked, call.caller.ip)
+    lines = [*_asked(call), "", *_walked(mesh, call)]
+    before = recorded.foretold[call.cell.key]
+    if [predictions.of_way(way) for way in ways] != before:
+        ends = ", or ".join(f"{one.outcome}, by {one.by or 'nobody'}" for one in before)
+        lines += ["", f"  Before the call, the model as it was then foretold: {ends}."]
+    return "\n".join(lines), all(way.outcome != "unknown" for way in ways)
+
+
+def _asked(call: Call) -> list[str]:
+    """Say in words what a cell is, and which call was made for it."""
+    cell, asked = call.cell, call.asked
+    named = PORT_NAMES[cell.port_name]
+    port = f"named {named.name!r}" if named.name else "without a name"
+    port += f" with appProtocol {named.app_protocol}" if named.app_protocol else ""
+    left = [f"{axis} {getattr(cell, axis)}" for axis in DEFAULTS if _departs(cell, axis)]
+    return [
+        cell.key,
+        f"  {PAYLOADS[cell.sends].about}; a port {port}; policy {MODES[cell.policy]}; a caller "
+        f"{'with' if cell.caller == 'sidecar' else 'without'} a sidecar"
+        f"{'; ' if left else ''}{', '.join(left)}",
+        f"  {call.caller.name} ({call.caller.ip}) calls {asked.host} "
+        f"({address_text((asked.address, asked.port))})",
+        f"  meant for {call.server.name} ({address_text((call.server.ip, asked.target))})",
+    ]
+
+
+def _departs(cell: Cell, axis: str) -> bool:
+    return bool(getattr(cell, axis) != DEFAULTS[axis])
+
+
+def _ended(found: Answer) -> str:
+    return {
+        "arrives": "arrives at the application",
+        "hangs": f"hangs in the {found.by}",
+        "unknown": f"unknown {found.detail}".strip(),
+    }.get(found.outcome, f"{found.outcome} ({found.by})")
+
+
+def _walked(mesh: Mesh, call: Call) -> list[str]:
+    ways = predictions.ways(mesh, call.asked, call.caller.ip)
+    lines = []
+    for number, way in enumerate(ways, 1):
+        lines += [f"way {number} of {len(ways)}, {way.share:.0%} of the calls"] * (len(ways) > 1)
+        lines += way_text(way).splitlines()
+    return [f"  {line}".rstrip() for line in lines]
+
+
 def _witnesses(joined: Joined) -> list[tuple[str, str]]:
-    gateway, said = joined.call.gateway, joined.application or {}
+    call, said = joined.call, joined.application or {}
+    gateway = call.gateway
     to_gateway = [
         ("packets to the gateway, at the caller's eth0", _packets(joined.to_gateway)),
         ("gateway", _line(joined.gateway_line)),
     ]
     return [
-        ("client's proxy", _line(joined.client_line)),
+        ("client's proxy", _said(call.caller, joined.client_line)),
         *(to_gateway if gateway else ()),
         (
             f"packets at the {'gateway' if gateway else 'caller'}'s eth0",
             _packets(joined.connections),
         ),
-        ("server's proxy", _line(joined.server_line)),
-        ("application", f"saw {said['saw']} from {said['peer']}" if said else "saw nothing"),
+        ("server's proxy", _said(call.server, joined.server_line)),
+        ("application", f"given {said['saw']}, by {said['peer']}" if said else "given nothing"),
     ]
 
 
@@ -136,6 +189,10 @@ def _packets(connections: Sequence[Connection]) -> str:
         for one in connections
     ]
     return "; ".join(told) or "no connection"
+
+
+def _said(pod: Pod, line: Line | None) -> str:
+    return _line(line) if pod.has_sidecar else "there is none"
 
 
 _SHOWN = (
@@ -150,9 +207,9 @@ _SHOWN = (
 )
 
 
-def _line(line: Mapping[str, object] | None) -> str:
+def _line(line: Line | None) -> str:
     if line is None:
-        return "no line"
+        return "no line: it logs what it has carried, answered or refused"
     shown = [f"{name} {line[name]}" for name in _SHOWN if line.get(name) not in (None, "", "-", 0)]
     return "; ".join(shown) or "a line without a flag"
 

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 Obj = dict[str, Any]
 
-# Istio keeps few of Envoy's counters; these show refused handshakes and unmatched chains.
+# Istio keeps few of Envoy's counters; these show refused handshakes, unmatched
+# chains, and connections that wait.
 STATS = [
     ".*ssl.*",
     ".*no_filter_chain_match",
     ".*downstream_pre_cx.*",
+    "http.*downstream_cx_active",
     ".*upstream_cx.*",
     "listener.*downstream_cx_total",
     ".*update_rejected",

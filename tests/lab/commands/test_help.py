@@ -24,6 +24,7 @@ NOT_COMMANDS = {  # what commands are made of
     "side_by_side",
     "stored",
     "sudo",
+    "table_page",
     "registry",
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab.envoy.matching import Detected, Unreadable, chosen
+from lab.envoy.matching import Detected, Unreadable, chosen, missed
 
 
 def chain(name: str, **match: Any) -> dict[str, Any]:
@@ -90,3 +90,29 @@ def test_without_a_default_chain_nothing_takes_it() -> None:
 def test_a_match_that_is_not_modelled_is_named_and_not_guessed() -> None:
     with pytest.raises(Unreadable, match=r"'by source' is matched by source_ports"):
         taken_by([chain("by source", source_ports=[1])])
+
+
+@pytest.mark.parametrize(
+    ("match", "seen", "told"),
+    [
+        ({"transport_protocol": "tls"}, {}, "the others want TLS, and this has no TLS"),
+        (
+            {"application_protocols": ["http/1.1", "h2c"]},
+            {"protocols": ("http/1.0",)},
+            "the others want protocol http/1.1 or h2c, and this has http/1.0",
+        ),
+        (
+            {"application_protocols": ["istio"]},
+            {},
+            "the others want protocol istio, and this has none that is recognized",
+        ),
+        ({"server_names": ["a", "*.b"]}, {}, "the others want SNI a or *.b, and this has none"),
+        ({"destination_port": 80}, {}, ""),
+        ({"destination_port": 81}, {}, ""),
+    ],
+)
+def test_where_no_chain_takes_a_connection_the_last_say_what_they_wanted(
+    match: dict[str, Any], seen: dict[str, Any], told: str
+) -> None:
+    found = missed([chain("one", **match)], Detected("10.0.0.1", 80, **seen))
+    assert found == told

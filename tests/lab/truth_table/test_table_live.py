@@ -5,21 +5,30 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import by_hand
 import pytest
 
 from clusters.embedded.cluster import Embedded
-from lab.truth_table import plan, results, run
+from lab.truth_table import page, plan, results, run, shards
 from lab.truth_table.cells import Cell
-from lab.truth_table.recorded import Recorded
+from lab.truth_table.results import Row
+
+
+def judged(folder: Path, cells: list[Cell]) -> list[Row]:
+    rows = results.judge_run(folder)
+    results.save(rows, folder)
+    assert len(rows) == len(cells)
+    return rows
 
 
 def wrong(cluster: Embedded, cells: list[Cell], folder: Path) -> list[str]:
-    recorded = Recorded(run.measure(cluster, cells, folder, lambda _line: None))
-    rows = results.judge(recorded)
-    results.save(rows, recorded.folder)
-    assert len(rows) == len(cells)
+    rows = judged(run.measure(cluster, cells, folder, lambda _line: None), cells)
     return [f"{row.cell.key}: {row.measured}; foretold {row.foretold}"
             for row in rows if not row.agrees]  # fmt: skip
+
+
+def unlike_the_recorded(folder: Path) -> dict[str, list[tuple[str, ...]]]:
+    return results.differing([results.load(folder), results.load(page.RECORDED)])
 
 
 @pytest.mark.cluster
@@ -29,7 +38,57 @@ def test_sixty_cells_drawn_at_random_are_as_foretold(cluster: Embedded, tmp_path
 
 
 @pytest.mark.cluster
+def test_the_proxies_gauges_prove_where_each_hung_call_waits(
+    cluster: Embedded, tmp_path: Path
+) -> None:
+    hanging = [row for row in results.load(page.RECORDED).values() if row["outcome"] == "hangs"]
+    keys = {row["cell"] for row in random.Random(4).sample(hanging, 40)}
+    cells = [cell for cell in plan.cells() if cell.key in keys]
+    rows = judged(
+        run.measure(cluster, cells, tmp_path / "20000101T000000Z-hang", lambda _line: None), cells
+    )
+    assert [row.cell.key for row in rows if not row.agrees] == []
+    assert [row.cell.key for row in rows if f"wait in the {row.measured.by}" not in row.gauge] == []
+
+
+@pytest.mark.cluster
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_the_whole_table_is_as_foretold(cluster: Embedded, tmp_path: Path) -> None:
     assert wrong(cluster, plan.cells(), tmp_path / "20000101T000000Z-whol") == []
+
+
+@pytest.mark.cluster
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_fifty_cells_in_meshes_of_their_own_are_answered_as_among_all_others(
+    cluster: Embedded, tmp_path: Path
+) -> None:
+    drawn = random.Random(50).sample(plan.cells(), 50)
+    folder = run.measure_shards(
+        cluster,
+        shards.alone(drawn),
+        tmp_path / "20000101T000000Z-alon",
+        lambda _line: None,
+        at_once=shards.ALONE_AT_ONCE,
+    )
+    assert {row.cell for row in judged(folder, drawn)} == {*drawn}
+    assert unlike_the_recorded(folder) == {}
+
+
+@pytest.mark.cluster
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_a_hundred_cells_called_by_commands_typed_by_hand_are_answered_as_in_the_table(
+    cluster: Embedded, tmp_path: Path
+) -> None:
+    drawn = random.Random(100).sample(plan.cells(), 100)
+    folder = run.measure_shards(
+        cluster,
+        [drawn],
+        tmp_path / "20000101T000000Z-hand",
+        lambda _line: None,
+        send=by_hand.send,
+    )
+    assert {row.cell for row in judged(folder, drawn)} == {*drawn}
+    assert unlike_the_recorded(folder) == {}
