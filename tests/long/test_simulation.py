@@ -60,7 +60,8 @@ def _answer(row: dict[str, str]) -> Answer:
 
 
 def differing(table: SimulatedTable, said: dict[str, Said]) -> list[tuple[Hop, Said]]:
-    found = ((hop, said[hop.call.id]) for hop in table.hops)
+    """Return the calls about which they differ, of those that were asked of both."""
+    found = ((hop, said[hop.call.id]) for hop in table.hops if hop.call.id in said)
     return [(hop, theirs) for hop, theirs in found if differs(hop, theirs)]
 
 
