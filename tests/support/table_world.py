@@ -66,12 +66,12 @@ class TableWorld:
         for policy in POLICIES:
             own = [*of_policy(self.places.values(), policy)]
             self._add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": policy}})
-            for obj in objects.workloads(policy, own, setting):
+            for obj in objects.workloads(policy, own, setting, policy):
                 if obj["kind"] == "Deployment":
                     self._run(policy, obj, f"10.244.0.{next(numbers)}")
                 elif obj["apiVersion"] in ISTIO:
                     self._add(obj, policy)
-            for obj in objects.services(own):
+            for obj in objects.services(own, policy):
                 self._add(obj, policy)
             for place in own:
                 self._serve(policy, place)
