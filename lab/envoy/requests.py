@@ -82,6 +82,9 @@ def handle(
     refused = _filtered(manager, replace(peer, request=request))
     if refused:
         return refused
+    if host is not None and _asks_for_tls(host, request):
+        to = f"https://{request.host}{request.path}"
+        return Responds(301, "-", "direct_response", to)
     if host is None or route is None:
         return Responds(404, "NR", "route_not_found")
     return _acted(host, route, request)
@@ -210,9 +213,15 @@ def _stand_in(state: Part, cluster: str, asked: str) -> tuple[str, ...]:
     return ()
 
 
+def _asks_for_tls(host: Part, request: Request) -> bool:
+    """Return whether a virtual host redirects to HTTPS, whatever routes it has.
+
+    https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto
+    """
+    return host.get("require_tls", "NONE") != "NONE" and not request.secure
+
+
 def _acted(host: Part, route: Part, request: Request) -> Responds | Routes:
-    if host.get("require_tls", "NONE") != "NONE" and not request.secure:
-        return Responds(301, "-", "https_redirect", f"https://{request.host}{request.path}")
     if per_filter := (route.get("typed_per_filter_config") or host.get("typed_per_filter_config")):
         raise Unreadable(f"a route configures {min(per_filter)} by itself")
     name = str(route.get("name", ""))

@@ -211,9 +211,11 @@ def test_a_redirect_to_https_is_for_requests_that_came_without_tls() -> None:
     gateway = copy.deepcopy(stored("table-gateway"))
     for server in ("http", "simple-http"):
         virtual_host(gateway, server)["require_tls"] = "ALL"
+    virtual_host(gateway, "http")["routes"] = []  # as istiod sends a host that no route names
     (plain,) = ways(gateway, "http", "http1.1")
     (secure,) = ways(gateway, "simple-http", "http1.1", "tls")
     assert (plain.outcome, plain.status) == ("redirected", 301)
+    assert plain.detail == "direct_response to https://t0.lab.example/"
     assert secure.outcome == "arrives"
 
 
