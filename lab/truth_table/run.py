@@ -74,7 +74,8 @@ def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
     tell(f"{len(table.pods)} pods are ready")
     made: list[calls.Job] = []
     foretold: dict[str, list[Foretold]] = {}
-    for policies in _shards(table):
+    shards = _shards(table)
+    for policies in shards:
         table.serve(policies)
         cells = [cell for cell in table.cells if cell.policy in policies]
         tell(f"{', '.join(policies)}: all sidecars hold the configuration of {len(cells)} cells")
@@ -87,7 +88,8 @@ def _measure(table: TableMesh, folder: Path, tell: Tell) -> None:
         made += _call(table, policies, cells, folder)
         files.write_text(folder / CALLS, "".join(json.dumps(one) + "\n" for one in made))
         tell(f"{', '.join(policies)}: {len(cells)} calls made")
-        table.unserve(policies)
+        if policies != shards[-1]:  # the last ones go with their namespaces
+            table.unserve(policies)
     _keep_about(table, folder)
 
 
