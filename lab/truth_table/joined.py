@@ -25,12 +25,13 @@ def join(recorded: Recorded, call: Call) -> Joined:
     """Return a call with what was recorded of it.
 
     A driver with connections of its own looks by one of them whether there is a server, and asks by
-    another: the one that asked is the call's, or where none did, the last that looked. They went to
-    a Service that is called once from this pod, so destination and time tell them.
+    another: the one that asked is the call's, or where none did, the last look but one, since the
+    call's end may cut the last off. They went to a Service that is called once from this pod, so
+    destination and time tell them.
     """
     every = opened(recorded, call)
     asked = [one for one in every if one.asked]
-    return (asked or every or [Joined(recorded, call)])[-1]
+    return (asked or every[:-1] or every or [Joined(recorded, call)])[-1]
 
 
 def opened(recorded: Recorded, call: Call) -> list[Joined]:
