@@ -1,6 +1,6 @@
 """Recorded cells of databases and datagrams, judged again: which connection asked, what crossed.
 
-databases/ holds the cells under PERMISSIVE, and the datagrams, of a run as an ordinary user.
+recorded_databases/ holds the cells under PERMISSIVE, and the datagrams, of a run as an ordinary user.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lab.truth_table import answers, crossed, predictions, results, stored_mesh,
 from lab.truth_table.joined import join, opened
 from lab.truth_table.recorded import Call, Recorded
 
-RECORDED = Path(__file__).parent / "databases"
+RECORDED = Path(__file__).parent / "recorded_databases"
 QUERY = "mongo/tcp/permissive/sidecar"
 
 
