@@ -123,7 +123,7 @@ def _read_gauges(table: TableMesh) -> list[Reading]:
 
 
 def by_table_calls(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:
-    """Make calls by resident processes in each pod. Raises CommandFailed where one does not end well."""
+    """Make calls by processes in each pod. Raises CommandFailed where one does not end well."""
     parts = [(pod, tool, part) for pod, own in each.items() for tool, part in _by_tool(own)]
     with ThreadPoolExecutor(len(parts)) as pool:
         done = pool.map(lambda one: _in_pod(cluster, one[0], one[1], one[2], at_once), parts)

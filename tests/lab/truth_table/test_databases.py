@@ -1,6 +1,6 @@
 """Recorded cells of databases and datagrams, judged again: which connection asked, what crossed.
 
-recorded_databases/ holds the cells under PERMISSIVE, and the datagrams, of a run as an ordinary user.
+recorded_databases/ holds the cells under PERMISSIVE, and the datagrams, of an ordinary user's run.
 """
 
 from __future__ import annotations
