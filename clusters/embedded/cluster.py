@@ -209,6 +209,9 @@ class Embedded:
             **dataclasses.asdict(built.stack),
             api_port=api.getsockname()[1],
             token_renew_at=self._renew_at,
+            module_sets={
+                name: str(binaries.source(name).target / "bin") for name in binaries.AT_FIRST_USE
+            },
         )
         return host.launch(self.state, settings, api, progress, owned)
 

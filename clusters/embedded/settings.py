@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 NODE_NAME = "lab"
@@ -41,6 +41,8 @@ class Settings:
     api_port: int
     """The port on the host's 127.0.0.1 that is served inside."""
     token_renew_at: float = TOKEN_RENEW_AT
+    module_sets: dict[str, str] = field(default_factory=dict)
+    """Module set of clusters/stacks -> the folder of its programs, which may be built later."""
 
     @property
     def root(self) -> Path:

@@ -82,8 +82,8 @@ def _run(options: argparse.Namespace) -> int:
     from lab.truth_table import compare, results, shards
     from lab.truth_table.run import measure_shards
 
-    cells = _chosen(options)
     cluster = open_cluster(options.cluster)
+    cells = _offered(cluster.kind, _chosen(options))
     began = time.monotonic()
 
     def tell(line: str) -> None:
@@ -131,6 +131,23 @@ def _chosen(options: argparse.Namespace) -> list[Cell]:
     if options.sample and options.sample < len(found):
         found = random.Random(options.seed).sample(found, options.sample)
     return found
+
+
+def _offered(kind: str, chosen: list[Cell]) -> list[Cell]:
+    """Return what this kind of cluster can measure, and tell what it cannot.
+
+    Raises BadArguments where it can measure none.
+    """
+    from lab.truth_table import databases
+
+    cells = databases.offered(kind, chosen)
+    if not cells:
+        raise BadArguments(
+            f"the {kind} cluster has no database servers", hint="use --cluster embedded"
+        )
+    if left := len(chosen) - len(cells):
+        print(f"left out: {left} cells of databases, which only embedded has", file=sys.stderr)
+    return cells
 
 
 def _show(options: argparse.Namespace) -> int:

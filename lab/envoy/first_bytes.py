@@ -38,6 +38,12 @@ class FirstBytes:
     """What a TLS client sends inside its TLS, where that is known."""
     certificate: bool = False
     """Whether a TLS client shows one, of an authority that is not the mesh's."""
+    spoken: str = ""
+    """A protocol that is neither HTTP nor TLS, where it is known."""
+    begins_tls: bool = False
+    """After first words in plaintext, the client begins TLS on the same connection."""
+    udp: bool = False
+    """In datagrams, which no sidecar takes: istio-iptables redirects TCP only."""
 
     @property
     def tls(self) -> bool | None:
@@ -83,6 +89,8 @@ def of_request(version: Spoken, method: str = "GET", path: str = "/") -> FirstBy
 
 def named(sent: FirstBytes) -> str:
     """Name what first bytes are, for a person."""
+    if sent.spoken:
+        return sent.spoken
     if not sent.data:
         return "no bytes"
     if sent.tls:

@@ -34,6 +34,23 @@ def _tls(host: str, _path: str) -> Sent:
     return FirstBytes(HELLO, host, ("h2", "http/1.1")), None
 
 
+ISMASTER = (
+    b"\x4a\x01\0\0\0\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\0\0\0\x35\x01\0\0"
+    b"\x10ismaster\0\x01\0\0\0\x03client\0\x2f\0\0\0\x02name\0\x0a\0\0\0PyMongo|c\0"
+)
+"""How PyMongo begins: a length, then an OP_QUERY. A byte of it is a line feed: there Envoy's HTTP
+parser decides even where the length begins as a method does.
+https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/"""
+HELLO_3 = b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"
+"""How a Redis client begins (https://redis.io/docs/latest/commands/hello/)."""
+
+
+def _spoken(
+    name: str, data: bytes = b"", *, begins_tls: bool = False
+) -> Callable[[str, str], Sent]:
+    return lambda _host, _path: (FirstBytes(data, spoken=name, begins_tls=begins_tls), None)
+
+
 SENDS: dict[str, Callable[[str, str], Sent]] = {
     "http1.1": _http("1.1"),
     "http1.0": _http("1.0"),
@@ -47,8 +64,14 @@ SENDS: dict[str, Callable[[str, str], Sent]] = {
     "three-bytes": _bytes(b"HEL"),
     "half-line": _bytes(b"GET /"),
     "nothing": _bytes(b""),
+    "mongo": _spoken("MongoDB", ISMASTER),
+    "mysql": _spoken("MySQL"),
+    "mysql-tls": _spoken("MySQL", begins_tls=True),
+    "redis": _spoken("Redis", HELLO_3),
+    "datagram": lambda _host, _path: (FirstBytes(b"hello\n", spoken="a datagram", udp=True), None),
 }
-"""By name, what a client writes for a host and a path. `nothing`: the server speaks first."""
+"""By name, what a client writes for a host and a path. `nothing`: the server speaks first, as that
+of MySQL does, whose client asks for TLS after its greeting."""
 
 
 def sent(name: str, host: str, path: str) -> Sent:

@@ -34,7 +34,7 @@ def _ways(mesh: Mesh, caller: Workload, flow: Flow) -> Iterator[Way]:
         raise Unreadable(f"{caller.name} is a gateway: nothing in its pod calls of its own accord")
     wire = Wire(flow.to, flow.sent, request=flow.request)
     taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid)
-    if not taken:
+    if not taken or flow.sent.udp:
         why = "leaves the pod as it is" if caller.has_sidecar else "comes from no sidecar"
         yield from _over_node(mesh, caller, Way(wire=wire).then("caller", f"the call {why}"))
     elif caller.proxy is None:
@@ -71,12 +71,12 @@ def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
         yield way.ends("unknown", "", "", unknown="a pod that calls itself is not modelled")
     elif pod.is_gateway:
         yield from _through(mesh, caller, pod, way)
-    elif pod.interception and pod.interception.takes_in(wire.to[1]):
+    elif pod.interception and pod.interception.takes_in(wire.to[1]) and not wire.sent.udp:
         if pod.proxy is None:
             raise Unreadable(f"the configuration of {pod.name}'s proxy is not known")
         yield from inbound.ways(mesh, caller, pod, way)
     else:
-        why = "its sidecar leaves this port out" if pod.has_sidecar else "it has no sidecar"
+        why = _past_sidecar(pod, wire)
         # Whether the application asks for the certificate that a proxy would show is not known.
         on = replace(way, wire=replace(wire, identity="")).then(pod.name, why)
         yield on.ends("arrives", pod.name, arriving(wire))
@@ -88,3 +88,9 @@ def _through(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[
         raise Unreadable(f"a call that passes more than {MOST_GATEWAYS} gateways")
     for one in gateway.ways(mesh, caller, pod, way):
         yield from [one] if one.by else _over_node(mesh, pod, one)
+
+
+def _past_sidecar(pod: Workload, wire: Wire) -> str:
+    if not pod.has_sidecar:
+        return "it has no sidecar"
+    return "its sidecar takes no UDP" if wire.sent.udp else "its sidecar leaves this port out"

@@ -56,9 +56,9 @@ class Wire:
     request: Request | None = None
 
     @property
-    def security(self) -> Literal["plaintext", "tls", "mutual_tls"]:
+    def security(self) -> Literal["plaintext", "tls", "mutual_tls", "mixed"]:
         if self.tls is None:
-            return "tls" if self.sent.tls else "plaintext"
+            return "tls" if self.sent.tls else "mixed" if self.sent.begins_tls else "plaintext"
         return "mutual_tls" if self.identity else "tls"
 
 

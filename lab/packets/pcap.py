@@ -20,6 +20,8 @@ from lab.common.errors import BadEvidence
 Address = tuple[str, int]
 """(IPv4 address, port)"""
 
+TCP, UDP = 6, 17
+"""Numbers of the protocols in an IP header."""
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 # Byte order, and how many decimal places of a second a stamp has.
 _MAGIC = {b"\xd4\xc3\xb2\xa1": ("<", 6), b"\xa1\xb2\xc3\xd4": (">", 6)}
@@ -106,29 +108,48 @@ def _frames(data: bytes, order: str, ticks: int, name: str) -> Iterator[Frame]:
         position += held
 
 
-def _segment(frame: Frame, whole: Capture) -> Segment | None:
+class Packet(NamedTuple):
+    """What an IPv4 packet carries."""
+
+    source: str
+    target: str
+    payload: bytes
+    cut: bool
+    fragment: bool
+    """It is not the first of its datagram, and so begins without the header of what it carries."""
+
+
+def ipv4(frame: Frame, whole: Capture, carried: int) -> Packet | None:
+    """Return the packet of a frame; None: it is none, or carries another protocol (RFC 791)."""
     skip, protocol = _LINK[whole.link]
     if protocol is not None and frame.data[protocol : protocol + 2] != b"\x08\x00":
         return None
     packet = frame.data[skip:]
-    if len(packet) < 20 or packet[0] >> 4 != 4 or packet[9] != 6:
+    if len(packet) < 20 or packet[0] >> 4 != 4 or packet[9] != carried:
         return None
     total, start = struct.unpack_from(">H", packet, 2)[0], (packet[0] & 15) * 4
     # Segmentation offload leaves a length of 0 in frames above 64 KiB.
     end = total or len(packet)
-    tcp = packet[start:end]
-    if len(tcp) < 20:
+    fragment = bool(struct.unpack_from(">H", packet, 6)[0] & 0x1FFF)
+    addresses = _ip(packet[12:16]), _ip(packet[16:20])
+    return Packet(*addresses, packet[start:end], len(packet) < end, fragment)
+
+
+def _segment(frame: Frame, whole: Capture) -> Segment | None:
+    packet = ipv4(frame, whole, TCP)
+    if packet is None or len(packet.payload) < 20:
         return None
+    tcp = packet.payload
     sport, dport, sequence, acknowledged, offset, flags = struct.unpack_from(">HHIIBB", tcp)
     return Segment(
         frame.stamp / 10**whole.places,
-        (_ip(packet[12:16]), sport),
-        (_ip(packet[16:20]), dport),
+        (packet.source, sport),
+        (packet.target, dport),
         sequence,
         acknowledged,
         flags,
         tcp[(offset >> 4) * 4 :],
-        len(packet) < end,
+        packet.cut,
         frame.number,
     )
 

@@ -56,6 +56,7 @@ _CROSSES = {
     "plaintext": "in plaintext",
     "tls": "by TLS that is not the mesh's",
     "mutual_tls": "by mutual TLS",
+    "mixed": "in plaintext, and then by TLS of the application's own",
 }
 
 
@@ -74,7 +75,9 @@ def _last_leg(way: Way) -> str:
     if way.wire is None:
         return f"Nothing of it crosses the network{' behind the gateway' * bool(way.earlier)}."
     to = address_text(way.wire.to)
-    if way.wire.tls is None and not way.wire.sent.data:
+    # A client whose server greets it sends its own words once it is greeted.
+    silent = not way.wire.sent.data and not (way.wire.sent.spoken and way.outcome == "arrives")
+    if way.wire.tls is None and silent:
         return f"A connection to {to} opens on the network. The client sends nothing on it."
     inside = (
         "; inside is TLS of the application's own" if way.wire.tls and way.wire.sent.tls else ""

@@ -14,8 +14,9 @@ from typing import Any
 
 from lab.envoy.way import CLIENT, GATEWAY, NODE, SERVER
 from lab.planes import log
+from lab.truth_table.axes import PAYLOADS
 from lab.truth_table.crossed import first_leg, first_to_end, wire
-from lab.truth_table.joined import Joined
+from lab.truth_table.joined import Joined, join
 from lab.truth_table.predictions import APPLICATION, Foretold
 from lab.truth_table.recorded import HANGS, Call, Line, Recorded
 
@@ -25,7 +26,16 @@ https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_l
 _STATUS = re.compile(r"HTTP/1\.[01] (\d{3})")
 ALERT = "_ALERT_"
 """In what BoringSSL and OpenSSL call an alert that was received."""
-GIVEN = {"http/1.0": "HTTP/1.0", "http/1.1": "HTTP/1.1", "h2": "HTTP/2"}
+GIVEN = {
+    "http/1.0": "HTTP/1.0",
+    "http/1.1": "HTTP/1.1",
+    "h2": "HTTP/2",
+    "mysql": "MySQL",
+    "tls with mysql": "MySQL",
+    "mongodb": "MongoDB",
+    "redis": "Redis",
+    "a datagram": "a datagram",
+}
 """What the server calls it -> what the model calls it."""
 
 
@@ -59,7 +69,30 @@ class Answer:
 
 def answer(recorded: Recorded, call: Call) -> Answer:
     """Return what became of a call."""
-    joined = Joined(recorded, call)
+    found = join(recorded, call)
+    return _of_datagram(found) if PAYLOADS[call.cell.sends].udp else _of_connection(found)
+
+
+def _of_datagram(joined: Joined) -> Answer:
+    given, marker = _given(joined), str(joined.told["marker"]).encode()
+    kinds = {"plaintext" if marker in one.payload else "unknown" for one in joined.datagrams}
+    unread = "refused" if joined.told["outcome"] == "refused" else "hangs"
+    return Answer(
+        outcome="arrives" if given else unread,
+        by=APPLICATION if given else NODE,
+        status=0,
+        flag="",
+        detail="",
+        given=given,
+        wire="mixed" if len(kinds) > 1 else next(iter(kinds), "none"),
+        first_leg="",
+        attempts=len(joined.datagrams),
+        client=_in_its_terms(joined.told),
+        symptom=str(joined.told["outcome"]),
+    )
+
+
+def _of_connection(joined: Joined) -> Answer:
     given = _given(joined)
     outcome, by, line = _ended(joined, given)
     line = line or {}
@@ -99,7 +132,7 @@ def _given(joined: Joined) -> str:
     saw = str(said["saw"])
     if saw == "nothing":
         return ""
-    return "TLS" if saw.startswith("tls") else GIVEN.get(saw, "bytes that are not HTTP")
+    return GIVEN.get(saw, "TLS" if saw.startswith("tls") else "bytes that are not HTTP")
 
 
 def _ended(joined: Joined, given: str) -> tuple[str, str, Line | None]:
@@ -179,6 +212,8 @@ def _status(told: Mapping[str, Any]) -> int:
 
 
 def _in_its_terms(told: Mapping[str, Any]) -> str:
+    if "terms" in told:  # of a database's driver
+        return f"{told['terms']}, hangs" if told["outcome"] == "hangs" else str(told["terms"])
     if told["outcome"] == "answered":
         if told["sends"] == "grpc":
             return f"status {told['status']}, gRPC {told['grpc_status'] or 'without a code'}"

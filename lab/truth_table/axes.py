@@ -19,6 +19,13 @@ class Payload:
     """Its name among the first bytes that the model knows (lab/envoy/sends.py)."""
     server_first: bool = False
     """The server writes before it has read anything, and the client waits for it."""
+    database: str = ""
+    """The program that serves it (clusters/stacks/databases), where a database's driver asks."""
+    pooled: bool = False
+    """The driver opens its connections itself, several of them, from ports of the kernel's."""
+    begins_tls: bool = False
+    """After first words in plaintext, the client begins TLS on the same connection."""
+    udp: bool = False
 
 
 PAYLOADS: Mapping[str, Payload] = {
@@ -35,6 +42,13 @@ PAYLOADS: Mapping[str, Payload] = {
     "half-line": Payload("the beginning of a request line, then the client waits", "half-line"),
     "split-line": Payload("a line that is not HTTP, in two segments", "line"),
     "server-first": Payload("nothing: the server greets first", "nothing", server_first=True),
+    "mongo": Payload("a query by PyMongo", "mongo", database="mongodb", pooled=True),
+    "mysql": Payload("a query by PyMySQL", "mysql", True, database="mysql"),
+    "mysql-tls": Payload(
+        "a query by PyMySQL, inside TLS", "mysql-tls", True, database="mysql", begins_tls=True
+    ),
+    "redis": Payload("a command by redis-py", "redis", database="redis"),
+    "udp": Payload("a UDP datagram", "datagram", udp=True),
 }
 
 

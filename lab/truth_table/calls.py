@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from lab.common.wait import until
 from lab.record import envoy_admin
 from lab.truth_table import gauges
 from lab.truth_table.asked import Asked
+from lab.truth_table.axes import PAYLOADS
 from lab.truth_table.cells import Cell
 from lab.truth_table.gauges import Reading
 from lab.truth_table.mesh import TableMesh
@@ -122,18 +123,27 @@ def _read_gauges(table: TableMesh) -> list[Reading]:
 
 
 def by_table_calls(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:
-    """Make calls by one process in each pod. Raises CommandFailed where one does not end well."""
-    with ThreadPoolExecutor(len(each)) as pool:
-        done = pool.map(lambda pod: _in_pod(cluster, pod, each[pod], at_once), each)
+    """Make calls by processes in each pod. Raises CommandFailed where one does not end well."""
+    parts = [(pod, tool, part) for pod, own in each.items() for tool, part in _by_tool(own)]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        done = pool.map(lambda one: _in_pod(cluster, one[0], one[1], one[2], at_once), parts)
         return [one for own in done for one in own]
 
 
-def _in_pod(cluster: Cluster, pod: PodRef, own: list[Job], at_once: int) -> list[Job]:
+def _by_tool(own: list[Job]) -> Iterator[tuple[str, list[Job]]]:
+    """Yield each program that makes calls, with those that are its to make."""
+    for tool, databases in (("table-calls", False), ("table-databases", True)):
+        part = [one for one in own if bool(PAYLOADS[one["sends"]].database) is databases]
+        if part:
+            yield tool, part
+
+
+def _in_pod(cluster: Cluster, pod: PodRef, tool: str, own: list[Job], at_once: int) -> list[Job]:
     given = "".join(json.dumps(job) + "\n" for job in own).encode()
-    argv = ["table-calls", "--at-once", str(at_once)]
+    argv = [tool, "--at-once", str(at_once)]
     done = cluster.exec(pod, argv, stdin=given, timeout=TIMEOUT)
     if done.code:
         words = done.stderr.decode(errors="replace")[-400:]
-        raise CommandFailed(f"table-calls in pod {pod.name} ended with {done.code}: {words}")
+        raise CommandFailed(f"{tool} in pod {pod.name} ended with {done.code}: {words}")
     results = {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}
     return [{**job, **results[job["id"]], "pod": pod.name} for job in own if job["id"] in results]

@@ -57,11 +57,13 @@ class Cell:
         """Return what decides of Services, policies and rules: all but what is sent, and by whom.
 
         Cells of one configuration share a Service, and proxies share its connections. A server that
-        speaks first has a Service of its own. So has an upgrade to WebSocket: over HTTP/2 the
-        server's proxy resets its connection, and with it the requests of others. A pod's own
-        address belongs to a Service with a ClusterIP.
+        speaks first has a Service of its own, and so have a database, and what is sent by UDP. So
+        has an upgrade to WebSocket: over HTTP/2 the server's proxy resets its connection, and with
+        it the requests of others. A pod's own address belongs to a Service with a ClusterIP.
         """
-        sends = self.sends if self.server_first or self.sends == "websocket" else ""
+        sent = PAYLOADS[self.sends]
+        alone = sent.server_first or sent.udp or self.sends == "websocket"
+        sends = sent.database or (self.sends if alone else "")
         address = "clusterip" if self.address == "pod" else self.address
         return replace(self, sends=sends, caller="", address=address, outbound="allow-any")
 

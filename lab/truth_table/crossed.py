@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from lab.packets import tls
 from lab.packets.pcap import FIN, RST, Connection
 from lab.planes import log
+from lab.truth_table.axes import PAYLOADS
 from lab.truth_table.joined import Joined
 from lab.truth_table.recorded import Line
 
@@ -19,7 +20,8 @@ ALERT_RECORD = b"\x17\x03\x03\x00\x13"
 
 def wire(joined: Joined) -> str:
     """Return what crossed on the way to the server: of several attempts, what all of them say."""
-    return _told(joined.connections, joined.server_line)
+    begins_tls = PAYLOADS[joined.call.cell.sends].begins_tls
+    return _told(joined.connections, joined.server_line, begins_tls)
 
 
 def first_leg(joined: Joined) -> str:
@@ -27,9 +29,9 @@ def first_leg(joined: Joined) -> str:
     return _told(joined.to_gateway, joined.gateway_line) if joined.call.gateway else ""
 
 
-def _told(connections: Sequence[Connection], line: Line | None) -> str:
+def _told(connections: Sequence[Connection], line: Line | None, begins_tls: bool = False) -> str:
     """Return what crossed in connections; line: of the proxy that they came to."""
-    found = {_crossed(one) for one in connections}
+    found = {_crossed(one, begins_tls) for one in connections}
     if len(found) != 1:
         return "mixed" if found else "none"
     crossed = next(iter(found))
@@ -38,11 +40,22 @@ def _told(connections: Sequence[Connection], line: Line | None) -> str:
     return crossed
 
 
-def _crossed(connection: Connection) -> str:
+def _crossed(connection: Connection, begins_tls: bool) -> str:
     if not connection.syn_seen:
         return "unknown"
     data = connection.sent("client") or connection.sent("server")
-    return _kind(data) if data else "none"
+    if not data:
+        return "none"
+    kind = _kind(data)
+    return "mixed" if begins_tls and kind == "plaintext" and _begins_tls(data) else kind
+
+
+def _begins_tls(data: bytes) -> bool:
+    """Return whether TLS follows MySQL's request for it, which is its client's first packet.
+
+    https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
+    """
+    return _kind(data[4 + int.from_bytes(data[:3], "little") :]) == "tls"
 
 
 def _kind(data: bytes) -> str:

@@ -17,6 +17,8 @@ COLOURS = {
     "hangs": "#c2a5cf",
     "refused": "#d9d9d9",
     "broken": "#d9d9d9",
+    "mixed": "#fee0b6",
+    "-": "#ffffff",
 }
 """By the first word of a field; a status has the last of them."""
 READABLE = "#f4a582"

@@ -6,17 +6,59 @@ They are joined by ports, by the request's id, and by the sequence number of a c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from lab.envoy.mesh import address_text
 from lab.packets.pcap import Connection
+from lab.packets.udp import Datagram
 from lab.planes import log
+from lab.truth_table.axes import PAYLOADS
 from lab.truth_table.recorded import Call, Line, Pod, Recorded
 
 RENAMED_WITHIN = 0.1
 """Seconds between a connection's SYN and the time of its line."""
+
+
+def join(recorded: Recorded, call: Call) -> Joined:
+    """Return a call with what was recorded of it.
+
+    A driver with connections of its own looks by one of them whether there is a server, and asks by
+    another: the one that asked is the call's, or where none did, the last look but one, since the
+    call's end may cut the last off. They went to a Service that is called once from this pod, so
+    destination and time tell them.
+    """
+    every = opened(recorded, call)
+    asked = [one for one in every if one.asked]
+    return (asked or every[:-1] or every or [Joined(recorded, call)])[-1]
+
+
+def opened(recorded: Recorded, call: Call) -> list[Joined]:
+    """Return the connections that a driver opened for a call, each with what was recorded of it.
+
+    Empty where the call's one connection is from the port that it was given.
+    """
+    if not PAYLOADS[call.cell.sends].pooled:
+        return []
+    return [
+        Joined(recorded, replace(call, told={**call.told, "source": port}))
+        for port in _ports(recorded, call)
+    ]
+
+
+def _ports(recorded: Recorded, call: Call) -> list[str]:
+    """Return from which ports a pod called where only this call goes, in their order."""
+    to = (call.asked.address, call.asked.port)
+    if call.caller.has_sidecar:
+        lines = recorded.lines(call.caller, "downstream_local_address").get(address_text(to), [])
+        found = [(log.began(one) or 0.0, str(one["downstream_remote_address"])) for one in lines]
+    else:
+        each = recorded.connections(call.caller).values()
+        found = [(one.began, address_text(one.client)) for own in each for one in own
+                 if one.server == to]  # fmt: skip
+    first, last = float(call.told["started"]) - 0.05, call.ended + 0.05
+    return [own.rpartition(":")[2] for began, own in sorted(found) if first <= began <= last]
 
 
 @dataclass
@@ -164,6 +206,20 @@ class Joined:
             )
         ]
         return found if len(found) == 1 else []
+
+    @property
+    def datagrams(self) -> list[Datagram]:
+        """Return the datagrams that left the caller's pod from the call's port."""
+        there = self.recorded.datagrams(self.call.caller)
+        return [one for one in there if address_text(one.source) == self.call.source]
+
+    @property
+    def asked(self) -> bool:
+        """Return whether it was on this connection that the application was asked."""
+        said = self.application
+        if said is None or self.server_line is None:
+            return False
+        return log.field_text(self.server_line, "upstream_local_address") == str(said["peer"])
 
     @cached_property
     def application(self) -> Line | None:

@@ -218,7 +218,7 @@ class TableMesh:
             policy, name = place.configuration.policy, place.configuration.port_name
             host = f"{place.service}.{self.namespace(policy)}.svc.cluster.local"
             cluster = f"outbound|{place.number}||{host}"
-            if not place.service or is_udp(name):
+            if not place.service or place.udp or is_udp(name):
                 continue
             if cluster not in proxy.clusters:
                 yield f"no cluster for {place.service}:{place.number}"
@@ -236,7 +236,7 @@ def _not_accepted(told: config.View, own: Sequence[Place]) -> Iterator[str]:
     view = config.reduce(told, "", [one.target for one in own], ())
     for place in own:
         one = place.configuration
-        if not place.service or is_udp(one.port_name) or one.server != "sidecar":
+        if not place.service or place.udp or is_udp(one.port_name) or one.server != "sidecar":
             continue
         mode = MODES[one.policy if one.port_policy == "none" else one.port_policy]
         accepted = config.accepts(view, place.target)

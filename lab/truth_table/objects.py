@@ -9,7 +9,7 @@ from typing import Any
 from lab.record.world import EXPORT_TO
 from lab.truth_table import gateways
 from lab.truth_table.axes import OWN_CA, POLICIES, PORT_NAMES, RULES
-from lab.truth_table.places import Place
+from lab.truth_table.places import DATABASES, Place
 from lab.workloads import variants
 from lab.workloads.manifests import EXCLUDED_PORTS, WORKLOADS, Setting, with_certificate
 from lab.workloads.variants import Variant
@@ -17,7 +17,7 @@ from lab.workloads.variants import Variant
 Obj = dict[str, Any]
 OWN_NAMESPACE = {EXPORT_TO: "."}
 """A namespace's Services are its own: else each sidecar holds those of all."""
-SERVERS = ("server", "server-ports", "server-plain")
+SERVERS = ("server", "server-ports", "server-plain", DATABASES)
 REGISTRY_ONLY = "client-registry"
 """The caller whose sidecar sends only to addresses that it knows."""
 
@@ -29,7 +29,8 @@ def workloads(policy: str, places: Sequence[Place], setting: Setting, namespace:
     made += _callers(places, setting)
     for workload in SERVERS:
         own = [one for one in places if one.workload == workload]
-        made += _server(workload, own, setting) if own else []
+        build = _databases if workload == DATABASES else _server
+        made += build(workload, own, setting) if own else []
     made += gateways.workload(setting, namespace) if any(one.at_gateway for one in places) else []
     return made
 
@@ -70,6 +71,7 @@ def _service(place: Place) -> Obj:
     # A name that is only a protocol's is the same as one with a suffix: `http` and `http-a`.
     port |= {"name": called.name} if called.name else {}
     port |= {"appProtocol": called.app_protocol} if called.app_protocol else {}
+    port |= {"protocol": "UDP"} if place.udp else {}
     spec: Obj = {"selector": {"app": place.workload}, "ports": [port]}
     spec |= {"clusterIP": "None"} if place.configuration.address == "headless" else {}
     return {
@@ -140,6 +142,7 @@ def _server(workload: str, places: Sequence[Place], setting: Setting) -> list[Ob
         f"--{kind}-first={ranges(one.target for one in places if one.server_first is first)}"
         for kind, first in (("server", True), ("client", False))
     ]
+    args.append(f"--udp={ranges(one.target for one in places if one.udp)}")
     excluded = [str(one.target) for one in places if one.configuration.server == "excluded"]
     variant = Variant(
         workload,
@@ -150,6 +153,23 @@ def _server(workload: str, places: Sequence[Place], setting: Setting) -> list[Ob
         annotations={EXCLUDED_PORTS: ",".join(excluded)} if excluded else {},
     )
     return variants.manifests(variant, setting)
+
+
+def _databases(workload: str, places: Sequence[Place], setting: Setting) -> list[Obj]:
+    """Return one pod with the servers that are called, a container each."""
+    objects = WORKLOADS[workload](setting)
+    pod = next(one for one in objects if one["kind"] == "Deployment")["spec"]["template"]["spec"]
+    listening = {
+        server: [one.target for one in places if one.configuration.sends == server]
+        for server in {one.configuration.sends for one in places}
+    }
+    pod["containers"] = [one for one in pod["containers"] if one["name"] in listening]
+    for one in pod["containers"]:
+        targets = listening[one["name"]]
+        one["args"] = [f"--ports={ranges(targets)}"]
+        one["ports"] = [{"containerPort": targets[0]}]
+        one["readinessProbe"] = {"tcpSocket": {"port": targets[0]}, "periodSeconds": 5}
+    return objects
 
 
 def ranges(numbers: Iterable[int]) -> str:

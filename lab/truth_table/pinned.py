@@ -11,7 +11,8 @@ pods and Services more than those before it:
 4. each port name;
 5. each value of each other axis, once where the call arrives and once where it does not.
 
-Gateways and a namespace without a policy are left out: they need pods of their own.
+Gateways, databases and a namespace without a policy are left out: they need pods of their own.
+So is what is sent by UDP, which no proxy sees.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lab.common.errors import BadEvidence
 from lab.model import store
 from lab.model.pins import Stack
 from lab.truth_table import claims, page, plan, results, surprises, text
-from lab.truth_table.axes import UNSET
+from lab.truth_table.axes import PAYLOADS, UNSET
 from lab.truth_table.cells import DEFAULTS, Cell
 from lab.truth_table.places import PORTS_OF_WORKLOAD
 from lab.truth_table.text import Stored
@@ -74,7 +75,9 @@ def _groups(rows: Mapping[str, Stored], every: Iterable[Cell]) -> Iterator[list[
 
 
 def _apart(cell: Cell) -> bool:
-    return cell.gateway_server is not None or cell.policy == UNSET
+    sent = PAYLOADS[cell.sends]
+    own_pods = cell.gateway_server is not None or cell.policy == UNSET or bool(sent.database)
+    return own_pods or sent.udp
 
 
 def _leaving(axis: str, rows: Mapping[str, Stored], told: Iterable[Cell]) -> Iterable[list[Cell]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from lab.truth_table.axes import NUMBERS
+from lab.truth_table.axes import NUMBERS, PAYLOADS
 from lab.truth_table.cells import Cell
 
 FIRST_NUMBER = 3400
@@ -21,6 +21,7 @@ FIRST_AT_GATEWAY = 28000
 """Of gateways' ports."""
 SOURCES = range(6000, 21000)
 """From which callers call, each port once: what conntrack remembers of one renames the next."""
+DATABASES = "server-databases"
 PORTS_OF_WORKLOAD = {"sidecar": "server", "excluded": "server-ports", "plain": "server-plain"}
 
 
@@ -48,6 +49,10 @@ class Place:
     def server_first(self) -> bool:
         return self.configuration.sends == "server-first"
 
+    @property
+    def udp(self) -> bool:
+        return self.configuration.sends == "udp"
+
 
 def places(cells: Iterable[Cell]) -> dict[Cell, Place]:
     """Return the place of each configuration of some cells."""
@@ -57,7 +62,7 @@ def places(cells: Iterable[Cell]) -> dict[Cell, Place]:
 
 def _place(one: Cell, index: int) -> Place:
     target = FIRST_TARGET + index
-    workload = "server-ports" if one.port_policy != "none" else PORTS_OF_WORKLOAD[one.server]
+    workload = _workload(one)
     if one.address == "unregistered":
         return Place(one, workload, "", target, target)
     number = NUMBERS[one.number] or FIRST_NUMBER + index
@@ -65,6 +70,12 @@ def _place(one: Cell, index: int) -> Place:
     number = target if one.address == "headless" else number
     at_gateway = FIRST_AT_GATEWAY + index if one.gateway_server else 0
     return Place(one, workload, f"t{index}", number, target, at_gateway)
+
+
+def _workload(one: Cell) -> str:
+    if one.sends in {sent.database for sent in PAYLOADS.values()} - {""}:
+        return DATABASES
+    return "server-ports" if one.port_policy != "none" else PORTS_OF_WORKLOAD[one.server]
 
 
 def of_policy(places: Iterable[Place], policy: str) -> Iterator[Place]:

@@ -26,6 +26,8 @@ from lab.truth_table.cells import Cell
 FEWER_PAYLOADS = ("http1.0", "http1.1", "h2", "upgrade-tls", "tls", "line", "server-first")
 FEWER_NAMES = ("http", "http2", "tcp", "none")
 UNDECLARED = ("none", "unknown")
+DATABASES_NAMES = ("http", "mongo", "mysql", "redis", "tcp", "tls", "unknown", "none")
+"""Names under which databases are called: their own, and those that others leave to them."""
 """Names that leave the protocol to the port's number, or to the first bytes."""
 
 
@@ -103,9 +105,16 @@ name with a well-known number; REGISTRY_ONLY with an address that is registered.
 
 
 def core() -> Iterator[Cell]:
-    """Yield the cells of the core."""
-    for sends, name, policy, caller in product(PAYLOADS, PORT_NAMES, POLICIES, CALLERS):
-        yield Cell(sends, name, policy, caller)
+    """Yield the cells of the core.
+
+    Databases are called under fewer names. A datagram passes by all sidecars, whatever the policy,
+    so it is sent under the strictest only.
+    """
+    for sends, sent in PAYLOADS.items():
+        names = DATABASES_NAMES if sent.database else PORT_NAMES
+        policies, callers = (["strict"], ["sidecar"]) if sent.udp else (POLICIES, CALLERS)
+        for name, policy, caller in product(names, policies, callers):
+            yield Cell(sends, name, policy, caller)
 
 
 def samples() -> Iterator[Cell]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from lab.common import untrusted
 from lab.envoy.mesh import address_text
-from lab.packets import pcap
+from lab.packets import pcap, udp
 from lab.packets.pcap import Connection
+from lab.packets.udp import Datagram
 from lab.planes import log
 from lab.truth_table import gauges, predictions
 from lab.truth_table.asked import Asked, from_json
@@ -106,6 +107,7 @@ class Recorded:
         self._marked: dict[str, dict[str, list[Line]]] = {}
         self._lines: dict[str, list[Line]] = {}
         self._by: dict[tuple[str, str], dict[str, list[Line]]] = {}
+        self._datagrams: dict[str, list[Datagram]] = {}
         self._connections: dict[str, dict[str, list[Connection]]] = {}
 
     @cached_property
@@ -203,6 +205,13 @@ class Recorded:
                 if (start := one.halves["client"].start) is not None
             }
         return self._numbers[pod.file]
+
+    def datagrams(self, pod: Pod) -> list[Datagram]:
+        """Return the datagrams that were seen at a pod's eth0."""
+        if pod.file not in self._datagrams:
+            path = self.folder / "captures" / f"{pod.file}.pcap"
+            self._datagrams[pod.file] = udp.read(path) if path.exists() else []
+        return self._datagrams[pod.file]
 
     def connections(self, pod: Pod) -> dict[str, list[Connection]]:
         """Return the connections that were seen at a pod's eth0, by who began them."""

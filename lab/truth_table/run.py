@@ -15,7 +15,7 @@ from clusters.base import Capture, CaptureStats, Cluster
 from lab.common import files
 from lab.common.errors import LabError
 from lab.record import envoy_admin, logs, mesh_lock, world
-from lab.truth_table import calls, gauges, predictions, shards, stored_mesh
+from lab.truth_table import calls, databases, gauges, predictions, shards, stored_mesh
 from lab.truth_table.asked import as_json
 from lab.truth_table.calls import Send, by_table_calls
 from lab.truth_table.cells import Cell
@@ -66,6 +66,7 @@ def measure_beside(cluster: Cluster, cells: Sequence[Cell], folder: Path, tell: 
 
     folder: in the run's; its name labels the namespaces. Raises as `measure` does.
     """
+    databases.ensure(cells, tell)
     lock = mesh_lock.MeshLock(cluster.lock)
     lock.share()
     try:
@@ -189,17 +190,22 @@ def _keep_logs(table: TableMesh, folder: Path) -> None:
     """Write the lines of proxies and servers once no log has grown for a while."""
 
     def keep(key: tuple[str, str]) -> None:
-        pod = table.pods[key]
+        pod, kept = table.pods[key], dict[str, list[str]]()
         for container in pod.containers:
             suffix = "" if container == "istio-proxy" else ".app"
             if suffix and not key[1].startswith("server"):
                 continue
             text = logs.settled(table.cluster, pod, container, timeout=30, every=0.2)
-            lines = [line for line in text.splitlines() if line.startswith("{")]
+            kept.setdefault(suffix, []).extend(filter(_is_json, text.splitlines()))
+        for suffix, lines in kept.items():
             files.write_text(folder / f"{'-'.join(key)}{suffix}.jsonl", "\n".join(lines) + "\n")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(keep, table.pods))
+
+
+def _is_json(line: str) -> bool:
+    return line.startswith("{")
 
 
 class _Captures:
@@ -235,8 +241,13 @@ class _Captures:
 
 def _filter(table: TableMesh, policy: str) -> str:
     places = of_policy(table.places.values(), policy)
-    numbers = {number for one in places for number in (one.number, one.target, one.at_gateway)}
-    return " or ".join(f"tcp port {number}" for number in sorted(numbers - {0}))
+    numbers = {
+        ("udp" if one.udp else "tcp", number)
+        for one in places
+        for number in (one.number, one.target, one.at_gateway)
+        if number
+    }
+    return " or ".join(f"{protocol} port {number}" for protocol, number in sorted(numbers))
 
 
 def _stop(capture: Capture) -> CaptureStats:

@@ -8,11 +8,11 @@ from lab.envoy.mesh import Mesh, address_text
 from lab.packets.pcap import Connection
 from lab.predict.text import way_text
 from lab.render.display import Table
-from lab.truth_table import answers, predictions, stored_mesh
+from lab.truth_table import answers, crossed, predictions, stored_mesh
 from lab.truth_table.answers import Answer
 from lab.truth_table.axes import MODES, PAYLOADS, PORT_NAMES
 from lab.truth_table.cells import DEFAULTS, Cell
-from lab.truth_table.joined import Joined
+from lab.truth_table.joined import Joined, join, opened
 from lab.truth_table.recorded import Call, Line, Pod, Recorded
 from lab.truth_table.results import SAME
 from lab.truth_table.waits import Waits
@@ -37,8 +37,8 @@ ENDS = {
 LEGEND = (
     "mTLS, TLS, plain: the call is answered, and that is what crosses the network. A number: it is "
     "answered with that status. refused, hangs, broken: it is not answered. no gRPC: the answer is "
-    "HTTP, not gRPC. Behind these stands how its bytes crossed, if they did. Before a >: how they "
-    "crossed to the gateway."
+    "HTTP, not gRPC. mixed: plaintext, then TLS. Behind these stands how its bytes crossed, if "
+    "they did. Before a >: how they crossed to the gateway."
 )
 
 
@@ -58,7 +58,7 @@ def _ending(row: Stored) -> str:
 
 def _without(client: str) -> str:
     """Return what the client lacks of an answer, though its call arrived; empty: nothing."""
-    if client == "broken off":
+    if client == "broken off" or "Error" in client:
         return "broken"
     if "without a code" in client:
         return "no gRPC"
@@ -92,7 +92,7 @@ def listing(rows: Sequence[Stored]) -> Table:
 
 def why(recorded: Recorded, call: Call) -> str:
     """Return a cell's answer with what decided it, and the walk that foretold it."""
-    waits, joined = Waits(recorded), Joined(recorded, call)
+    waits, joined = Waits(recorded), join(recorded, call)
     found = waits.checked(call, answers.answer(recorded, call))
     before = f"to the gateway: {found.first_leg}; " if found.first_leg else ""
     agrees = answers.agree(recorded.foretold[call.cell.key], found)
@@ -103,6 +103,7 @@ def why(recorded: Recorded, call: Call) -> str:
         "Measured",
         f"  {_ended(found)}; {before}on the wire: {found.wire}; for the client: {found.client}",
         *(f"  {name}: {text}" for name, text in witnesses if text),
+        *_looked(joined),
         "",
         f"Foretold by the proxies' configuration ({'agrees' if agrees else 'DIFFERS'})",
         *_walked(stored_mesh.read(recorded), call),
@@ -175,11 +176,26 @@ def _witnesses(joined: Joined) -> list[tuple[str, str]]:
         *(to_gateway if gateway else ()),
         (
             f"packets at the {'gateway' if gateway else 'caller'}'s eth0",
-            _packets(joined.connections),
+            _datagrams(joined) or _packets(joined.connections),
         ),
         ("server's proxy", _said(call.server, joined.server_line)),
         ("application", f"given {said['saw']}, by {said['peer']}" if said else "given nothing"),
     ]
+
+
+def _datagrams(joined: Joined) -> str:
+    return "; ".join(
+        f"{address_text(one.source)} > {address_text(one.target)}, a datagram of "
+        f"{len(one.payload)} bytes"
+        for one in joined.datagrams
+    )
+
+
+def _looked(joined: Joined) -> list[str]:
+    """Return what crossed on the connections by which a driver looked whether there is a server."""
+    every = opened(joined.recorded, joined.call)
+    others = [crossed.wire(one) for one in every if one.call.source != joined.call.source]
+    return [f"  the driver's other connections: {', '.join(others)}"] if others else []
 
 
 def _packets(connections: Sequence[Connection]) -> str:

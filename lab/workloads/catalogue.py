@@ -16,6 +16,9 @@ class Image:
     about: str
     uid: int = 1000
     env: Mapping[str, str] = field(default_factory=dict)
+    programs: str = ""
+    """The module set of clusters/stacks whose programs it needs beside the cluster's own; it is
+    built when it is first used."""
 
 
 def reference(name: str) -> str:
@@ -48,6 +51,14 @@ CATALOGUE: Mapping[str, Image] = {
             ("table-server", "--cert=/etc/own-tls/cert.pem", "--key=/etc/own-tls/key.pem"),
             "the server of the truth table, which speaks whatever it is spoken to",
         ),
+        Image("lab/mongodb", ("mongodb",), "FerretDB, on SQLite in memory", programs="databases"),
+        Image(
+            "lab/mysql",
+            ("mysql", "--cert=/etc/own-tls/cert.pem", "--key=/etc/own-tls/key.pem"),
+            "go-mysql-server, in memory, which offers TLS",
+            programs="databases",
+        ),
+        Image("lab/redis", ("redis",), "miniredis", programs="databases"),
         Image("lab/own-tls", ("own-tls",), "a service with TLS of its own, in three forms"),
     )
 }

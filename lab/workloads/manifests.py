@@ -34,6 +34,8 @@ FORMS: Mapping[str, range] = {
     "ask": range(8440, 8452),
 }
 """B's three forms, a container each, and the ports at which it listens."""
+DATABASES = ("mongodb", "mysql", "redis")
+"""The programs of clusters/stacks/databases, each in an image of its own."""
 EXCLUDED_PORTS = "traffic.sidecar.istio.io/excludeInboundPorts"
 EXCLUDED = 8451
 """The one port of B that is excluded from interception by its sidecar."""
@@ -225,6 +227,25 @@ def with_certificate(objects: list[Obj], setting: Setting) -> list[Obj]:
     return _with_own_tls(objects, [], setting, (objects[0]["metadata"]["name"],))
 
 
+def server_databases(setting: Setting) -> list[Obj]:
+    """Build the truth table's database servers, a container each, named by its program.
+
+    Who deploys it gives each its ports.
+    """
+    mounts = [{"name": "own-tls", "mountPath": OWN_TLS, "readOnly": True}]
+    first, *rest = (
+        {
+            "name": name,
+            "image": reference(f"lab/{name}"),
+            "securityContext": CONFINED,
+            "volumeMounts": mounts,
+        }
+        for name in DATABASES
+    )
+    objects = _workload("server-databases", "", [3306], container=first)
+    return _with_own_tls(objects, rest, setting, ("server-databases",))
+
+
 def _own_tls(form: str, ports: range) -> Obj:
     """Return the container spec of lab/own-tls in one form, which listens at these ports."""
     files = [f"--{flag}={OWN_TLS}/{flag}.pem" for flag in ("cert", "key", "ca")]
@@ -263,4 +284,5 @@ WORKLOADS: Mapping[str, Callable[[Setting], list[Obj]]] = {
     "a": a,
     "b": b,
     "table-server": table_server,
+    "server-databases": server_databases,
 }

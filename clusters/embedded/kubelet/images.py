@@ -11,6 +11,8 @@ from lab.workloads.catalogue import CATALOGUE
 
 TOOLS = "/opt/lab/tools"
 BINARIES = "/opt/lab/bin"
+PROGRAMS = "/opt/lab/programs"
+"""Of a module set that is built at first use."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Images:
             return None
         venv_bin = str(Path(sys.prefix) / "bin")
         tools = Path(__file__).parents[3] / "lab" / "workloads" / "tools"
-        return Rootfs(
-            known.command,
-            known.uid,
-            (*self._python, (str(tools), TOOLS), (self._settings.bin, BINARIES)),
-            {"PATH": f"{TOOLS}:{venv_bin}:{BINARIES}:/usr/sbin:/usr/bin:/sbin:/bin", **known.env},
-        )
+        path = f"{TOOLS}:{venv_bin}:{BINARIES}:/usr/sbin:/usr/bin:/sbin:/bin"
+        binds = [*self._python, (str(tools), TOOLS), (self._settings.bin, BINARIES)]
+        if known.programs:
+            path = f"{PROGRAMS}:{path}"
+            binds.append((self._settings.module_sets[known.programs], PROGRAMS))
+        return Rootfs(known.command, known.uid, tuple(binds), {"PATH": path, **known.env})
 
     def _proxy(self) -> Rootfs:
         template = "/var/lib/istio/envoy/envoy_bootstrap_tmpl.json"

@@ -46,7 +46,8 @@ def test_the_tls_inspector_needs_five_bytes_whatever_they_are(
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("http1.0", "HTTP/1.0"), ("websocket", "HTTP/1.1"), ("grpc", "HTTP/2"), ("tls", "TLS"),
-     ("line", "bytes that are not HTTP"), ("nothing", "no bytes")],
+     ("line", "bytes that are not HTTP"), ("nothing", "no bytes"), ("mongo", "MongoDB"),
+     ("mysql", "MySQL"), ("mysql-tls", "MySQL"), ("redis", "Redis"), ("datagram", "a datagram")],
 )  # fmt: skip
 def test_each_payload_is_what_its_name_says(name: str, expected: str) -> None:
     bytes_, _ = sends.sent(name, "httpbin", "/")

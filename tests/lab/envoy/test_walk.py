@@ -78,6 +78,14 @@ def crosses(one: Way) -> str:
         (8002, "three-bytes", "arrives", "bytes that are not HTTP", "mutual_tls"),
         (8003, "http1.1", "arrives", "HTTP/2", "mutual_tls"),
         (8003, "tls", "arrives", "TLS", "tls"),
+        (8000, "mongo", "arrives", "MongoDB", "plaintext"),
+        (8000, "mysql", "hangs", "its http inspector waits for bytes", "nothing"),
+        (8001, "mongo", "arrives", "MongoDB", "mutual_tls"),
+        (8001, "mysql", "arrives", "MySQL", "mutual_tls"),
+        (8001, "mysql-tls", "arrives", "MySQL", "mutual_tls"),
+        (8002, "redis", "arrives", "Redis", "mutual_tls"),
+        (8002, "mysql-tls", "hangs", "its http inspector waits for bytes", "nothing"),
+        (8001, "datagram", "arrives", "a datagram", "plaintext"),
     ],
 )
 def test_a_call_to_httpbin_goes_as_it_was_seen_to_go(

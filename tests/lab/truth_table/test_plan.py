@@ -18,8 +18,16 @@ KERNELS_PORTS = 32768
 
 
 def test_the_core_multiplies_payloads_names_policies_and_callers() -> None:
-    core = [cell for cell in EVERY if not cell.leaves]
-    assert len(core) == len(PAYLOADS) * len(PORT_NAMES) * len(POLICIES) * len(CALLERS)
+    core = Counter(cell.sends for cell in EVERY if not cell.leaves)
+    for sends, sent in PAYLOADS.items():
+        if not (sent.database or sent.udp):
+            assert core[sends] == len(PORT_NAMES) * len(POLICIES) * len(CALLERS)
+
+
+def test_databases_are_called_under_eight_names_and_datagrams_sent_under_all() -> None:
+    core = Counter(cell.sends for cell in EVERY if not cell.leaves)
+    assert {core[one] for one in ("mongo", "mysql", "mysql-tls", "redis")} == {8 * 3 * 2}
+    assert core["udp"] == len(PORT_NAMES)
 
 
 def test_no_cell_is_there_twice_and_each_has_a_name_of_its_own() -> None:
@@ -104,6 +112,33 @@ def test_what_is_sent_and_who_calls_share_a_service_but_for_servers_that_speak_f
     stranger, greeted = Cell("h2", "http", "strict", "none"), Cell("server-first", *"abc")
     assert first.configuration == second.configuration == stranger.configuration
     assert greeted.configuration.sends == "server-first"
+
+
+def test_both_payloads_of_mysql_share_a_service_and_no_other_database_does() -> None:
+    each = {sends: Cell(sends, "tcp", "strict", "sidecar").configuration for sends in PAYLOADS}
+    assert each["mysql"] == each["mysql-tls"]
+    assert len({each[one] for one in ("mongo", "mysql", "redis", "udp", "server-first")}) == 5
+
+
+def test_each_database_server_listens_at_the_ports_of_its_own_services() -> None:
+    own = [*of_policy(places(EVERY).values(), "strict")]
+    deployments = {one["metadata"]["name"]: one for one in made("strict")
+                   if one["kind"] == "Deployment"}  # fmt: skip
+    pod = deployments["server-databases"]["spec"]["template"]["spec"]
+    for container in pod["containers"]:
+        targets = [one.target for one in own if one.configuration.sends == container["name"]]
+        assert len(targets) == 8
+        assert container["args"] == [f"--ports={objects.ranges(targets)}"]
+        assert container["readinessProbe"]["tcpSocket"]["port"] in targets
+    assert [one["name"] for one in pod["containers"]] == ["mongodb", "mysql", "redis"]
+
+
+def test_only_what_is_sent_by_udp_has_a_service_port_of_udp() -> None:
+    own = places(EVERY).values()
+    for place in own:
+        for service in objects.services([place], "some")[:1]:
+            (port,) = service["spec"]["ports"]
+            assert (port.get("protocol") == "UDP") is (place.configuration.sends == "udp")
 
 
 def made(policy: str) -> list[objects.Obj]:
