@@ -83,7 +83,11 @@ class TableMesh:
         return self.pods[cell.policy, gateways.NAME].ip, place.at_gateway
 
     def deploy(self) -> None:
-        """Apply policies and workloads, a namespace for each policy; nothing is waited for."""
+        """Apply all objects, a namespace for each policy; nothing is waited for.
+
+        Services and rules come before the pods: each proxy then gets the whole of its configuration
+        once. Hundreds of Services that come to running proxies, one by one, took them minutes.
+        """
         self.settings = mesh_settings.read(self.cluster.kube)
         with ThreadPoolExecutor(len(self.policies)) as pool:
             list(pool.map(self._apply, self.policies))
@@ -97,6 +101,9 @@ class TableMesh:
         if not access_log.has_our_fields(self.settings["config"]):
             kube.apply([access_log.envoy_filter()], name)
         own = [*of_policy(self.places.values(), policy)]
+        for made in kube.apply(objects.services(own, name), name):
+            if made["kind"] == "Service":
+                self.addresses[policy, made["metadata"]["name"]] = made["spec"]["clusterIP"]
         kube.apply(objects.workloads(policy, own, Setting(), name), name)
 
     def wait_ready(self) -> None:
@@ -125,22 +132,13 @@ class TableMesh:
             last_seen=lambda: f"not ready: {sorted(wanted - self.pods.keys())}",
         )
 
-    def serve(self) -> None:
-        """Apply the Services; return when proxies and nodes hold all of them.
+    def wait_held(self) -> None:
+        """Wait until proxies and nodes hold all of it.
 
         Raises TimedOut with the first thing that is missing.
         """
-        with ThreadPoolExecutor(len(self.policies)) as pool:
-            list(pool.map(self._serve, self.policies))
         self._wait_active()
         self._wait_served()
-
-    def _serve(self, policy: str) -> None:
-        name = self.namespace(policy)
-        own = objects.services([*of_policy(self.places.values(), policy)], name)
-        for made in self.cluster.kube.apply(own, name):
-            if made["kind"] == "Service":
-                self.addresses[policy, made["metadata"]["name"]] = made["spec"]["clusterIP"]
 
     def remove(self) -> None:
         """Delete all of it; return when its pods are gone. Raises TimedOut."""

@@ -125,7 +125,7 @@ def _measure(table: TableMesh, folder: Path, does: _Does) -> None:
     table.deploy()
     table.wait_ready()
     tell(f"{len(table.pods)} pods are ready")
-    table.serve()
+    table.wait_held()
     tell("all sidecars hold their configuration")
     _keep_dumps(table, folder)
     foretold = _foretell(table, folder)
