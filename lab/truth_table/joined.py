@@ -168,8 +168,8 @@ class Joined:
             return None
         here = f"{self.call.server.ip}:{self.call.asked.target}"
         there = self.recorded.lines(self.call.server, "downstream_local_address").get(here, [])
-        from_ = self.arrived_from[-1]
-        found = [one for one in there if one.get("downstream_remote_address") == from_]
+        # Of several attempts, the last need not be the one that came through.
+        found = [one for one in there if one.get("downstream_remote_address") in self.arrived_from]
         by_id = [
             (log.untraced(one.get("request_id")), one)
             for one in found or self._renamed(there, here)
