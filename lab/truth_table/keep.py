@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.common import files
 from lab.common.errors import BadArguments
 from lab.model.pins import Stack, minor
-from lab.truth_table import pinned, plan, results, verdict
+from lab.truth_table import compare, pinned, plan, results, verdict
 from lab.truth_table.pinned import Measured
 from lab.truth_table.verdict import Table
 
@@ -23,7 +23,8 @@ def keep(folder: Path) -> str:
     table = verdict.stored(folder)
     stack = Stack(table.cluster, minor(table.stack["istio"]), (table.stack["envoy"],))
     if table.rows.keys() == {cell.key for cell in plan.cells()}:
-        files.write_bytes(pinned.RECORDED / results.CSV, (folder / results.CSV).read_bytes())
+        for name in (results.CSV, compare.ABOUT):
+            files.write_bytes(pinned.RECORDED / name, (folder / name).read_bytes())
         about = (table.run, table.recorded_at, table.cluster, table.stack)
         _write(Measured(*about, (stack,)))
         return f"the recorded table is that of {table.run}; its pins speak of {stack}"

@@ -28,6 +28,10 @@ SPOKEN = {
     "TLS of the application's own": ("tls", "https"),
     "a line, the client speaks first": ("line", "tcp"),
     "a line, the server speaks first": ("server-first", "tcp"),
+    "MongoDB": ("mongo", "mongo"),
+    "MySQL": ("mysql", "mysql"),
+    "MySQL with TLS": ("mysql-tls", "mysql"),
+    "Redis": ("redis", "redis"),
 }
 """What an application speaks -> what is sent in the table, and the name that a test holds to be
 answered over mutual TLS under STRICT and PERMISSIVE."""
