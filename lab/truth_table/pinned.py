@@ -42,7 +42,8 @@ def cells(rows: Mapping[str, Stored] | None = None) -> list[Cell]:
     every = {cell.key: cell for cell in plan.cells()}
     chosen = _Chosen()
     for key in (*claims.deciding(), *_recommended()):
-        chosen.take(every[key])
+        if not _apart(every[key]):
+            chosen.take(every[key])
     for group in _groups(rows, every.values()):
         chosen.cover(group)
     return chosen.cells
@@ -75,6 +76,7 @@ def _groups(rows: Mapping[str, Stored], every: Iterable[Cell]) -> Iterator[list[
 
 
 def _apart(cell: Cell) -> bool:
+    """Return whether a cell needs pods of its own, or another reader than the others."""
     sent = PAYLOADS[cell.sends]
     own_pods = cell.gateway_server is not None or cell.policy == UNSET or bool(sent.database)
     return own_pods or sent.udp

@@ -45,7 +45,7 @@ def test_few_cells_make_no_empty_shards() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "uid", "count"),
-    [("embedded", 0, 1), ("embedded", 1000, 3), ("kind", 1000, 1), ("existing", 1000, 1)],
+    [("embedded", 0, 1), ("embedded", 1000, 6), ("kind", 1000, 1), ("existing", 1000, 1)],
 )
 def test_only_an_ordinary_users_embedded_cluster_needs_shards(
     kind: str, uid: int, count: int, monkeypatch: pytest.MonkeyPatch
