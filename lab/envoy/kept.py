@@ -9,6 +9,7 @@ import json
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
+from lab.common.redaction import redact
 from lab.envoy.dump import refusing_other_shapes
 
 Part = Mapping[str, Any]
@@ -27,6 +28,10 @@ _ENTRIES = {
 """Part of a dump -> its lists -> what of each entry is kept: what is active, without the version
 and the time at which it came.
 https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/config_dump_shared.proto"""
+_FORMAT = '"text_format_source":{"inline_string":'
+"""Before a format, which says what is logged or set, and is no secret."""
+_SHOWN = '"text_format_source":{"inline_format":'
+"""The same, as `redact` lets it pass."""
 _CLUSTERS = ("static_clusters", "dynamic_active_clusters")
 _METADATA = ("SERVICE_ACCOUNT", "INTERCEPTION_MODE")
 _INTERCEPTION = "traffic.sidecar.istio.io/"
@@ -41,7 +46,8 @@ def text(dump: Any) -> str:
     """
     runtime = _forwarding(dump)
     parts = [one for part in dump["configs"] for one in _kept(part, runtime)]
-    return json.dumps({"configs": parts}, sort_keys=True, separators=(",", ":"))
+    whole = json.dumps({"configs": parts}, sort_keys=True, separators=(",", ":"))
+    return redact(whole.replace(_FORMAT, _SHOWN)).replace(_SHOWN, _FORMAT)
 
 
 def _forwarding(dump: Part) -> set[str]:

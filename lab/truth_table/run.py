@@ -14,6 +14,7 @@ from typing import Any
 from clusters.base import Capture, CaptureStats, Cluster
 from lab.common import files
 from lab.common.errors import LabError
+from lab.envoy import kept
 from lab.record import envoy_admin, logs, mesh_lock, world
 from lab.truth_table import calls, databases, gauges, predictions, shards, stored_mesh
 from lab.truth_table.asked import as_json
@@ -178,9 +179,9 @@ def _pods(table: TableMesh) -> list[Pod]:
 
 def _keep_dumps(table: TableMesh, folder: Path) -> None:
     def keep(key: tuple[str, str]) -> None:
-        dump = envoy_admin.ask(table.cluster, table.pods[key], "config_dump?include_eds")
+        dump = envoy_admin.config_dump(table.cluster, table.pods[key])
         path = folder / "config" / f"{'-'.join(key)}.json.gz"
-        files.write_bytes(path, gzip.compress(dump.encode(), 6, mtime=0))
+        files.write_bytes(path, gzip.compress(kept.text(dump).encode(), mtime=0))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(keep, table.sidecars))

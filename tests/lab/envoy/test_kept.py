@@ -58,6 +58,23 @@ def test_nothing_of_the_machine_and_no_secret_is_kept(client: Any) -> None:
     assert "admin" not in json.loads(text)["configs"][0].get("bootstrap", {})
 
 
+def test_what_a_proxy_is_given_in_its_configuration_is_redacted_and_a_format_stays(
+    client: Any,
+) -> None:
+    told = copy.deepcopy(client)
+    clusters = next(one["dynamic_active_clusters"] for one in told["configs"]
+                    if "dynamic_active_clusters" in one)  # fmt: skip
+    held = {"inline_string": "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2hlY2s=\n"}
+    shown = {"text_format_source": {"inline_string": "%CEL(xds.cluster_name)%"}}
+    clusters[0]["cluster"]["metadata"] = {"ca": held, "state": shown}
+    stored = json.loads(kept.text(told))
+    kept_cluster = next(iter(dump.read(stored).clusters.values()))
+    every = json.dumps(stored)
+    assert "MIIBszCCAVmgAwIBAgIUQ2hlY2s" not in every
+    assert "%CEL(xds.cluster_name)%" in every
+    assert kept_cluster
+
+
 def test_the_same_configuration_at_another_time_is_the_same_text(client: Any) -> None:
     later = copy.deepcopy(client)
     for part in later["configs"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import secrets
@@ -15,7 +16,6 @@ from small_notebooks import written
 
 from clusters.embedded.cluster import Embedded
 from lab.commands import finish, plan, run_plan
-from lab.common import files
 from lab.common.wait import until
 from lab.fidelity.record import _keep
 from lab.judge import stored
@@ -26,6 +26,7 @@ from lab.model.scenario import Call, Port, Service, World
 from lab.notebook import execute
 from lab.notebook.live import JudgedLiveRun
 from lab.record import begin, envoy_admin, views
+from lab.record.dumps import Dumps
 from lab.record.live_run import LiveRun
 from lab.render import explain, tables
 
@@ -104,7 +105,7 @@ def run(cluster: Embedded, tmp_path: Path) -> Iterator[LiveRun]:
 def found(folder: Path, wanted: dict[str, Secret] = SECRETS) -> list[str]:
     """Which secrets are in which of a folder's texts; captures are packets, and stay such."""
     texts = {
-        str(path.relative_to(folder)): path.read_text(errors="replace")
+        str(path.relative_to(folder)): written_in(path)
         for path in folder.rglob("*")
         if path.is_file() and path.suffix != ".pcap"
     }
@@ -115,6 +116,13 @@ def found(folder: Path, wanted: dict[str, Secret] = SECRETS) -> list[str]:
         for name, secret in wanted.items()
         if secret.found_in(text)
     )
+
+
+def written_in(path: Path) -> str:
+    """A file's text, of a compressed one too."""
+    content = path.read_bytes()
+    text = gzip.decompress(content) if path.suffix == ".gz" else content
+    return text.decode(errors="replace")
 
 
 @pytest.mark.cluster
@@ -169,7 +177,10 @@ def test_what_is_recorded_of_a_pod_and_its_proxys_configuration_holds_no_secret(
     )
     assert SECRETS["certificate"].found_in(envoy_admin.ask(cluster, pod, "config_dump"))
     _keep(cluster, pod, tmp_path / "kept")
-    files.write_json(tmp_path / "kept" / "view.json", views.read(cluster, here, "client"))
+    Dumps(tmp_path / "kept").keep("whole.json", views.read(cluster, here, "client").dump)
+    whole = written_in(tmp_path / "kept" / "config" / "whole.json.gz")
+    assert '"planted"' in whole
+    assert "[redacted]" in whole
     assert "[redacted]" in (tmp_path / "kept" / "config.json").read_text()
     assert "[redacted]" in (tmp_path / "kept" / "pod.json").read_text()
     assert found(tmp_path / "kept") == []
