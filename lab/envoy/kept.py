@@ -55,8 +55,12 @@ def _forwarding(dump: Part) -> set[str]:
 
     Their endpoints are the calls that were made, and no configuration.
     """
-    clusters = (one["cluster"] for part in dump["configs"] for name in _CLUSTERS
-                for one in part.get(name) or ())  # fmt: skip
+    clusters = (
+        one["cluster"]
+        for part in dump["configs"]
+        for name in _CLUSTERS
+        for one in part.get(name) or ()
+    )
     return {one["name"] for one in clusters if one.get("type") == "ORIGINAL_DST"}
 
 

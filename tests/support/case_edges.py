@@ -5,11 +5,9 @@ They are made of reports by users; each names the one that it is made of.
 
 from __future__ import annotations
 
-from edges import CLIENT, MUTUAL, PLAIN, SERVER, Edge
+from edges import CLIENT, MUTUAL, PLAIN, SERVER, Edge, ready_pods
 
 from clusters.kube import Kube, Obj, documents
-from lab.common.wait import until
-from lab.record import world
 from lab.workloads import variants
 from lab.workloads.manifests import EXCLUDED_PORTS, Setting, client, httpbin, stranger
 from lab.workloads.variants import Variant
@@ -216,14 +214,6 @@ def deploy(kube: Kube, namespace: str) -> dict[str, str]:
     made = (one for make in (client, stranger, httpbin) for one in make(setting))
     kube.apply([*made, *variants.manifests(excluded, setting), *greeters], namespace)
     wanted = {"client", "stranger", "httpbin", "excluded", "greeter", "one", "two"}
-    addresses: dict[str, str] = {}
-
-    def look() -> bool:
-        for pod in kube.items(f"/api/v1/namespaces/{namespace}/pods"):
-            if world.ready(pod):
-                addresses[pod["metadata"]["labels"]["app"]] = pod["status"]["podIP"]
-        return wanted <= addresses.keys()
-
-    until(look, "the pods of the cases", timeout=120, every=0.2)
+    addresses = ready_pods(kube, namespace, wanted)
     kube.apply(documents(ENTRY.replace("{one}", addresses["one"])), namespace)
     return addresses

@@ -117,7 +117,11 @@ def deploy(kube: Kube, namespace: str) -> dict[str, str]:
     for service in SERVICES:
         kube.apply(service.manifest, namespace)
     kube.apply(objects, namespace)
-    wanted = {"client", "stranger", "skipper", "httpbin", "b"}
+    return ready_pods(kube, namespace, {"client", "stranger", "skipper", "httpbin", "b"})
+
+
+def ready_pods(kube: Kube, namespace: str, wanted: set[str]) -> dict[str, str]:
+    """Wait until the pods of these apps are ready, and return their addresses by name."""
     addresses: dict[str, str] = {}
 
     def look() -> bool:
@@ -126,7 +130,7 @@ def deploy(kube: Kube, namespace: str) -> dict[str, str]:
                 addresses[pod["metadata"]["labels"]["app"]] = pod["status"]["podIP"]
         return wanted <= addresses.keys()
 
-    until(look, "the edges' pods", timeout=120, every=0.2)
+    until(look, f"the pods of {namespace}", timeout=120, every=0.2)
     return addresses
 
 
