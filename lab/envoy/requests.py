@@ -185,7 +185,7 @@ def offered(manager: Part, cluster: Part, spoken: str, asked: str) -> tuple[str,
                     return tuple(one["alpn_override"])
         for one in config.get("on_request_headers") or ():
             if one.get("object_key") == ALPN_STATE:
-                return _stand_in(one, str(cluster["name"]), asked)
+                return _stand_in(one, cluster, asked)
     return ()
 
 
@@ -202,13 +202,17 @@ def _keeps_alpn(cluster: Part) -> bool:
     return str(istio.get("alpn_override", "")) == "false"
 
 
-def _stand_in(state: Part, cluster: str, asked: str) -> tuple[str, ...]:
+def _stand_in(state: Part, cluster: Part, asked: str) -> tuple[str, ...]:
     expression = str(state["format_string"]["text_format_source"]["inline_string"])
     offers = _OFFERS.search(expression)
     if not offers:
         raise Unreadable("a filter sets the ALPN by an expression that is not modelled")
+    # The first stand-in, of which there is evidence, did not ask for istiod's mark.
+    if "alpn_override" in expression and _keeps_alpn(cluster):
+        return ()
+    name = str(cluster["name"])
     for begin, end in _NAMES.findall(expression):
-        if cluster.startswith(begin) and cluster.endswith(end):
+        if name.startswith(begin) and name.endswith(end):
             return tuple(str((asked == "h2" and offers[1]) or offers[2]).split(","))
     return ()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,17 +68,28 @@ def _write(path: Path, lines: list[str]) -> None:
 
 
 def settled(
-    cluster: Cluster, pod: PodRef, container: str, *, timeout: float = 10.0, every: float = 0.08
+    cluster: Cluster,
+    pod: PodRef,
+    container: str,
+    *,
+    timeout: float = 10.0,
+    every: float = 0.08,
+    awaited: Sequence[str] = (),
 ) -> str:
     """Return a log once it has stopped growing: proxies flush their lines every 50 ms.
 
     timeout: seconds to wait for that. every: seconds between two looks, of which three are alike.
+    awaited: words of lines that are still to come; where they do not come within PATIENCE, the log
+    is returned without them.
     """
     seen: list[str] = []
+    latest = time.monotonic() + PATIENCE
 
     def look() -> str:
         seen.append(cluster.logs(pod, container))
-        return "same" if len(seen) > 2 and len({*seen[-3:]}) == 1 else ""
+        same = len(seen) > 2 and len({*seen[-3:]}) == 1
+        whole = time.monotonic() > latest or all(word in seen[-1] for word in awaited)
+        return "same" if same and whole else ""
 
     until(look, f"the log of {pod.name} to settle", timeout=timeout, every=every)
     return seen[-1]

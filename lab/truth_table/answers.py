@@ -143,6 +143,8 @@ def _ended(joined: Joined, given: str) -> tuple[str, str, Line | None]:
     if told["outcome"] == HANGS:
         return *_hanging(joined), None
     line = theirs or mine
+    if line is None and told["outcome"] == "answered":
+        return "unknown", "", None  # of who answered, no witness was kept
     if line and line.get("response_code") and not _failed(theirs) and not _failed(mine):
         return "answered by a proxy", SERVER if theirs else _nearest(joined), line
     return "refused", _refusing(joined), theirs if _failed(theirs) else mine or theirs

@@ -169,7 +169,11 @@ class Joined:
         here = f"{self.call.server.ip}:{self.call.asked.target}"
         there = self.recorded.lines(self.call.server, "downstream_local_address").get(here, [])
         # Of several attempts, the last need not be the one that came through.
-        found = [one for one in there if one.get("downstream_remote_address") in self.arrived_from]
+        found = [
+            one
+            for one in there
+            if one.get("downstream_remote_address") in self.arrived_from and self._in_time(one)
+        ]
         by_id = [
             (log.untraced(one.get("request_id")), one)
             for one in found or self._renamed(there, here)
@@ -178,6 +182,14 @@ class Joined:
         ours = [one for one in there if log.untraced(one.get("request_id")) == wanted]
         # A connection of a pool has lines of other calls' requests.
         return _last(ours or [one for name, one in by_id if name not in every])
+
+    def _in_time(self, line: Line) -> bool:
+        """Return whether a line is of these connections, and of none that had their port before.
+
+        A connection on which nothing is sent has no line of its own.
+        """
+        first = min(one.began for one in self.connections)
+        return first - RENAMED_WITHIN <= (log.began(line) or 0.0) <= self.call.ended + 0.05
 
     @property
     def _request_id(self) -> object:

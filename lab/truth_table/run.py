@@ -18,6 +18,7 @@ from lab.envoy import kept
 from lab.record import envoy_admin, logs, mesh_lock, world
 from lab.truth_table import calls, databases, gauges, predictions, shards, stored_mesh
 from lab.truth_table.asked import as_json
+from lab.truth_table.axes import PAYLOADS
 from lab.truth_table.calls import Send, by_table_calls
 from lab.truth_table.cells import Cell
 from lab.truth_table.mesh import TableMesh
@@ -151,7 +152,7 @@ def _call(table: TableMesh, folder: Path, send: Send) -> calls.Made:
     captures.start()
     try:
         made = calls.make(table, send)
-        _keep_logs(table, folder / "logs")
+        _keep_logs(table, made, folder / "logs")
     finally:
         captures.stop()
     return made
@@ -187,8 +188,12 @@ def _keep_dumps(table: TableMesh, folder: Path) -> None:
         list(pool.map(keep, table.sidecars))
 
 
-def _keep_logs(table: TableMesh, folder: Path) -> None:
-    """Write the lines of proxies and servers once no log has grown for a while."""
+def _keep_logs(table: TableMesh, made: calls.Made, folder: Path) -> None:
+    """Write the lines of proxies and servers once no log has grown for a while.
+
+    The proxy that a call came to first writes a line of it when it ends, which can be late.
+    """
+    awaited = _first_lines(table, made)
 
     def keep(key: tuple[str, str]) -> None:
         pod, kept = table.pods[key], dict[str, list[str]]()
@@ -196,13 +201,29 @@ def _keep_logs(table: TableMesh, folder: Path) -> None:
             suffix = "" if container == "istio-proxy" else ".app"
             if suffix and not key[1].startswith("server"):
                 continue
-            text = logs.settled(table.cluster, pod, container, timeout=30, every=0.2)
+            lines = awaited.get(key, ()) if container == "istio-proxy" else ()
+            text = logs.settled(table.cluster, pod, container, timeout=30, every=0.2, awaited=lines)
             kept.setdefault(suffix, []).extend(filter(_is_json, text.splitlines()))
         for suffix, lines in kept.items():
             files.write_text(folder / f"{'-'.join(key)}{suffix}.jsonl", "\n".join(lines) + "\n")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(keep, table.pods))
+
+
+def _first_lines(table: TableMesh, made: calls.Made) -> dict[tuple[str, str], list[str]]:
+    """Return each proxy to which answered calls came first -> the addresses they came from."""
+    answered = {str(job["id"]): job for job in made.jobs if job["outcome"] == "answered"}
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in table.cells:
+        job, asked = answered.get(cell.key), table.asked(cell)
+        if job is None or PAYLOADS[cell.sends].pooled or PAYLOADS[cell.sends].udp:
+            continue
+        caller = table.pods[cell.policy, asked.caller]
+        first = asked.caller if caller.has_sidecar else asked.gateway
+        if first:
+            found.setdefault((cell.policy, first), []).append(f'"{caller.ip}:{job["source"]}"')
+    return found
 
 
 def _is_json(line: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from clusters.base import Cluster, Completed, PodRef
 from lab.truth_table.calls import AT_ONCE, Job
+from lab.truth_table.cells import Cell
 
 SECONDS = 5
 CURL: dict[str, str] = {
@@ -32,6 +33,13 @@ TYPED: dict[str, str] = {
     "[ $code = 0 ] || exit; echo {marker} >&3",
 }
 """What is sent -> what is typed once bash has a connection at file descriptor 3."""
+
+
+def can_type(cell: Cell) -> bool:
+    """Return whether a person types it: no driver, no datagram, no TLS around another protocol."""
+    server = cell.gateway_server
+    around = server and server.within and cell.caller == "none"
+    return cell.sends in {*CURL, *TYPED, "tls"} and not around
 
 
 def send(cluster: Cluster, each: dict[PodRef, list[Job]], at_once: int) -> list[Job]:
@@ -61,11 +69,13 @@ def _curl(job: Job) -> str:
     body = f"echo {job['marker']}"
     if job["sends"] == "grpc":
         body = f"printf '\\0\\0\\0\\0\\{len(job['marker']) + 1:o}%s\\n' {job['marker']}"
+    # What stands before the mesh has names that no DNS server knows.
+    to = f"--connect-to ::{job['host']}:{job['port']} " if ".lab.example:" in job["name"] else ""
     upgrade = job["sends"] in ("websocket", "upgrade-h2c", "upgrade-tls")
     return (
         f"{body} | curl -s {CURL[job['sends']]} {'' if upgrade else '--data-binary @-'} "
         f"-H 'x-request-id: {job['request_id']}' -H 'x-lab-marker: {job['marker']}' "
-        f"--local-port {job['source']} --max-time {SECONDS} -o /dev/null -D - "
+        f"{to}--local-port {job['source']} --max-time {SECONDS} -o /dev/null -D - "
         f"-w '\\n%{{json}}' http://{job['name']}/"
     )
 

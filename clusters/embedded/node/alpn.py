@@ -5,7 +5,8 @@ what it detected (`istio-http/1.1`, `istio-h2`); with a bare `istio` the server 
 HTTP for plain TCP. Istio's filter derives it from the cluster's upstream protocol. A stock
 Envoy lacks the filter, so `set_filter_state` sets the same filter state, by the request's
 own protocol, for exactly those clusters: on a declared port the upstream protocol is fixed,
-and an ALPN that says another would break it (502).
+and an ALPN that says another would break it (502). As Istio's, it leaves a cluster alone whose
+rule has a TLS of its own: istiod marks those `alpn_override: "false"`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ OFFERS = {
 """What is offered, by the kind of proxy. A sidecar speaks to a detected port as it was spoken to; a
 gateway speaks HTTP/1.1: use_downstream_protocol is for sidecars only
 (pilot/pkg/networking/core/cluster_builder.go of Istio)."""
+OWN_TLS = "'alpn_override' in xds.cluster_metadata.filter_metadata['istio']"
 WELL_KNOWN_PORTS = {25, 53, 3306, 27017}
 
 
@@ -62,7 +64,7 @@ def envoy_filter(conditions: list[str], namespace: str) -> Obj:
     """Return the EnvoyFilter for these conditions, on sidecars' outbound listeners and gateways."""
     chosen = " || ".join(conditions)
     patches = [
-        _patch(context, _filter(f"({chosen}) ? ({offers}) : ''"))
+        _patch(context, _filter(f"({chosen}) && !({OWN_TLS}) ? ({offers}) : ''"))
         for context, offers in OFFERS.items()
     ]
     return {

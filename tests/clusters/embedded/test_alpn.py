@@ -7,6 +7,7 @@ import json
 import pytest
 
 from clusters.embedded.node.alpn import conditions_of, detected, envoy_filter
+from lab.envoy.requests import offered
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,16 @@ def test_a_gateway_offers_http1_to_a_detected_port_and_a_sidecar_what_it_was_spo
     assert "istio-h2" in found["SIDECAR_OUTBOUND"]
     assert "istio-h2" not in found["GATEWAY"]
     assert "istio-http/1.1" in found["GATEWAY"]
+
+
+@pytest.mark.parametrize("kind", ["SIDECAR_OUTBOUND", "GATEWAY"])
+def test_a_cluster_whose_rule_has_tls_of_its_own_keeps_its_own_alpn(kind: str) -> None:
+    patches = envoy_filter(conditions_of(service({"port": 80})), "istio-system")["spec"][
+        "configPatches"
+    ]
+    (filter_,) = [patch["patch"]["value"] for patch in patches if patch["match"]["context"] == kind]
+    manager = {"http_filters": [filter_]}
+    cluster: dict = {"name": "outbound|80||web.shop.svc.cluster.local"}
+    marked = {"metadata": {"filter_metadata": {"istio": {"alpn_override": "false"}}}}
+    assert offered(manager, cluster, "http/1.1", "http/1.1")[0] == "istio-http/1.1"
+    assert offered(manager, {**cluster, **marked}, "http/1.1", "http/1.1") == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import json
 import shutil
@@ -95,6 +96,18 @@ def test_without_the_gateways_word_on_the_certificate_its_tls_is_not_mutual(copy
         lambda line: {**line, "downstream_peer_uri_san": None},
     )
     assert wrong(copy) == {"line/none/strict/sidecar/gateway=istio-mutual"}
+
+
+def test_a_line_of_the_connection_that_had_the_port_before_is_not_the_calls(copy: Path) -> None:
+    def earlier(line: dict[str, Any]) -> dict[str, Any]:
+        began = datetime.datetime.fromisoformat(line["start_time"]) - datetime.timedelta(seconds=12)
+        return {**line, "start_time": began.isoformat()}
+
+    cell = "line/none/strict/sidecar/gateway=istio-mutual"
+    edit_lines(copy / "logs" / "strict-server.jsonl", earlier)
+    recorded = Recorded(copy)
+    assert answers.answer(recorded, by_key(recorded)[cell]).wire == "tls"
+    assert cell in wrong(copy)
 
 
 def test_legs_that_are_exchanged_are_noticed(copy: Path) -> None:
