@@ -192,6 +192,16 @@ class Kube:
             for obj in documents(objects)
         ]
 
+    def create(self, objects: Iterable[Obj] | str, namespace: str | None = None) -> list[Obj]:
+        """Create objects that are not there yet, in order: cheaper than to apply them.
+
+        namespace: as of `apply`. Raises ApiError, for what is there too.
+        """
+        return [
+            self.request("POST", self.path(obj, namespace).rpartition("/")[0], obj)
+            for obj in documents(objects)
+        ]
+
     def delete(self, objects: Iterable[Obj] | str, namespace: str | None = None) -> None:
         """Delete what is there of these, last first."""
         for obj in reversed(list(documents(objects))):

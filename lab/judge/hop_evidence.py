@@ -46,6 +46,11 @@ class HopEvidence:
         return self.record.marker.encode()
 
     @property
+    def path(self) -> str:
+        """The path that an HTTP client asks for."""
+        return call_types.sending(self.record.typed).path
+
+    @property
     def window(self) -> tuple[float, float]:
         """Unix seconds between which the call was made, with the slack of two clocks."""
         return self.record.started - CLOCK_SLACK, self.record.ended + CLOCK_SLACK
@@ -59,6 +64,10 @@ class HopEvidence:
     def route(self) -> config.Route:
         """Which of the sending proxy's configuration would carry it."""
         name = self.call.service or self.call.to
+        sends = call_types.first_bytes(self.call.command)
+        if self.made.to_address:
+            ip, port = self.server.ip, self.call.port
+            return config.Route(ip, port, ip, self.record.target or port, sends)
         service = self.world.services[name]
         target = self.record.target if self.first else service.targets[str(self.call.port)]
         by_address = name == service.cluster_ip
@@ -67,7 +76,7 @@ class HopEvidence:
             port=self.call.port,
             cluster_ip=service.cluster_ip,
             target=target,
-            sends=call_types.first_bytes(self.call.command),
+            sends=sends,
         )
 
     @property

@@ -31,7 +31,11 @@ def observe_hop(hop: HopEvidence, sent_on: log.Line | None = None) -> Observatio
     crossed = read_wire(hop, query, client_line)
     peer = find_peer(hop, client_line, query, crossed)
     server_line = log.find(
-        hop.server_log, request_id=hop.record.request_id, address=peer, until=hop.until
+        hop.server_log,
+        request_id=hop.record.request_id,
+        address=peer,
+        until=hop.until,
+        path=hop.path,
     )
     if client_line is None and not caller_address(hop):
         # The application named no port. The packets do, where they are of its only call.
@@ -83,7 +87,11 @@ def find_client_line(hop: HopEvidence, sent_on: log.Line | None) -> log.Line | N
     """Return the sending proxy's line of the call; None where it has none."""
     logged, request_id = hop.client_log, hop.record.request_id
     line = sent_on or log.find(
-        logged, request_id=request_id, address=caller_address(hop), until=hop.until
+        logged,
+        request_id=request_id,
+        address=caller_address(hop),
+        until=hop.until,
+        path=hop.path,
     )
     return log.passed_again(logged, line, hop.until) if line else line
 

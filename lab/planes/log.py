@@ -44,14 +44,21 @@ def entries(text: str) -> Iterator[Line]:
 
 
 def find(
-    lines: Sequence[Line], *, request_id: str, address: str, until: float = math.inf
+    lines: Sequence[Line],
+    *,
+    request_id: str,
+    address: str,
+    until: float = math.inf,
+    path: str = "",
 ) -> Line | None:
     """Return a proxy's line of a call: by request id, else by the address that called it.
 
     until: Unix seconds at which the call had ended; what began later may have an address again.
+    path: of its request. grpcurl asks what methods there are first, with the same request id.
     """
     wanted = untraced(request_id)
     ours = [line for line in lines if wanted and untraced(line.get("request_id")) == wanted]
+    ours = [line for line in ours if line.get("path") == path] or ours
     from_there = [
         line for line in ours or lines if line.get("downstream_remote_address") == address
     ]

@@ -19,6 +19,8 @@ from lab.truth_table.recorded import Call, Line, Pod, Recorded
 
 RENAMED_WITHIN = 0.1
 """Seconds between a connection's SYN and the time of its line."""
+SAID_WITHIN = 1.0
+"""Seconds before a call's beginning and after its end in which the application may see it."""
 
 
 def join(recorded: Recorded, call: Call) -> Joined:
@@ -242,8 +244,19 @@ class Joined:
             peers |= {*self.arrived_from}
         port = self.call.asked.target
         said = [] if marked else self.recorded.said(self.call.server)
-        known = (one for one in said if one["peer"] in peers - {""} and one["port"] == port)
-        return marked[0] if marked else next(known, None)
+        known = [one for one in said if one["peer"] in peers - {""} and one["port"] == port]
+        return marked[0] if marked else self._nearest(known)
+
+    def _nearest(self, said: Sequence[Line]) -> Line | None:
+        """Return what the application said in the time of the call.
+
+        Its proxy's ports come from the kernel, which gives one again. A busy caller is late to note
+        when it began.
+        """
+        began = float(self.told["started"])
+        apart = {id(one): abs(float(one.get("time") or 0.0) - began) for one in said}
+        near = [one for one in said if apart[id(one)] <= SAID_WITHIN + self.call.ended - began]
+        return min(near, key=lambda one: apart[id(one)], default=None)
 
 
 def _last(lines: Sequence[Line]) -> Line | None:

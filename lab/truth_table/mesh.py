@@ -101,7 +101,7 @@ class TableMesh:
         if not access_log.has_our_fields(self.settings["config"]):
             kube.apply([access_log.envoy_filter()], name)
         own = [*of_policy(self.places.values(), policy)]
-        for made in kube.apply(objects.services(own, name), name):
+        for made in kube.create(objects.services(own, name), name):
             if made["kind"] == "Service":
                 self.addresses[policy, made["metadata"]["name"]] = made["spec"]["clusterIP"]
         kube.apply(objects.workloads(policy, own, Setting(), name), name)

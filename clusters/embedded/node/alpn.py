@@ -32,6 +32,8 @@ OFFERS = {
 gateway speaks HTTP/1.1: use_downstream_protocol is for sidecars only
 (pilot/pkg/networking/core/cluster_builder.go of Istio)."""
 OWN_TLS = "'alpn_override' in xds.cluster_metadata.filter_metadata['istio']"
+APART = 0.2
+"""Seconds between two changes of the filter: hundreds of Services may come at once."""
 WELL_KNOWN_PORTS = {25, 53, 3306, 27017}
 
 
@@ -112,10 +114,12 @@ class AlpnStandIn:
         self._kube, self._namespace = kube, namespace
         self._known: dict[str, list[str]] = {}
         self._applied = ""
+        self._changed = threading.Event()
 
     def start(self) -> None:
         """Watch Services in the background."""
-        threading.Thread(target=self._watch, daemon=True, name="alpn").start()
+        for target in (self._watch, self._keep_applied):
+            threading.Thread(target=target, daemon=True, name="alpn").start()
 
     def _watch(self) -> None:
         path = "/api/v1/services"
@@ -123,18 +127,35 @@ class AlpnStandIn:
             try:
                 listed = self._kube.request("GET", path)
                 self._known = {s["metadata"]["uid"]: conditions_of(s) for s in listed["items"]}
-                self._apply()
+                self._changed.set()
                 query = {"resourceVersion": listed["metadata"]["resourceVersion"]}
                 for kind, service in self._kube.watch(path, query):
                     if kind == "ERROR":
                         break
                     uid = service["metadata"]["uid"]
-                    self._known[uid] = [] if kind == "DELETED" else conditions_of(service)
-                    self._apply()
+                    known = {} if kind == "DELETED" else {uid: conditions_of(service)}
+                    others = {one: has for one, has in self._known.items() if one != uid}
+                    self._known = {**others, **known}
+                    self._changed.set()
             except (ApiError, ClusterGone) as problem:
                 print(f"alpn: {problem}", flush=True)
                 if threading.Event().wait(0.5):
                     return
+
+    def _keep_applied(self) -> None:
+        """Apply what is known whenever it has changed: at once, and then not again for a moment.
+
+        Each time, istiod sends all proxies their listeners anew.
+        """
+        while True:
+            self._changed.wait()
+            self._changed.clear()
+            try:
+                self._apply()
+            except (ApiError, ClusterGone) as problem:
+                print(f"alpn: {problem}", flush=True)
+                self._changed.set()
+            threading.Event().wait(APART)
 
     def _apply(self) -> None:
         names = sorted({name for group in self._known.values() for name in group})

@@ -141,6 +141,14 @@ def test_of_a_request_that_was_tried_again_the_last_attempt_is_meant() -> None:
     assert log.find(tried, request_id="other", address="10.0.0.9:1") is None
 
 
+def test_of_grpcurls_two_requests_with_one_id_the_one_that_was_typed_is_the_calls() -> None:
+    asked = {"request_id": "r", "path": "/shop.Orders/Get"}
+    reflection = {"request_id": "r", "path": "/grpc.reflection.v1.ServerReflection/Info"}
+    lines = [asked, reflection]
+    assert log.find(lines, request_id="r", address="", path="/shop.Orders/Get") == asked
+    assert log.find(lines, request_id="r", address="", path="/rewritten") == reflection
+
+
 def test_of_an_address_that_was_used_twice_the_line_of_the_calls_own_time_is_meant() -> None:
     lines = [
         {

@@ -104,6 +104,17 @@ def test_without_the_applications_word_a_call_did_not_arrive(copy: Path) -> None
     assert not row.agrees
 
 
+def test_the_applications_word_on_the_connection_that_had_the_port_before_is_not_the_calls(
+    copy: Path,
+) -> None:
+    edit_lines(
+        copy / "logs" / "permissive-server.app.jsonl",
+        lambda line: {**line, "time": line["time"] - 12},
+    )
+    rows = {row.cell.key: row for row in results.judge(Recorded(copy))}
+    assert rows["line/tls/permissive/sidecar"].measured.outcome != "arrives"
+
+
 def test_two_cells_calls_that_are_exchanged_are_noticed(copy: Path) -> None:
     """Of one over mutual TLS and one in plaintext, each has the other's ports."""
     calls = {
