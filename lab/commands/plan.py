@@ -31,7 +31,7 @@ class Plan:
     """At most so many pods at a time; None: as many as the machine has room for."""
     cells: bool = False
     """Whether the pinned cells of the truth table are measured beside the failures."""
-    without_cells: str = ""
+    left_out: str = ""
     """Why they are not, where nobody has asked for less than everything."""
 
     @property
@@ -70,7 +70,9 @@ def plan(
     from lab.notebook.open_run import choose
 
     own = [name for name in names if name.replace("-", "_") != CELLS]
-    wanted = tuple(failures.load(name) for name in (own if names else failures.names()))
+    every = tuple(failures.load(name) for name in (own if names else failures.names()))
+    able = tuple(one for one in every if given.keys() <= one.parameters.keys())
+    wanted = every if names else able or every
     for failure in wanted:
         parameters_of(failure, given)
         execute.require_parameters(failure)
@@ -91,7 +93,9 @@ def plan(
     if own != [*names] and given:
         raise BadArguments(f"{CELLS}: {without}")
     cells = own != [*names] or not (names or without)
-    told = "" if names else without
+    unable = ", ".join(one.name for one in every if one not in wanted)
+    others = f"{unable}, which {'has' if ',' not in unable else 'have'} no such parameters"
+    told = "; ".join(filter(None, (without, others if unable else ""))) if not names else ""
     return Plan(wanted, given, kind, keep, " ".join(words), stack, _pods(), cells, told)
 
 

@@ -43,8 +43,8 @@ def run_plan(wanted: Plan, afterwards: Afterwards | None = None) -> tuple[Path, 
     folder = store.new_run()
     say = _Log(folder / "run.log", began)
     say(f"run {folder.name}: {', '.join(wanted.names)} on {wanted.title}")
-    if wanted.without_cells:
-        say(f"left out: {wanted.without_cells}")
+    if wanted.left_out:
+        say(f"left out: {wanted.left_out}")
     stopped: BaseException | None = None
     with draftsman.started(folder) as drawing:
         try:

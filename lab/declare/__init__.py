@@ -26,7 +26,15 @@ from lab.declare.claims import (
     strangers_are_refused,
 )
 from lab.declare.outcomes import own_tls_answer, ssl_error
-from lab.declare.remedies import Trial, put_in_front, remedies, remedy, rename, retarget
+from lab.declare.remedies import (
+    Trial,
+    put_in_front,
+    remedies,
+    remedy,
+    rename,
+    replace_objects,
+    retarget,
+)
 from lab.declare.remedies import apply as applies
 from lab.declare.validate import refuse_wrong, without_pins
 from lab.declare.worlds import permissive, plain, posted, service, world
@@ -38,6 +46,7 @@ from lab.judge.checks import (
     applied,
     broken_off,
     came_out,
+    client_logged,
     costs_more,
     identities,
     left_client,
@@ -48,14 +57,18 @@ from lab.judge.checks import (
     protocol_error,
     reached,
     readable,
+    received,
     refused_upgrade,
     secured,
     secured_answer,
     secured_hops,
+    server_logged,
     shows_sni,
     tls_refused,
     unanswered,
     under,
+    unread,
+    unsent,
     upgrade_is_gone,
     went_to,
 )
@@ -72,10 +85,12 @@ from lab.model.scenario import (
     Service,
     World,
 )
+from lab.workloads.manifests import EXCLUDED_PORTS
 from lab.workloads.variants import Variant
 
 __all__ = [
     "DESTINATION_RULE",
+    "EXCLUDED_PORTS",
     "POLICY",
     "Answer",
     "Call",
@@ -106,6 +121,7 @@ __all__ = [
     "call",
     "came_out",
     "claim",
+    "client_logged",
     "costs_more",
     "curl",
     "destination_rule",
@@ -131,16 +147,19 @@ __all__ = [
     "put_in_front",
     "reached",
     "readable",
+    "received",
     "refuse_wrong",
     "refused_upgrade",
     "remedies",
     "remedy",
     "rename",
+    "replace_objects",
     "retarget",
     "say",
     "secured",
     "secured_answer",
     "secured_hops",
+    "server_logged",
     "service",
     "shows_sni",
     "ssl_error",
@@ -154,6 +173,8 @@ __all__ = [
     "together",
     "unanswered",
     "under",
+    "unread",
+    "unsent",
     "upgrade_is_gone",
     "went_to",
     "without_pins",

@@ -32,17 +32,18 @@ def say(
     *,
     port: int = 0,
     gateway: int = 0,
+    reads_first: bool = False,
     source: str = "client",
 ) -> Call:
     """Return a call that sends the marker over TCP.
 
     port: which of the Service's; without it the first. gateway: the port of the workload `gateway`
-    that is called instead, and passes it on.
+    that is called instead, and passes it on. reads_first: it waits for the server's greeting.
     """
     number = port or service.ports[0].number
     asked = f"gateway {gateway}" if gateway else f"{service.name} {number}"
     through = f"gateway:{gateway}" if gateway else ""
-    command = f"say {asked} {{marker}}"
+    command = f"say {asked} {{marker}}" + (" --read-first" if reads_first else "")
     return call(name, world, service, command, port=number, through=through, source=source)
 
 

@@ -21,7 +21,7 @@ spec: {{mtls: {{mode: {mode}}}}}
 """
 
 
-def port_mtls(workload: str, port: int, port_mode: str, *, mode: str = "") -> str:
+def port_mtls(workload: str, port: int | str, port_mode: str, *, mode: str = "") -> str:
     """Return the PeerAuthentication of one port (of the workload, not of a Service).
 
     mode: of the workload's other ports; empty: that of the namespace.

@@ -45,11 +45,15 @@ def remedy(
     )
 
 
+Own = Any
+"""What a remedy has for itself alone: a Service, or a port of a pod that is called by address."""
+
+
 @dataclass(frozen=True)
 class Trial:
-    """A Service of a remedy's own, and what the remedy changes for it."""
+    """What is a remedy's own, and what the remedy changes for it."""
 
-    service: Service
+    own: Own
     change: Change = NO_CHANGE
     price: str = ""
 
@@ -68,9 +72,14 @@ def retarget(service: Service, target: int) -> Trial:
     return Trial(service, Change(service.manifest, replace(service, ports=ports).manifest))
 
 
-def apply(service: Service, manifest: str) -> Trial:
+def apply(own: Own, manifest: str) -> Trial:
     """Return the trial of a manifest; taken back, its objects are deleted."""
-    return Trial(service, Change("", manifest))
+    return Trial(own, Change("", manifest))
+
+
+def replace_objects(own: Own, before: str, after: str) -> Trial:
+    """Return the trial of other objects in the place of those that the world has."""
+    return Trial(own, Change(before, after))
 
 
 def put_in_front(service: Service, gateway: str) -> Trial:
@@ -80,17 +89,18 @@ def put_in_front(service: Service, gateway: str) -> Trial:
 
 
 def remedies(
-    claim: str, broken: CheckOf, healed: CheckOf, call: Callable[[Service], Call], **alike: Any
+    claim: str, broken: CheckOf, healed: CheckOf, call: Callable[[Own], Call], **alike: Any
 ) -> Callable[..., Remedy]:
-    """Return a function that makes remedies of one claim, each tried on a Service of its own.
+    """Return a function that makes remedies of one claim, each tried on what is its own.
 
-    broken, healed: as `remedy` takes them. call: makes the call that fails, to the Service of a
-    trial. alike: what they share, as `remedy` takes it. The function takes a name, what the remedy
-    says, a trial (`rename`, `retarget`, `apply`, `put_in_front`), and whatever is not alike.
+    broken, healed: as `remedy` takes them. call: makes the call that fails, to a trial's Service
+    or port. alike: what they share, as `remedy` takes it. The function takes a name, what the
+    remedy says, a trial (`rename`, `retarget`, `apply`, `replace_objects`, `put_in_front`), and
+    whatever is not alike.
     """
 
     def make(name: str, says: str, trial: Trial, **rest: Any) -> Remedy:
-        own = {"call": call(trial.service), "change": trial.change, "price": trial.price}
+        own = {"call": call(trial.own), "change": trial.change, "price": trial.price}
         shared = {"claim": claim, "broken": broken, "healed": healed, **alike}
         return remedy(name, says, **{**own, **shared, **rest})
 

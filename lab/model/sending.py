@@ -137,7 +137,9 @@ def grpcurl(words: Sequence[str]) -> Sending:
 
 
 def say(words: Sequence[str]) -> Sending:
-    """Return the line that `say` sends (lab/workloads/tools)."""
+    """Return the line that `say` sends, or that it waits (lab/workloads/tools)."""
+    if "--read-first" in words:
+        return Sending(("nothing",))
     return Sending(("line",), data=f"{words[2] if len(words) > 2 else ''}\n".encode())
 
 

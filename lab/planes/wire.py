@@ -248,7 +248,7 @@ def _classify(connection: Connection) -> tuple[Security, str]:
             f"{side} {kind}" for side, kind in spoken.items()
         )
     if len(spoken) < 2:
-        raise Unsure(f"only the {next(iter(spoken))} sent anything: {connection.ended_by}")
+        return "unknown", f"only the {next(iter(spoken))} sent anything: {connection.ended_by}"
     seen = tls.shown(tls.records(sent["client"]), tls.records(sent["server"]))
     if seen.certificate_requested and seen.client_certificate:
         return "mutual_tls", "TLS 1.2: a client certificate was asked for and given"

@@ -94,9 +94,10 @@ class LiveRun:
         declared, kept = self.failure.world(name), self.record
         live = world.deploy(self._cluster, declared, self.run_id, self.failure.name, kept.mesh)
         self._worlds[name] = live
+        made = [call for call in self.failure.all_calls.values() if call.world == name]
+        live.called_ports = {call.asked[2] for call in made if call.to_address}
         readiness.wait_ready(self._cluster, live)
         if "several-nodes" in self._cluster.offers():
-            made = (call for call in self.failure.all_calls.values() if call.world == name)
             kept.problems += readiness.on_one_node(live, made)
         problem = readiness.wait_active(self._cluster, live)
         if problem:

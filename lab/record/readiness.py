@@ -9,7 +9,7 @@ from lab.common.errors import CommandFailed, TimedOut
 from lab.common.wait import until
 from lab.model.scenario import Call, Port, Service
 from lab.planes import config
-from lab.record import crashes, kube_proxy
+from lab.record import crashes, held, kube_proxy
 from lab.record.crashes import Crashes, exit_code, statuses
 from lab.record.views import ConfigurationReader
 from lab.record.world import LiveWorld, apply_objects, ready, reference, services
@@ -151,17 +151,22 @@ def wait_active(cluster: Cluster, live: LiveWorld, timeout: float = 30.0) -> str
 
 def _difference(live: LiveWorld, name: str) -> str:
     """Return the first thing in a proxy's view that is not as this world's policy wants it."""
-    seen = live.configurations[name].view
+    seen, objects, labels = live.configurations[name], live.objects, live.labels(name)
+    limits = held.scope(objects, labels)
     for service in live.world.services:
         for port in service.ports:
             if name == service.workload and name not in GATEWAYS:
-                accepted = config.accepts(seen, int(port.target))
-                if accepted != ACCEPTED[live.world.mtls]:
+                accepted = config.accepts(seen.view, int(port.target))
+                wanted = held.mode(objects, labels, int(port.target), live.world.mtls)
+                if accepted != ACCEPTED[wanted]:
                     return f"{name} accepts {accepted or 'nothing'} at {port.target}"
             problem = _outbound_difference(live, name, service, port)
+            if not held.in_scope(limits, service.name, live.namespace):
+                problem = f"{name} is told of {service.name}" if not problem else ""
             if problem:
                 return problem
-    return ""
+    absent = held.missing(objects, seen.dump, labels, live.namespace)
+    return f"{name} does not hold {absent}" if absent else ""
 
 
 def _outbound_difference(live: LiveWorld, name: str, service: Service, port: Port) -> str:
@@ -177,6 +182,8 @@ def _outbound_difference(live: LiveWorld, name: str, service: Service, port: Por
     # Without a rule the mesh decides how it speaks: that is for the verdict to see.
     if live.world.rule and spoken != OUTBOUND[live.world.rule]:
         return f"{name} speaks {spoken} to {service.name}:{port.number}"
+    if service.headless:
+        return ""  # its cluster goes to the address that was asked
     if f"{address}:{port.target}" not in [endpoint["address"] for endpoint in healthy]:
         return f"{name} has no endpoint {address}:{port.target} of {service.name}"
     return ""

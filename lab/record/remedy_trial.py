@@ -12,7 +12,7 @@ from lab.common.wait import until
 from lab.model.failure import Remedy
 from lab.model.scenario import Call, Change, fill
 from lab.planes import config
-from lab.record import kube_proxy, readiness, views, world
+from lab.record import held, kube_proxy, readiness, views, world
 from lab.record.configuration import Configuration
 from lab.record.world import LiveWorld
 
@@ -27,11 +27,7 @@ class Trial:
         self._reader = views.ConfigurationReader(cluster, live)
         # With other parameters a change may change nothing: there is nothing to wait for then.
         self._remedies = [r for r in remedies if r.change.after != r.change.before]
-        self._targets = {
-            remedy.name: self._live.services[service].targets[str(port)]
-            for remedy in self._remedies
-            for _, service, port in [(remedy.instead or remedy.call).asked]
-        }
+        self._targets = {remedy.name: self._target(remedy) for remedy in self._remedies}
         called = [call for r in remedies for call in (r.call, r.instead or r.call)]
         concerned = {name for call in called for name in (call.source, call.to, call.asked[0])}
         self._concerned = sorted(name for name in concerned if live.pods[name].has_sidecar)
@@ -39,6 +35,11 @@ class Trial:
         """Workload -> the configuration of its proxy, as last read."""
         self.since = 0.0
         """When the last change was seen active, Unix seconds."""
+
+    def _target(self, remedy: Remedy) -> int:
+        """Return the port at which the workload listens that a remedy's call asks."""
+        _, service, port = (remedy.instead or remedy.call).asked
+        return self._live.services[service].targets[str(port)] if service else port
 
     def apply(self) -> dict[str, str]:
         """Apply every change; return remedy -> why it cannot be relied on."""
@@ -54,7 +55,7 @@ class Trial:
         Those of a remedy of the whole mesh carry the run's label, since they lie outside of the
         run's namespaces: a killed run's are found and removed by it.
         """
-        text = fill(remedy.change.after, {"namespace": live.namespace})
+        text = fill(remedy.change.after, live.values)
         changes = live.exported(documents(text))
         for obj in changes if remedy.scope == "mesh" else []:
             obj["metadata"]["labels"] = {RUN_LABEL: live.run}
@@ -112,24 +113,31 @@ class Trial:
 
     def _known(self, remedy: Remedy, source: str) -> bool:
         """Return whether the caller's proxy has a cluster, and so endpoints, for what is called."""
-        held = self.configurations.get(source)
-        return held is not None and bool(self._part(remedy, held.view)["cluster"])
+        seen = self.configurations.get(source)
+        return seen is not None and bool(self._part(remedy, seen)["cluster"])
 
     def _active(self, remedy: Remedy, name: str) -> bool:
         """Return whether a change is active: a cluster without endpoints is not yet."""
-        seen = self._part(remedy, self.configurations[name].view)
-        return self._changed(remedy, name) and bool(seen["endpoints"] or not seen["cluster"])
+        seen = self._part(remedy, self.configurations[name])
+        _, service, _ = (remedy.instead or remedy.call).asked
+        asked = self._live.services.get(service)
+        # What goes to the address that was asked has no endpoints.
+        whole = seen["endpoints"] or not seen["cluster"] or not asked or asked.cluster_ip == "None"
+        return self._changed(remedy, name) and bool(whole)
 
     def _changed(self, remedy: Remedy, name: str) -> bool:
         known, seen = self._live.configurations[name], self.configurations[name]
-        return self._part(remedy, known.view) != self._part(remedy, seen.view)
+        return self._part(remedy, known) != self._part(remedy, seen)
 
-    def _part(self, remedy: Remedy, view: config.View) -> config.View:
-        """Return the part of a view that concerns the Service that the remedy's call asks."""
+    def _part(self, remedy: Remedy, configuration: Configuration) -> config.View:
+        """Return the part of a configuration that concerns what the remedy's call asks."""
+        view = configuration.view
         _, service, port = (remedy.instead or remedy.call).asked
         target = self._targets[remedy.name]
         cluster = f"outbound|{port}||{service}.{self._live.namespace}.svc.cluster.local"
+        objects = [*self._objects(remedy.change)[1].values()]
         return {
+            "shown": held.shown(objects, configuration.dump, self._live.namespace, port),
             "listeners": {
                 name: chains
                 for name, chains in view["listeners"].items()
@@ -152,4 +160,4 @@ class Trial:
         return before, after
 
     def _text(self, manifests: str) -> str:
-        return fill(manifests, {"namespace": self._live.namespace})
+        return fill(manifests, self._live.values)

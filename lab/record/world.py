@@ -49,6 +49,9 @@ class LiveWorld:
     restarts: dict[tuple[str, str], int] = field(default_factory=dict)
     """(workload, container) -> how often it had ended, as last read."""
 
+    called_ports: set[int] = field(default_factory=set)
+    """Ports that are called at pods' own addresses: a Service need not have them."""
+
     @property
     def values(self) -> dict[str, str]:
         """Return what placeholders stand for here: namespaces, and the addresses of ready pods."""
@@ -57,13 +60,23 @@ class LiveWorld:
         return {"namespace": self.namespace, **others, **addresses}
 
     @property
+    def objects(self) -> list[Obj]:
+        """Return the world's further objects, as they are applied."""
+        return [*documents(fill(self.world.objects, self.values))]
+
+    def labels(self, workload: str) -> dict[str, str]:
+        """Return the labels of a workload's pod by which objects select it."""
+        differing = {variant.name: variant.labels for variant in self.world.variants}
+        return {"app": workload, **differing.get(workload, {})}
+
+    @property
     def private(self) -> bool:
         """Tell whether its Services are visible in its own namespace only.
 
         Else every proxy of the mesh is told of them and of their pods, which costs each of them
         time, and a port that one world calls HTTP is HTTP for all others too.
         """
-        return not self.world.others
+        return not any("kind: Deployment" in other.objects for other in self.world.others)
 
     def exported(self, objects: Iterable[Obj]) -> list[Obj]:
         """Return objects as they are applied here: with Services visible where they are to be.
@@ -78,9 +91,10 @@ class LiveWorld:
 
     @property
     def all_ports(self) -> set[int]:
-        """Service ports and target ports."""
+        """Service ports, target ports, and ports that are called at pods' own addresses."""
         ports = [port for service in self.world.services for port in service.ports]
-        return {port.number for port in ports} | {int(port.target) for port in ports}
+        targets = {int(port.target) for port in ports}
+        return {port.number for port in ports} | targets | self.called_ports
 
 
 def deploy(
@@ -122,7 +136,8 @@ def apply_objects(cluster: Cluster, live: LiveWorld, *, with_addresses: bool) ->
     texts = re.split(r"^---\n", live.world.objects, flags=re.MULTILINE)
     for text in texts:
         if text.strip() and ("{ip:" in text) == with_addresses:
-            cluster.kube.apply(fill(text, live.values), live.namespace)
+            objects = live.exported(documents(fill(text, live.values)))
+            cluster.kube.apply(objects, live.namespace)
 
 
 def _namespace(cluster: Cluster, names: list[str], labels: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from lab.workloads.manifests import Setting
 
 Obj = dict[str, Any]
+PROXY_CONFIG = "proxy.istio.io/config"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Variant:
     """False: `sidecar.istio.io/inject: "false"`."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Added to the pod's own."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Added to the pod's own."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Its proxy's: `ISTIO_META_HTTP10`."""
 
 
 def manifests(variant: Variant, setting: Setting) -> list[Obj]:
@@ -51,7 +57,12 @@ def manifests(variant: Variant, setting: Setting) -> list[Obj]:
     meta["labels"]["app"] = pod["serviceAccountName"] = variant.name
     if not variant.sidecar:
         meta["labels"]["sidecar.istio.io/inject"] = "false"
+    meta["labels"].update(variant.labels)
     meta["annotations"].update(variant.annotations)
+    if variant.metadata:
+        config = json.loads(meta["annotations"][PROXY_CONFIG])
+        config["proxyMetadata"] = {**config.get("proxyMetadata", {}), **variant.metadata}
+        meta["annotations"][PROXY_CONFIG] = json.dumps(config)
     if variant.image:
         container["image"] = reference(variant.image)
         container.pop("command", None)

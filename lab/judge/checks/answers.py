@@ -52,6 +52,16 @@ def came_out(*names: str, outcomes: tuple[str, ...]) -> Check:
     return each(*names, look=look)
 
 
+def received(*names: str, words: str) -> Check:
+    """Check that these words are in what the caller received, however its call ended."""
+
+    def look(seen: Observation) -> CheckResult:
+        found = seen.record.received
+        return CheckResult(words in found, f"expected `{words}`, saw {found[:200] or 'nothing'!r}")
+
+    return each(*names, look=look)
+
+
 def broken_off(*names: str) -> Check:
     """Check that a call was reset or closed without an answer."""
 

@@ -47,6 +47,30 @@ def readable(*names: str) -> Check:
     return each(*names, look=look)
 
 
+def unread(*names: str) -> Check:
+    """Check that the marker cannot be read between the pods: nothing crossed, or TLS did."""
+
+    def look(seen: Observation) -> CheckResult:
+        if seen.wire.security == "unknown":
+            return CheckResult(None, seen.wire.why)
+        told = f"saw {seen.wire.security}, marker read {seen.marker_count}x"
+        return CheckResult(seen.marker_count == 0, f"expected the marker unread, {told}")
+
+    return each(*names, look=look)
+
+
+def unsent(*names: str) -> Check:
+    """Check that nothing crossed between the pods: not even a connection with a byte in it."""
+
+    def look(seen: Observation) -> CheckResult:
+        if seen.wire.security == "unknown":
+            return CheckResult(None, seen.wire.why)
+        good = seen.wire.security == "none"
+        return CheckResult(good, f"expected nothing on the wire, saw {seen.wire.security}")
+
+    return each(*names, look=look)
+
+
 def left_client(*names: str) -> Check:
     """Check that the request left the client: its bytes are on the client's own loopback."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.judge.checks.combine import each
 from lab.judge.observation import Observation
 from lab.model.failure import Check, CheckResult
+from lab.planes.log import NO_TEXT, Line
 
 
 def went_to(*names: str, cluster: str) -> Check:
@@ -73,6 +74,42 @@ def protocol_error(*names: str) -> Check:
         return CheckResult(found == "400 DPE", f"expected 400 DPE, saw {found}")
 
     return each(*names, look=look)
+
+
+WORDS = (
+    "response_flags",
+    "response_code_details",
+    "connection_termination_details",
+    "upstream_transport_failure_reason",
+    "downstream_transport_failure_reason",
+)
+"""Fields of a line in which a proxy says why a call ended as it did."""
+
+
+def client_logged(*names: str, words: str) -> Check:
+    """Check that the client's proxy names this as why a call ended as it did."""
+
+    def look(seen: Observation) -> CheckResult:
+        return _named(seen.client_line, "client's proxy", words)
+
+    return each(*names, look=look)
+
+
+def server_logged(*names: str, words: str) -> Check:
+    """Check that the server's proxy names this as why a call ended as it did."""
+
+    def look(seen: Observation) -> CheckResult:
+        return _named(seen.server_line, "server's proxy", words)
+
+    return each(*names, look=look)
+
+
+def _named(line: Line | None, whose: str, words: str) -> CheckResult:
+    if line is None:
+        return CheckResult(None, f"the {whose} has no line of it")
+    found = " ".join(str(line.get(name)) for name in WORDS if line.get(name) not in NO_TEXT)
+    told = f"the {whose} says {found or 'nothing'}"
+    return CheckResult(words in found, f"expected `{words}`, saw that {told}")
 
 
 def no_filter_chain(*names: str) -> Check:

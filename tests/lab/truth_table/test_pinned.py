@@ -252,7 +252,7 @@ def test_parameters_leave_the_cells_out_with_a_sentence_or_are_refused() -> None
     given = {"mtls": "DISABLE"}
     everything = plan.plan([], given, "recorded", False)
     assert not everything.cells
-    assert "have no parameters" in everything.without_cells
+    assert "have no parameters" in everything.left_out
     with pytest.raises(BadArguments, match="have no parameters"):
         plan.plan([NAME], given, "recorded", False)
 
@@ -260,7 +260,7 @@ def test_parameters_leave_the_cells_out_with_a_sentence_or_are_refused() -> None
 def test_a_kind_of_cluster_that_was_never_measured_leaves_the_cells_out_with_a_sentence() -> None:
     everything = plan.plan([], {}, "kind", False)
     assert not everything.cells
-    assert "never measured on a cluster of the kind kind" in everything.without_cells
+    assert "never measured on a cluster of the kind kind" in everything.left_out
     assert plan.plan([NAME], {}, "kind", False).cells
 
 

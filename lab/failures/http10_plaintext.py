@@ -1,0 +1,134 @@
+"""HTTP/1.0 is answered 426, and has left the caller's pod in plaintext."""
+
+from lab import declare as d
+
+HTTPBIN = d.service("httpbin", 8000, "{port_name}", target=8080)
+# For each remedy a Service and a port of its own, that fails as httpbin's does.
+AS_TCP = d.service("web-tcp", 8001, target=8081, workload="httpbin")
+UNNAMED = d.service("web-unnamed", 8002, target=8082, workload="httpbin")
+DEMANDED = d.service("web-demanded", 8003, target=8083, workload="httpbin")
+UNTOUCHED = d.service("web-untouched", 8004, target=8084, workload="httpbin")
+TWIN = d.service("serves-http10", 8005, target=8080)
+SERVES_HTTP10 = d.Variant(
+    "serves-http10",
+    of="httpbin",
+    metadata={"ISTIO_META_HTTP10": "1"},
+)
+SERVICES = (HTTPBIN, AS_TCP, UNNAMED, DEMANDED, UNTOUCHED, TWIN)
+ANY = "/anything/{marker}"
+
+
+def http10(name: str, world: str, service: d.Service) -> d.Call:
+    """Return a request as old health checkers and nginx's `proxy_pass` make it."""
+    return d.curl(name, world, service, "-0", path=ANY)
+
+
+PASSED_BY = d.all_of(d.readable("http10"), d.went_to("http10", cluster="PassthroughCluster"))
+heal = d.remedies("H1", d.readable, d.secured_answer, lambda own: http10("", "posted", own))
+
+FAILURE = d.Failure(
+    name="http10_plaintext",
+    title="An HTTP/1.0 client of a port that is named http",
+    symptom="curl gets 200; nginx and an old health checker get 426 Upgrade Required.",
+    sources=(
+        "https://github.com/istio/istio/issues/15250",
+        "https://github.com/istio/istio/issues/36707",
+        "https://github.com/mosip/esignet/issues/2559",
+        "https://github.com/SigNoz/charts/issues/53",
+    ),
+    worlds=(
+        d.world(
+            "posted",
+            "during",
+            "Istio's defaults: clients use mTLS, servers accept both",
+            ("client", "stranger", "httpbin", SERVES_HTTP10),
+            SERVICES,
+        ),
+        d.world("strict", "after", "mTLS is demanded", ("client", "httpbin"), (HTTPBIN,), "STRICT"),
+    ),
+    calls=(
+        d.curl("http11", "posted", HTTPBIN, path=ANY),
+        d.curl("stranger", "posted", HTTPBIN, path=ANY, source="stranger"),
+        http10("http10", "posted", HTTPBIN),
+        http10("http10-strict", "strict", HTTPBIN),
+    ),
+    claims=(
+        d.claim(
+            "H1",
+            "426 is a matter of versions, and nothing else",
+            as_posted=d.answer(
+                "Is HTTP/1.0 answered 426?",
+                d.unanswered("http10", status=426),
+                instead=d.answered("http10", status=200),
+            ),
+            today=d.answer(
+                "Did the request leave the pod in plaintext, where HTTP/1.1 goes by mTLS?",
+                PASSED_BY,
+                instead=d.secured("http10"),
+            ),
+            pinned=("reproduced", "reproduced"),
+            because="no filter chain of the client's listener takes HTTP/1.0: it passes through; "
+            "the 426 comes from the server's proxy",
+        ),
+        d.claim(
+            "H1a",
+            "a STRICT server keeps it from being read",
+            as_posted=d.answer(
+                "Does nothing of it cross readably?",
+                d.secured("http10-strict"),
+                instead=d.readable("http10-strict"),
+            ),
+            today=d.answer(
+                "Is it refused?",
+                d.all_of(d.broken_off("http10-strict"), d.no_filter_chain("http10-strict")),
+                instead=d.answered("http10-strict"),
+            ),
+            pinned=("not reproduced", "reproduced"),
+            because="a server refuses what has been sent already",
+        ),
+    ),
+    controls=(
+        d.Control("HTTP/1.1 is answered by mTLS", d.secured_answer("http11")),
+        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+    ),
+    remedies=(
+        heal(
+            "tcp-name",
+            "name the port tcp-...",
+            d.rename(AS_TCP, "tcp-web"),
+            price="no routes, retries or HTTP metrics for it",
+            pinned=d.pin("heals", because="bytes are carried as they are, inside mTLS"),
+        ),
+        heal(
+            "no-name",
+            "give the port no name",
+            d.rename(UNNAMED, ""),
+            price="Istio looks at the first bytes; HTTP/1.0 is carried as TCP",
+            pinned=d.pin("heals", because="what is not taken for HTTP goes to the Service as TCP"),
+        ),
+        heal(
+            "strict",
+            "demand mTLS of the server",
+            d.applies(DEMANDED, d.port_mtls("httpbin", 8083, "STRICT")),
+            seen_at=("httpbin",),
+            price="refused is not unread",
+            pinned=d.pin("does not heal", because="a server cannot unsend what a client has sent"),
+        ),
+        heal(
+            "serve-http10",
+            "tell the server's proxy to take HTTP/1.0 (ISTIO_META_HTTP10)",
+            d.Trial(UNTOUCHED),
+            instead=http10("", "posted", TWIN),
+            price="200 in place of 426, and it is read all the same",
+            pinned=d.pin("does not heal", because="the client's proxy decides how it leaves"),
+        ),
+    ),
+    parameters={
+        "port_name": d.Parameter("name of the port", "http", ("http", "tcp-web")),
+    },
+    passthrough=True,
+    try_next=(
+        "make reproduce FAILURE=http10_plaintext PARAMS=port_name=tcp-web",
+        "istio-lab show http10_plaintext",
+    ),
+)

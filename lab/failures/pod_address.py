@@ -1,0 +1,165 @@
+"""A pod's own address: how it is called is decided by names of Services that nobody calls."""
+
+from lab import declare as d
+
+ROWS = {
+    "none": 8080,
+    "headless-http": 8081,
+    "headless-tcp": 8082,
+    "headless-unnamed": 8083,
+    "unrelated-http": 8084,
+}
+"""What the mesh has of a pod's port -> the port."""
+KINDS = (
+    d.service("of-http", 8081, "{named}", workload="httpbin", headless=True),
+    d.service("of-tcp", 8082, "tcp-http", workload="httpbin", headless=True),
+    d.service("of-any", 8083, "", workload="httpbin", headless=True),
+)
+UNRELATED = """\
+apiVersion: v1
+kind: Service
+metadata: {name: unrelated, annotations: {networking.istio.io/exportTo: "{namespace}"}}
+spec: {selector: {app: nothing}, ports: [{name: http, port: 8084}]}
+"""
+THEIRS = (d.Namespace("theirs", UNRELATED),)
+PEER = d.Variant("peer", of="httpbin")
+IN_PLAINTEXT = ("none", "headless-http", "unrelated-http")
+BY_MTLS = ("headless-tcp", "headless-unnamed")
+
+
+def call(name: str, world: str, workload: str, port: int, source: str = "client") -> d.Call:
+    """Return a request to a pod's own address."""
+    command = "curl -sS http://{ip}:{port}/anything/{marker}"
+    return d.to_address(name, world, workload, port, command, source=source)
+
+
+def rows(world: str, suffix: str = "") -> tuple[d.Call, ...]:
+    """Return a call to each port of httpbin's pod."""
+    return tuple(call(name + suffix, world, "httpbin", port) for name, port in ROWS.items())
+
+
+def at_peer(port: int, name: str) -> d.Trial:
+    """Return the trial of a headless Service for a port of the pod `peer`."""
+    made = d.service(f"peer-{port}", port, name, workload="peer", headless=True)
+    return d.applies(port, made.manifest)
+
+
+STRICT_ROWS = tuple(f"{name}-strict" for name in ROWS)
+heal = d.remedies(
+    "A1",
+    d.readable,
+    d.secured_answer,
+    lambda port: call("", "strict", "peer", port),
+    seen_at=("client",),
+)
+
+FAILURE = d.Failure(
+    name="pod_address",
+    title="Calls to a pod's own address",
+    symptom="Under STRICT, peers that call each other by address work at one port of two.",
+    sources=(
+        "https://github.com/istio/istio/issues/37431",
+        "https://github.com/istio/istio/issues/31319",
+        "https://github.com/istio/istio/issues/22220",
+        "https://istio.io/latest/docs/ops/deployment/application-requirements/",
+    ),
+    worlds=(
+        d.world(
+            *("posted", "during", "both accepted, and a Service of each kind"),
+            ("client", "stranger", "httpbin"),
+            KINDS,
+            "PERMISSIVE",
+            others=THEIRS,
+        ),
+        d.world(
+            *("strict", "after", "the same Services, and mTLS is demanded"),
+            ("client", "httpbin", PEER),
+            KINDS,
+            "STRICT",
+            others=THEIRS,
+        ),
+    ),
+    calls=(
+        *rows("posted"),
+        call("stranger", "posted", "httpbin", 8080, "stranger"),
+        *rows("strict", "-strict"),
+    ),
+    claims=(
+        d.claim(
+            "A1",
+            "under STRICT a pod cannot be called by its address",
+            as_posted=d.answer(
+                "Is each port refused?",
+                d.unanswered(*STRICT_ROWS),
+                instead=d.all_of(
+                    d.secured_answer(*(f"{name}-strict" for name in BY_MTLS)),
+                    d.unanswered(*(f"{name}-strict" for name in IN_PLAINTEXT)),
+                ),
+                shows="headless-tcp-strict",
+            ),
+            today=d.answer(
+                "Do names of Services that nobody calls decide which is?",
+                d.all_of(
+                    d.broken_off("none-strict"),
+                    d.unanswered("headless-http-strict", "unrelated-http-strict", status=503),
+                    d.readable(*(f"{name}-strict" for name in IN_PLAINTEXT)),
+                ),
+                instead=d.secured_answer(*STRICT_ROWS),
+                shows="headless-http-strict",
+            ),
+            pinned=("not reproduced", "reproduced"),
+            because="a headless port of TCP has a listener for each pod's address; one of HTTP has "
+            "none, and a Host that is an address matches no route",
+        ),
+        d.claim(
+            "A2",
+            "where both are accepted it makes no difference",
+            as_posted=d.answer(
+                "Is each port answered?",
+                d.answered(*ROWS, status=200),
+                instead=d.unanswered(*ROWS),
+                shows="none",
+            ),
+            today=d.answer(
+                "Are three of the five in plaintext?",
+                d.all_of(d.readable(*IN_PLAINTEXT), d.secured(*BY_MTLS)),
+                instead=d.secured(*ROWS),
+                shows="none",
+            ),
+            pinned=("reproduced", "reproduced"),
+            because="what no Service names passes through, as it is",
+        ),
+    ),
+    controls=(
+        d.Control("a headless port of TCP is called by mTLS", d.secured("headless-tcp")),
+        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+    ),
+    remedies=(
+        heal(
+            "headless-tcp",
+            "give the pods a headless Service, its port named tcp-...",
+            at_peer(8082, "tcp-http"),
+            price="no routes, retries or HTTP metrics for it",
+            pinned=d.pin("heals", because="it has a listener for each pod's address"),
+        ),
+        heal(
+            "headless-unnamed",
+            "give them one whose port has no name",
+            at_peer(8083, ""),
+            price="Istio looks at the first bytes",
+            pinned=d.pin("heals", because="it has a listener for each pod's address"),
+        ),
+        heal(
+            "headless-http",
+            "give them one whose port is named http",
+            at_peer(8081, "http"),
+            price="it looks as if it did",
+            pinned=d.pin("does not heal", because="it has a route by name, and none by address"),
+        ),
+    ),
+    parameters={
+        "named": d.Parameter("name of the headless HTTP port", "http", ("http", "tcp-http")),
+    },
+    passthrough=True,
+    try_next=("make reproduce FAILURE=pod_address PARAMS=named=tcp-http",),
+)

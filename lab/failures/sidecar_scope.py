@@ -1,0 +1,139 @@
+"""A Sidecar resource that leaves a host out takes its mTLS away, and says nothing."""
+
+from lab import declare as d
+
+HTTPBIN = d.service("httpbin", 8000, target=8080)
+ANY = "/anything/{marker}"
+OPEN, SECOND = d.Variant("open", of="client"), d.Variant("second", of="client")
+SIDECAR = """\
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: NAME}
+spec:
+  workloadSelector: {labels: {app: NAME}}
+  egress: [{hosts: [HOSTS]}]
+"""
+REGISTRY_ONLY = "  outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n"
+
+
+def scope(workload: str, *hosts: str) -> str:
+    """Return the Sidecar that tells a workload's proxy of these hosts alone."""
+    listed = ", ".join(f'"{host}"' for host in hosts)
+    return SIDECAR.replace("NAME", workload).replace("HOSTS", listed)
+
+
+LIMITED = {name: scope(name, "istio-system/*") for name in ("client", "second")}
+
+
+def ask(name: str, source: str, world: str = "posted") -> d.Call:
+    """Return a request to httpbin by its name."""
+    return d.curl(name, world, HTTPBIN, path=ANY, source=source)
+
+
+def closed(call: str) -> d.Check:
+    """Return the check that nothing is answered, and nothing read."""
+    return d.all_of(d.unanswered(call), d.unread(call))
+
+
+heal = d.remedies("S1", d.readable, d.secured_answer, lambda source: ask("", source))
+
+
+FAILURE = d.Failure(
+    name="sidecar_scope",
+    title="A Sidecar resource that limits what a proxy is told of",
+    symptom="Less memory, everything works, and calls to a Service that was left out can be read.",
+    sources=(
+        "https://github.com/istio/istio/issues/41978",
+        "https://github.com/istio/istio/issues/15329",
+        "https://github.com/istio/istio/issues/17463",
+    ),
+    worlds=(
+        d.world(
+            *("posted", "during", "the callers' Sidecar names no host of this namespace"),
+            ("client", SECOND, OPEN, "stranger", "httpbin"),
+            (HTTPBIN,),
+            "{mode}",
+            objects=d.together(*LIMITED.values()),
+        ),
+        d.world(
+            *("strict", "after", "the same Sidecar, and mTLS is demanded"),
+            ("client", "httpbin"),
+            (HTTPBIN,),
+            "STRICT",
+            objects=LIMITED["client"],
+        ),
+    ),
+    calls=(
+        ask("open", "open"),
+        ask("stranger", "stranger"),
+        ask("limited", "client"),
+        ask("limited-strict", "client", "strict"),
+    ),
+    claims=(
+        d.claim(
+            "S1",
+            "a Sidecar resource saves memory, and changes nothing else",
+            as_posted=d.answer(
+                "Is a Service that it leaves out still called by mTLS?",
+                d.secured_answer("limited"),
+                instead=d.all_of(d.answered("limited", status=200), d.readable("limited")),
+            ),
+            today=d.answer(
+                "Does the call pass as it is, for the sidecar knows no such Service?",
+                d.all_of(
+                    d.went_to("limited", cluster="PassthroughCluster"),
+                    d.readable("limited"),
+                    d.secured("open"),
+                ),
+                instead=d.secured("limited"),
+                shows="limited",
+            ),
+            pinned=("not reproduced", "reproduced"),
+            because="what is not in scope is unknown traffic, and unknown traffic is passed on",
+        ),
+        d.claim(
+            "S1a",
+            "a STRICT server keeps such calls from being read",
+            as_posted=d.answer(
+                "Does nothing of it cross readably?",
+                d.secured("limited-strict"),
+                instead=d.readable("limited-strict"),
+            ),
+            today=d.answer(
+                "Is it refused?",
+                d.all_of(d.unanswered("limited-strict"), d.no_filter_chain("limited-strict")),
+                instead=d.answered("limited-strict"),
+            ),
+            pinned=("not reproduced", "reproduced"),
+            because="a server refuses what has been sent already",
+        ),
+    ),
+    controls=(
+        d.Control("a caller without a Sidecar resource is secured", d.secured_answer("open")),
+        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+    ),
+    remedies=(
+        heal(
+            "own-namespace",
+            "name the hosts of the own namespace too: ./*",
+            d.replace_objects(
+                "client", LIMITED["client"], scope("client", "./*", "istio-system/*")
+            ),
+            price="the proxy is told of all of them",
+            pinned=d.pin("heals", because="the Service has a listener and a cluster again"),
+        ),
+        heal(
+            "registry-only",
+            "let the Sidecar pass on only what it knows: REGISTRY_ONLY",
+            d.replace_objects("second", LIMITED["second"], LIMITED["second"] + REGISTRY_ONLY),
+            healed=closed,
+            price="nothing is read, and nothing is answered",
+            pinned=d.pin("heals", because="the call ends in the caller's own proxy"),
+        ),
+    ),
+    parameters={
+        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT")),
+    },
+    passthrough=True,
+    try_next=("make reproduce FAILURE=sidecar_scope PARAMS=mode=STRICT",),
+)

@@ -1,0 +1,136 @@
+"""A port is taken out of the mesh at one end only; and a policy that names the wrong number."""
+
+from lab import declare as d
+
+OUT = d.Variant("excluded", of="httpbin", annotations={d.EXCLUDED_PORTS: "8080,8081"})
+EXCLUDED = d.service("excluded", 8000, target=8080)
+RULE = d.service("excluded-rule", 8001, target=8081, workload="excluded")
+KEPT = d.service("kept", 8003, target=8083, workload="excluded")
+HTTPBIN = d.service("httpbin", 8000, target=8080)
+TARGET = d.service("web-target", 8001, target=8081, workload="httpbin")
+ANY = "/anything/{marker}"
+SERVICE_NUMBER = d.port_mtls("httpbin", "{policy_port}", "STRICT", mode="PERMISSIVE")
+TARGET_NUMBER = d.port_mtls("httpbin", 8081, "STRICT", mode="PERMISSIVE")
+
+TLS_TO_THE_APPLICATION = d.all_of(
+    d.unanswered("excluded", status=503),
+    d.client_logged("excluded", words="WRONG_VERSION_NUMBER"),
+    d.secured_answer("kept"),
+)
+heal = d.remedies("W1", d.unanswered, d.answered, lambda own: d.curl("", "posted", own, path=ANY))
+
+
+def stranger(name: str, world: str, service: d.Service) -> d.Call:
+    """Return a request from a pod without a sidecar."""
+    return d.curl(name, world, service, path=ANY, source="stranger")
+
+
+FAILURE = d.Failure(
+    name="wrong_version_number",
+    title="A port that is excluded from the server's sidecar, and a policy for a Service's number",
+    symptom="Callers in the mesh get 503 WRONG_VERSION_NUMBER; those outside are served.",
+    sources=(
+        "https://github.com/istio/istio/issues/30311",
+        "https://github.com/istio/istio.io/issues/8917",
+        "https://github.com/istio/istio/issues/49098",
+        "https://github.com/istio/istio/issues/27994",
+    ),
+    worlds=(
+        d.world(
+            "posted",
+            "during",
+            "ports 8080 and 8081 are excluded from the server's sidecar",
+            ("client", "stranger", OUT),
+            (EXCLUDED, RULE, KEPT),
+        ),
+        d.world(
+            "numbered",
+            "during",
+            "STRICT for the number that the Service has, PERMISSIVE for all others",
+            ("stranger", "httpbin"),
+            (HTTPBIN, TARGET),
+            objects=SERVICE_NUMBER,
+        ),
+    ),
+    calls=(
+        d.curl("kept", "posted", KEPT, path=ANY),
+        d.curl("excluded", "posted", EXCLUDED, path=ANY),
+        stranger("excluded-stranger", "posted", EXCLUDED),
+        stranger("numbered", "numbered", HTTPBIN),
+    ),
+    claims=(
+        d.claim(
+            "W1",
+            "excluding a port takes it out of the mesh",
+            as_posted=d.answer(
+                "Are callers inside and outside of the mesh served there?",
+                d.answered("excluded", "excluded-stranger", status=200),
+                instead=d.all_of(
+                    d.answered("excluded-stranger", status=200),
+                    d.unanswered("excluded", status=503),
+                ),
+                shows="excluded",
+            ),
+            today=d.answer(
+                "Does the client's sidecar still speak TLS, now to the application?",
+                TLS_TO_THE_APPLICATION,
+                instead=d.answered("excluded", status=200),
+            ),
+            pinned=("not reproduced", "reproduced"),
+            because="istiod does not read the annotation when it configures clients",
+        ),
+        d.claim(
+            "W2",
+            "portLevelMtls closes the port that clients use",
+            as_posted=d.answer(
+                "Is plaintext refused at the Service's number?",
+                d.broken_off("numbered"),
+                instead=d.all_of(d.answered("numbered", status=200), d.readable("numbered")),
+            ),
+            today=d.answer(
+                "Is it refused once the policy has the number at which the workload listens?",
+                d.all_of(
+                    d.broken_off("target-number:changed"),
+                    d.no_filter_chain("target-number:changed"),
+                ),
+                instead=d.answered("target-number:changed"),
+            ),
+            pinned=("not reproduced", "reproduced"),
+            because="ports of a PeerAuthentication are the workload's; no warning tells",
+        ),
+    ),
+    controls=(
+        d.Control("a port that is not excluded is answered by mTLS", d.secured_answer("kept")),
+        d.marker_is_read("excluded-stranger", says="what a stranger sends is read on the wire"),
+    ),
+    remedies=(
+        d.remedy(
+            "rule",
+            "tell clients, by a rule with mode DISABLE",
+            claim="W1",
+            call=d.curl("", "posted", RULE, path=ANY),
+            broken=d.unanswered,
+            healed=d.answered,
+            change=d.Change("", d.without_tls("excluded-rule")),
+            seen_at=("client",),
+            price="a rule for each such Service; the port is in plaintext, as was wanted",
+            pinned=d.pin("heals", because="the client's sidecar is told what the server's is not"),
+        ),
+        d.remedy(
+            "target-number",
+            "name the number at which the workload listens",
+            claim="W2",
+            call=stranger("", "numbered", TARGET),
+            broken=d.readable,
+            healed=d.broken_off,
+            change=d.Change(SERVICE_NUMBER, TARGET_NUMBER),
+            seen_at=("httpbin",),
+            price="none: it is what was meant",
+            pinned=d.pin("heals", because="ports of a PeerAuthentication are the workload's"),
+        ),
+    ),
+    parameters={
+        "policy_port": d.Parameter("number in the policy", "8000", ("8000", "8080")),
+    },
+    try_next=("make reproduce FAILURE=wrong_version_number PARAMS=policy_port=8080",),
+)
