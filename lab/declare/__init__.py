@@ -9,6 +9,7 @@ from lab.declare.calls import apply, call, curl, grpcurl, say, tls_probe, to_add
 from lab.declare.changes import (
     destination_rule,
     envoy_filter,
+    http2_gateway,
     originate_tls,
     peer_authentication,
     port_mtls,
@@ -127,6 +128,7 @@ __all__ = [
     "destination_rule",
     "envoy_filter",
     "grpcurl",
+    "http2_gateway",
     "identities",
     "left_client",
     "let_in",

@@ -112,6 +112,31 @@ spec:
 """
 
 
+def http2_gateway(port: int, to: Service) -> str:
+    """Return a Gateway with one HTTP/2 server, and the VirtualService that routes it to a Service.
+
+    port: of the gateway; it names both. to: the Service whose first port is behind it.
+    """
+    host = f"{to.name}.{{namespace}}.svc.cluster.local"
+    number = to.ports[0].number
+    return f"""\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: http2-{port}}}
+spec:
+  selector: {{app: gateway}}
+  servers: [{{hosts: ["*"], port: {{number: {port}, name: http2-{port}, protocol: HTTP2}}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: http2-{port}}}
+spec:
+  hosts: ["*"]
+  gateways: [http2-{port}]
+  http: [{{route: [{{destination: {{host: {host}, port: {{number: {number}}}}}}}]}}]
+"""
+
+
 def together(*manifests: str) -> str:
     """Return several manifests as one."""
     return "---\n".join(manifests)

@@ -53,6 +53,20 @@ def shown(objects: Iterable[Obj], dump: Dump, namespace: str, port: int) -> list
     return [*sorted(named), *found, *bound, _passes_on(active["dynamic_listeners"])]
 
 
+def inbound(dump: Dump, port: int) -> str:
+    """Return all that a server's proxy does with what comes to a port: its policies too."""
+    for one in _active(dump)["dynamic_listeners"]:
+        if one["name"] == "virtualInbound":
+            chains = one["active_state"]["listener"].get("filter_chains", [])
+            ours = [
+                chain
+                for chain in chains
+                if chain.get("filter_chain_match", {}).get("destination_port") == port
+            ]
+            return json.dumps(ours)
+    return ""
+
+
 def _passes_on(listeners: Iterable[Mapping[str, Any]]) -> str:
     """Return what a sidecar does with what is for no Service, as its configuration has it."""
     for one in listeners:

@@ -123,7 +123,10 @@ class Trial:
         asked = self._live.services.get(service)
         # What goes to the address that was asked has no endpoints.
         whole = seen["endpoints"] or not seen["cluster"] or not asked or asked.cluster_ip == "None"
-        return self._changed(remedy, name) and bool(whole)
+        objects = self._objects(remedy.change)[1].values()
+        labels, namespace = self._live.labels(name), self._live.namespace
+        absent = held.missing(objects, self.configurations[name].dump, labels, namespace)
+        return self._changed(remedy, name) and bool(whole) and not absent
 
     def _changed(self, remedy: Remedy, name: str) -> bool:
         known, seen = self._live.configurations[name], self.configurations[name]
@@ -144,6 +147,7 @@ class Trial:
                 if name.endswith(f"_{port}")
             },
             "inbound": view["inbound"].get(str(target)),
+            "inbound_filters": held.inbound(configuration.dump, target),
             "cluster": view["clusters"].get(cluster),
             "endpoints": view["endpoints"].get(cluster),
         }

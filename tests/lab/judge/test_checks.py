@@ -114,6 +114,10 @@ def headers(*names: str) -> Observation:
     return observed(record={"received": json.dumps({"headers": dict.fromkeys(names, "x")})})
 
 
+def failed_upstream(why: str | None) -> Observation:
+    return observed(client_line={"upstream_transport_failure_reason": why})
+
+
 def routed(cluster: str) -> Observation:
     return observed(client_line={"upstream_cluster": cluster})
 
@@ -310,6 +314,47 @@ ROWS: dict[str, tuple[Row, Row, Row]] = {
         ),
         (checks.no_filter_chain("call"), of_calls(flagged(200, "-")), "expected NR"),
         (checks.no_filter_chain("call"), of_calls(ANSWERED), "has no line of it"),
+    ),
+    "server_logged": (
+        (
+            checks.server_logged("call", words="rbac_access_denied"),
+            of_calls(flagged(403, "-", "rbac_access_denied_matched_policy[a]")),
+            "rbac_access_denied_matched_policy[a]",
+        ),
+        (
+            checks.server_logged("call", words="rbac_access_denied"),
+            of_calls(flagged(503, "UF")),
+            "says UF",
+        ),
+        (checks.server_logged("call", words="NR"), of_calls(ANSWERED), "has no line of it"),
+    ),
+    "client_logged": (
+        (
+            checks.client_logged("call", words="WRONG_VERSION"),
+            of_calls(failed_upstream("TLS_error:WRONG_VERSION_NUMBER")),
+            "TLS_error:WRONG_VERSION_NUMBER",
+        ),
+        (
+            checks.client_logged("call", words="WRONG_VERSION"),
+            of_calls(failed_upstream(None)),
+            "says nothing",
+        ),
+        (checks.client_logged("call", words="UF"), of_calls(ANSWERED), "has no line of it"),
+    ),
+    "received": (
+        (checks.received("call", words="hello"), of_calls(ANSWERED), "hello"),
+        (checks.received("call", words="hello"), of_calls(REFUSED), "saw 'nothing'"),
+        (checks.received("call", words="hello"), ABSENT, NOT_MADE),
+    ),
+    "unread": (
+        (checks.unread("call"), of_calls(NOT_CROSSED), "saw none"),
+        (checks.unread("call"), of_calls(READ), "marker read 1x"),
+        (checks.unread("call"), of_calls(UNKNOWN), "the wire is unknown"),
+    ),
+    "unsent": (
+        (checks.unsent("call"), of_calls(NOT_CROSSED), "saw none"),
+        (checks.unsent("call"), of_calls(ANSWERED), "saw tls"),
+        (checks.unsent("call"), of_calls(UNKNOWN), "the wire is unknown"),
     ),
     "tls_refused": (
         (STRANGER, of_calls(counted("alert", fail_verify_no_cert=1)), "+1"),
