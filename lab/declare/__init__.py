@@ -25,6 +25,7 @@ from lab.declare.claims import (
     pins_on_ours,
     stranger_gets_through,
     strangers_are_refused,
+    symptom,
 )
 from lab.declare.outcomes import own_tls_answer, ssl_error
 from lab.declare.remedies import (
@@ -168,6 +169,7 @@ __all__ = [
     "stranger_gets_through",
     "strangers",
     "strangers_are_refused",
+    "symptom",
     "tcp_gateway",
     "tls_probe",
     "tls_refused",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.declare import strangers
 from lab.declare.validate import named_calls
 from lab.judge.checks import readable, under
-from lab.model.failure import Answer, Check, Claim, Control
+from lab.model.failure import Answer, Check, Claim, Control, Symptom
 from lab.model.pins import Pin
 
 OURS = ("embedded", "kind")
@@ -50,6 +50,15 @@ def answer(
     """
     shown = shows or next(named_calls(reproduced), "")
     return Answer(question, reproduced, instead, otherwise, shown)
+
+
+def symptom(*words: str, where: str, tell: str, says: str) -> Symptom:
+    """Return what a person sees first.
+
+    words: as a client, a log or a status has them. where: who says so. tell: the command that tells
+    this failure from others that look so; says: what it shows where it is this one.
+    """
+    return Symptom(words, where, tell, says)
 
 
 def pin(*words: str, because: str, on: tuple[str, ...] = ()) -> Pin:

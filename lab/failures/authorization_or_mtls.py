@@ -142,5 +142,15 @@ FAILURE = d.Failure(
             meaning={"method": POST, "port": PORT},
         ),
     },
+    symptoms=(
+        d.symptom(
+            "rbac_access_denied_matched_policy",
+            "RBAC",
+            "connection closed",
+            where="the server's proxy's log",
+            tell="kubectl logs SERVER_POD -c istio-proxy | grep rbac_access_denied",
+            says="the policy, with a handshake that was whole: both names are in the line",
+        ),
+    ),
     try_next=("make reproduce FAILURE=authorization_or_mtls PARAMS=denied=port",),
 )

@@ -137,5 +137,15 @@ FAILURE = d.Failure(
         "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT")),
     },
     passthrough=True,
+    symptoms=(
+        d.symptom(
+            "PassthroughCluster",
+            "200",
+            "RBAC",
+            where="the client's proxy's log, and an answer that a policy forbids",
+            tell="kubectl get authorizationpolicy -A -o yaml | grep -B9 principals",
+            says="a DENY of an identity, where mTLS is not demanded",
+        ),
+    ),
     try_next=("make reproduce FAILURE=deny_bypassed PARAMS=mode=STRICT",),
 )

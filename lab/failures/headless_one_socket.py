@@ -148,5 +148,15 @@ FAILURE = d.Failure(
     parameters={
         "port_mode": d.Parameter("mode of the excepted ports", "DISABLE", ("DISABLE", "STRICT")),
     },
+    symptoms=(
+        d.symptom(
+            "WRONG_VERSION_NUMBER",
+            "503",
+            "UF",
+            where="the client's proxy's log",
+            tell="istioctl proxy-config cluster CLIENT_POD --fqdn SERVICE",
+            says="ORIGINAL_DST: the Service is headless, and its port is excepted from mTLS",
+        ),
+    ),
     try_next=("make reproduce FAILURE=headless_one_socket PARAMS=port_mode=STRICT",),
 )

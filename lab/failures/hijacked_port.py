@@ -127,5 +127,14 @@ FAILURE = d.Failure(
         "protocol": d.Parameter("protocol of the entry's port", "TCP", ("TCP", "HTTP")),
     },
     passthrough=True,
+    symptoms=(
+        d.symptom(
+            "wrong password",
+            "unknown database",
+            where="the answer of another server than was asked",
+            tell="istioctl proxy-config listener CLIENT_POD --port PORT",
+            says="a TCP listener for 0.0.0.0, of a ServiceEntry",
+        ),
+    ),
     try_next=("make reproduce FAILURE=hijacked_port PARAMS=protocol=HTTP",),
 )

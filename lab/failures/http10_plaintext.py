@@ -127,6 +127,23 @@ FAILURE = d.Failure(
         "port_name": d.Parameter("name of the port", "http", ("http", "tcp-web")),
     },
     passthrough=True,
+    symptoms=(
+        d.symptom(
+            "426",
+            "Upgrade Required",
+            "low_version",
+            where="the client; low_version is in the server's proxy's log",
+            tell="kubectl logs CLIENT_POD -c istio-proxy | grep PassthroughCluster",
+            says="the call, which no Service has carried",
+        ),
+        d.symptom(
+            "PassthroughCluster",
+            "PassthroughFilterChain",
+            where="the client's proxy's log",
+            tell="kubectl logs SERVER_POD -c istio-proxy | grep low_version",
+            says="the same call: it was HTTP/1.0",
+        ),
+    ),
     try_next=(
         "make reproduce FAILURE=http10_plaintext PARAMS=port_name=tcp-web",
         "istio-lab show http10_plaintext",

@@ -192,6 +192,17 @@ FAILURE = d.Failure(
         "port_name": d.Parameter("name of B's port (the post does not tell it)", "http-b", NAMES),
         "form": FORM,
     },
+    symptoms=(
+        d.symptom(
+            "wrong version number",
+            "SSL_ERROR",
+            "WRONG_VERSION_NUMBER",
+            "client sent an HTTP request to an HTTPS server",
+            where="curl; the application's log",
+            tell="kubectl get service SERVICE -o yaml | grep -A3 ports",
+            says="a name that begins with http, for a port that speaks TLS",
+        ),
+    ),
     try_next=(
         "make reproduce FAILURE=https_in_mtls PARAMS=port_name=tcp-b",
         "make reproduce FAILURE=https_in_mtls PARAMS=form=demand",

@@ -161,5 +161,23 @@ FAILURE = d.Failure(
         "named": d.Parameter("name of the headless HTTP port", "http", ("http", "tcp-http")),
     },
     passthrough=True,
+    symptoms=(
+        d.symptom(
+            "UC",
+            "503",
+            "allow_any",
+            where="the client's proxy's log, of a call to a pod's address",
+            tell="istioctl proxy-config listener CLIENT_POD --port PORT",
+            says="a listener for 0.0.0.0 alone, and none for the pod's address",
+        ),
+        d.symptom(
+            "PassthroughCluster",
+            "connection reset",
+            "reset by peer",
+            where="the client's proxy's log; the client",
+            tell="istioctl proxy-config listener CLIENT_POD --port PORT",
+            says="no listener: no Service has this port as TCP or without a name",
+        ),
+    ),
     try_next=("make reproduce FAILURE=pod_address PARAMS=named=tcp-http",),
 )

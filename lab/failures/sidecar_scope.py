@@ -135,5 +135,14 @@ FAILURE = d.Failure(
         "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT")),
     },
     passthrough=True,
+    symptoms=(
+        d.symptom(
+            "PassthroughCluster",
+            "BlackHoleCluster",
+            where="the client's proxy's log, of a call to a Service's name",
+            tell="kubectl get sidecar -A -o yaml",
+            says="egress hosts that leave the Service out",
+        ),
+    ),
     try_next=("make reproduce FAILURE=sidecar_scope PARAMS=mode=STRICT",),
 )

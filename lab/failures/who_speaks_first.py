@@ -188,5 +188,16 @@ FAILURE = d.Failure(
         "port_name": d.Parameter("name of the port", "tcp-greet", ("tcp-greet", "greet")),
     },
     passthrough=True,
+    symptoms=(
+        d.symptom(
+            "hang",
+            "timeout",
+            "timed out",
+            "downstream_pre_cx_active",
+            where="the client; nothing is in any log",
+            tell="kubectl exec CLIENT_POD -c istio-proxy -- pilot-agent request GET 'stats?filter=downstream_pre_cx_active'",
+            says="more than 0: a connection whose first bytes are waited for",
+        ),
+    ),
     try_next=("make reproduce FAILURE=who_speaks_first PARAMS=port_name=greet",),
 )

@@ -107,6 +107,20 @@ class Remedy(Declared):
 
 
 @dataclass(frozen=True)
+class Symptom(Declared):
+    """What a person sees, who has not found the cause yet."""
+
+    words: tuple[str, ...]
+    """As a client, a log or a status has them: `WRONG_VERSION_NUMBER`, `426`."""
+    where: str
+    """Who says so."""
+    tell: str
+    """The command that tells this failure from others that look so."""
+    says: str
+    """What that command shows where it is this failure."""
+
+
+@dataclass(frozen=True)
 class Failure(Declared):
     """One documented failure. The file lab/failures/<name>.py holds it as `FAILURE`."""
 
@@ -125,6 +139,7 @@ class Failure(Declared):
     needs: frozenset[str] = frozenset({"sidecar", "capture"})
     passthrough: bool = False
     """Whether it rests on a mesh that lets pass what is for no Service (its default)."""
+    symptoms: tuple[Symptom, ...] = ()
     try_next: tuple[str, ...] = ()
 
     def world(self, name: str) -> World:
