@@ -8,8 +8,7 @@ GRPC = d.service("named-grpc", 4201, "grpc", workload="grpcbin")
 # For each remedy a Service and a port of its own, with a port of the gateway.
 RENAMED = d.service("renamed", 4202, "h2c", workload="grpcbin")
 DECLARED = d.service("declared", 4203, "h2c", workload="grpcbin")
-FOLLOWS = d.service("follows", 4204, "h2c", workload="grpcbin")
-BEHIND = {8080: NAMED, 8081: GRPC, 8082: RENAMED, 8083: DECLARED, 8084: FOLLOWS}
+BEHIND = {8080: NAMED, 8081: GRPC, 8082: RENAMED, 8083: DECLARED}
 """The gateway's port -> what is behind it."""
 GATEWAY = d.service(
     "gateway",
@@ -17,7 +16,6 @@ GATEWAY = d.service(
     "http2",
     more=tuple(d.Port(f"http2-{port}", port, port) for port in BEHIND if port != 8080),
 )
-CLIENT_PROTOCOL = "connectionPool: {http: {useClientProtocol: true}}"
 
 
 def through(name: str, service: d.Service) -> d.Call:
@@ -46,7 +44,7 @@ FAILURE = d.Failure(
         d.world(
             *("posted", "during", "Istio's defaults, and a gateway"),
             ("client", "stranger", "grpcbin", "gateway"),
-            (NAMED, GRPC, RENAMED, DECLARED, FOLLOWS, GATEWAY),
+            (NAMED, GRPC, RENAMED, DECLARED, GATEWAY),
             objects=d.together(*(d.http2_gateway(port, to) for port, to in BEHIND.items())),
         ),
     ),
@@ -96,13 +94,6 @@ FAILURE = d.Failure(
             price="none: one line in the Service",
             pinned=d.pin("heals", because="it tells the same, as a name cannot"),
         ),
-        heal(
-            "client-protocol",
-            "let the gateway speak as it is spoken to (useClientProtocol)",
-            d.applies(FOLLOWS, d.destination_rule("follows", CLIENT_PROTOCOL)),
-            price="a rule for each such Service",
-            pinned=d.pin("heals", because="the caller speaks HTTP/2 to the gateway"),
-        ),
     ),
     parameters={
         "port_name": d.Parameter("name of the port", "h2c", ("h2c", "grpc")),
@@ -114,7 +105,7 @@ FAILURE = d.Failure(
             "UPE",
             "UC",
             where="the gRPC client; the gateway's log",
-            tell="istioctl proxy-config cluster GATEWAY_POD --fqdn SERVICE -o json | grep -c http2ProtocolOptions",
+            tell="istioctl proxy-config cluster GATEWAY_POD --fqdn SERVICE -o json | grep -c http2",
             says="0: it speaks HTTP/1.1 to the port",
         ),
     ),

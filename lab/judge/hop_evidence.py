@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from lab.envoy.mesh import Address
 from lab.judge.files import StoredFiles
 from lab.model import call_types
-from lab.model.evidence import CLOCK_SLACK, CallRecord, PodRecord, WorldRecord
+from lab.model.evidence import CLOCK_SLACK, CallRecord, PodRecord, ServiceRecord, WorldRecord
 from lab.model.scenario import Call
 from lab.planes import config, log
 from lab.planes.capture_file import CaptureFile, redirected_from
@@ -69,6 +69,8 @@ class HopEvidence:
             ip, port = self.server.ip, self.call.port
             return config.Route(ip, port, ip, self.record.target or port, sends)
         service = self.world.services[name]
+        if str(self.call.port) not in service.targets:  # behind a gateway it may have another name
+            service = self._with_port(self.call.port) or service
         target = self.record.target if self.first else service.targets[str(self.call.port)]
         by_address = name == service.cluster_ip
         return config.Route(
@@ -78,6 +80,12 @@ class HopEvidence:
             target=target,
             sends=sends,
         )
+
+    def _with_port(self, port: int) -> ServiceRecord | None:
+        """Return the world's Service that has this port; None: there is none, or several."""
+        every = self.world.services.values()
+        found = [one for one in every if str(port) in one.targets]
+        return found[0] if len(found) == 1 else None
 
     @property
     def asked(self) -> tuple[Address, Address]:
