@@ -318,7 +318,10 @@ class Kind(ApiCluster):
         kept: int = 0,  # noqa: ARG002  its buffer holds packets as they are
     ) -> Capture:
         node, uid = self._place(pod)
-        ports = [int(port) for port in re.findall(r"\d+", bpf)]
+        ranges = re.findall(r"(\d+)(?:-(\d+))?", bpf)
+        ports = [
+            port for first, last in ranges for port in range(int(first), int(last or first) + 1)
+        ]
         return self._helper(node).capture(uid, interface, ports, into)
 
     def proxy_admin(self, pod: PodRef, path: str) -> bytes:

@@ -85,7 +85,7 @@ class NodeHelper:
         return int(status), body
 
     def capture(self, pod: str, interface: str, ports: list[int], into: Path) -> NodeCapture:
-        """Record TCP packets of these ports at an interface of a pod, as pcap.
+        """Record packets of these ports, of TCP or UDP, at an interface of a pod, as pcap.
 
         pod: its uid. Raises LabError.
         """

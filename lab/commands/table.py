@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     from clusters import open_cluster
     from lab.commands import table_page
     from lab.model import store
-    from lab.truth_table import compare, results, shards
+    from lab.truth_table import compare, page, results, shards
     from lab.truth_table.run import measure_shards
 
     cluster = open_cluster(options.cluster)
@@ -107,6 +107,9 @@ def _run(options: argparse.Namespace) -> int:
     agreed = f"{1 - len(wrong) / len(rows):.2%}" if rows else "none"
     print(f"{len(rows)} cells measured in {time.monotonic() - began:.0f} s, {agreed} as foretold")
     print(f"{store.from_here(folder)}: {results.CSV}, {results.PARQUET}, {table_page.INDEX}")
+    if options.cells != "*":
+        known = results.load(page.RECORDED)
+        print(*compare.departures(results.load(folder), known), sep="\n", end="\n")
     if wrong:
         print("not as foretold: istio-lab table show --run latest --disagreeing")
     return 1 if wrong else 0

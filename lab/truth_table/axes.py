@@ -57,9 +57,8 @@ class PortName:
     """What a Service's port is called: all that Istio is told of its protocol."""
 
     name: str
+    """The Service port's: at most 15 characters."""
     app_protocol: str = ""
-    well_known: bool = True
-    """Whether Istio takes the protocol from it; else it looks at the first bytes."""
 
 
 PORT_NAMES: Mapping[str, PortName] = {
@@ -69,11 +68,11 @@ PORT_NAMES: Mapping[str, PortName] = {
     },
     "udp": PortName("udp"),
     "grpc-web": PortName("grpc-web"),
-    "unknown": PortName("billing", well_known=False),
-    "none": PortName("", well_known=False),
+    "unknown": PortName("billing"),
+    "none": PortName(""),
     "http+http": PortName("http", "http"),
     "http+tcp": PortName("http", "tcp"),
-    "http+unknown": PortName("http", "example.com/billing", well_known=False),
+    "http+unknown": PortName("http", "example.com/billing"),
 }
 """`http+tcp`: a port named `http` with `appProtocol: tcp`."""
 

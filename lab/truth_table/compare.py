@@ -31,6 +31,24 @@ class Measured:
     about: Mapping[str, Any]
 
 
+def departures(rows: Mapping[str, Stored], recorded: Mapping[str, Stored]) -> Iterator[str]:
+    """Yield for each value that leaves the core how many cells are answered otherwise for it.
+
+    An axis that nothing reads is measured as the core is, and foretold as that. recorded: cells of
+    the core that were not measured.
+    """
+    told = Counter[str]()
+    changed = Counter[str]()
+    for key, row in rows.items():
+        *core, value = key.split("/")
+        without = rows.get("/".join(core)) or recorded.get("/".join(core))
+        if "=" in value and without:
+            told[value] += 1
+            changed[value] += any(row[name] != without[name] for name in results.SAME)
+    for value, cells in told.items():
+        yield f"{value}: {changed[value]} of {cells} cells are answered otherwise than without it"
+
+
 def keep_about(folder: Path, chosen: str) -> None:
     """Write beside a run's table what it was measured on. chosen: the options that chose cells."""
     first = of_run(folder)[0].about

@@ -17,7 +17,7 @@ from lab.planes import log
 from lab.truth_table.axes import PAYLOADS
 from lab.truth_table.recorded import Call, Line, Pod, Recorded
 
-RENAMED_WITHIN = 0.1
+RENAMED_WITHIN = 0.25
 """Seconds between a connection's SYN and the time of its line."""
 SAID_WITHIN = 1.0
 """Seconds before a call's beginning and after its end in which the application may see it."""

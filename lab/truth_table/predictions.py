@@ -58,7 +58,7 @@ def flow(asked: Asked) -> Flow:
         sent = replace(sent, server_name=asked.server_name)
     if asked.within:
         shows = asked.within == "mutual-tls"
-        sent, request = sends.within_tls((sent, request), asked.host, certificate=shows)
+        sent, request = sends.within_tls((sent, request), asked.server_name, certificate=shows)
     return Flow((asked.address, asked.port), sent, request)
 
 

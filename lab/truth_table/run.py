@@ -16,7 +16,7 @@ from lab.common import files
 from lab.common.errors import LabError
 from lab.envoy import kept
 from lab.record import envoy_admin, logs, mesh_lock, world
-from lab.truth_table import calls, databases, gauges, predictions, shards, stored_mesh
+from lab.truth_table import calls, databases, gauges, objects, predictions, shards, stored_mesh
 from lab.truth_table.asked import as_json
 from lab.truth_table.axes import PAYLOADS
 from lab.truth_table.calls import Send, by_table_calls
@@ -262,14 +262,16 @@ class _Captures:
 
 
 def _filter(table: TableMesh, policy: str) -> str:
-    places = of_policy(table.places.values(), policy)
-    numbers = {
-        ("udp" if one.udp else "tcp", number)
-        for one in places
-        for number in (one.number, one.target, one.at_gateway)
-        if number
-    }
-    return " or ".join(f"{protocol} port {number}" for protocol, number in sorted(numbers))
+    numbers: dict[str, set[int]] = {"tcp": set(), "udp": set()}
+    for one in of_policy(table.places.values(), policy):
+        of_protocol = numbers["udp" if one.udp else "tcp"]
+        of_protocol.update(filter(None, (one.number, one.target, one.at_gateway)))
+    return " or ".join(
+        f"{protocol} portrange {part if '-' in part else f'{part}-{part}'}"
+        for protocol, own in numbers.items()
+        if own
+        for part in objects.ranges(own).split(",")
+    )
 
 
 def _stop(capture: Capture) -> CaptureStats:

@@ -146,6 +146,17 @@ def test_tables_of_two_stacks_say_on_what_they_were_measured_and_which_cells_one
     assert re.search(r"\d were not chosen \(--sample 9\)", shown)
 
 
+def test_an_axis_that_changes_no_answer_is_told() -> None:
+    core = "http1.1/http/strict/sidecar"
+    row = results.load(RECORDED)["h2/tls/permissive/sidecar"]
+    rows = {f"{core}/host=other": row, f"{core}/rule=disable": {**row, "outcome": "refused"}}
+    told = [*compare.departures(rows, {core: row})]
+    assert told == [
+        "host=other: 0 of 1 cells are answered otherwise than without it",
+        "rule=disable: 1 of 1 cells are answered otherwise than without it",
+    ]
+
+
 def test_tables_without_a_common_cell_cannot_be_compared(tmp_path: Path) -> None:
     other = Path(shutil.copytree(RECORDED, tmp_path / "run" / "truth_table"))
     text = (other / results.CSV).read_text()

@@ -14,6 +14,7 @@ const (
 	etherIPv4    = 0x0800
 	etherIPv6    = 0x86dd
 	protocolTCP  = 6
+	protocolUDP  = 17
 )
 
 type packetSocket struct {
@@ -23,8 +24,8 @@ type packetSocket struct {
 	control  []byte
 }
 
-// open returns a socket that receives every packet of these TCP ports at an interface, in both
-// directions. It is bound only after its filter is in place: what it holds has passed the filter.
+// open returns a socket that receives every packet of these ports, of TCP or UDP, at an interface,
+// in both directions. It is bound only after its filter is in place: what it holds has passed it.
 func open(name string, ports []uint16) (*packetSocket, error) {
 	iface, err := net.InterfaceByName(name)
 	if err != nil {
@@ -115,17 +116,18 @@ func (s *packetSocket) dropped() (int, error) {
 	return int(told.Drops), nil
 }
 
-// compile is `tcp port A or tcp port B ...` as classic BPF: IPv4 without later fragments, IPv6
-// without extension headers, which is what tcpdump's own compiler makes of it.
+// compile is `port A or port B ...`, of TCP and UDP, as classic BPF: IPv4 without later fragments,
+// IPv6 without extension headers, which is what tcpdump's own compiler makes of it.
 func compile(ports []uint16) ([]unix.SockFilter, error) {
 	const source, destination = 0, 1
 	program := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 12, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv6, SkipTrue: 14},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv6, SkipTrue: 15},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: etherIPv4, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 		bpf.LoadAbsolute{Off: 23, Size: 1},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protocolTCP, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protocolTCP, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protocolUDP, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 		bpf.LoadAbsolute{Off: 20, Size: 2},
 		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: 0x1fff, SkipTrue: 1},
@@ -135,9 +137,10 @@ func compile(ports []uint16) ([]unix.SockFilter, error) {
 		bpf.StoreScratch{Src: bpf.RegA, N: source},
 		bpf.LoadIndirect{Off: 16, Size: 2},
 		bpf.StoreScratch{Src: bpf.RegA, N: destination},
-		bpf.Jump{Skip: 7},
+		bpf.Jump{Skip: 8},
 		bpf.LoadAbsolute{Off: 20, Size: 1}, // IPv6
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protocolTCP, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protocolTCP, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: protocolUDP, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 		bpf.LoadAbsolute{Off: 54, Size: 2},
 		bpf.StoreScratch{Src: bpf.RegA, N: source},
