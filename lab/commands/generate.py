@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from lab import failures
+from lab.commands import explain
 from lab.common import files
 from lab.model import store
 from lab.notebook import execute
@@ -18,6 +19,7 @@ from lab.truth_table import verdict as cells
 
 README = store.ROOT / "README.md"
 PICTURE = store.ROOT / "evidence" / "tcp_mtls" / "graph.svg"
+SYMPTOMS = store.ROOT / "docs" / "symptoms.md"
 _PART = re.compile(r"(<!-- failures -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -77,6 +79,7 @@ def main(argv: list[str]) -> int:
     if argv == ["readme"]:
         files.write_text(README, readme())
         files.write_text(page.PAGE, page.page())
+        files.write_text(SYMPTOMS, explain.page())
         files.write_text(PICTURE, picture())
         return 0
     stale = []
@@ -84,6 +87,8 @@ def main(argv: list[str]) -> int:
         stale.append("README.md: make readme")
     if page.PAGE.read_text() != page.page():
         stale.append(f"{page.PAGE.name}: make readme")
+    if not SYMPTOMS.exists() or SYMPTOMS.read_text() != explain.page():
+        stale.append(f"{SYMPTOMS.name}: make readme")
     if PICTURE.read_text() != picture():
         stale.append(f"{PICTURE.name}: make readme")
     print("\n".join(stale) or "all generated parts are up to date")

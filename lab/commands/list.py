@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a line for each failure; return 254 where a failure's file is wrong."""
     del options
-    code = 0
+    code, width = 0, max(map(len, failures.names()))
     for name in failures.names():
         try:
             failure = failures.load(name)
@@ -26,5 +26,5 @@ def run(options: argparse.Namespace) -> int:
             code = wrong.exit_code
             continue
         claims = ", ".join(claim.id for claim in failure.claims)
-        print(f"{name:<14} {failure.title}  ({claims})")
+        print(f"{name:<{width}} {failure.title}  ({claims})")
     return code

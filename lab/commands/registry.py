@@ -10,6 +10,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "Look, without running anything": {
         "list": "list the failures",
         "show": "show a failure's symptom, verdicts and first bytes on the wire, as recorded",
+        "explain": "name the failures that look like a status, a flag or an error's words",
         "doctor": "check what this machine has and lacks",
         "preview": "show what a first start will build, and at what cost",
         "help": "show this list",
