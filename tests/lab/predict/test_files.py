@@ -68,7 +68,7 @@ def gateways_pod() -> str:
         (28005, ("--within", "tls", "--name", "t5.lab.example"), 0,
          "The call crosses the network to the gateway"),
         (28005, ("--name", "t5.lab.example"), 0, "The gateway refuses the call, response flag NR"),
-        (28005, ("--within", "tls"), 0, "Nothing of the call crosses the network behind the gateway."),
+        (28005, ("--within", "tls"), 0, "Nothing of the call crosses the network behind the"),
         (28026, ("--sends", "tls", "--name", "t26.lab.example"), 0, "inside is TLS of the"),
         (28026, ("--sends", "nothing"), 0, "The client sends nothing on it."),
         (28002, ("--within", "mutual-tls", "--name", "t2.lab.example"), 3, "Unknown: whether"),
