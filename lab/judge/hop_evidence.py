@@ -64,10 +64,6 @@ class HopEvidence:
     def route(self) -> config.Route:
         """Which of the sending proxy's configuration would carry it."""
         name = self.call.service or self.call.to
-        sends = call_types.first_bytes(self.call.command)
-        if self.made.to_address:
-            ip, port = self.server.ip, self.call.port
-            return config.Route(ip, port, ip, self.record.target or port, sends)
         service = self.world.services[name]
         target = self.record.target if self.first else service.targets[str(self.call.port)]
         by_address = name == service.cluster_ip
@@ -76,7 +72,7 @@ class HopEvidence:
             port=self.call.port,
             cluster_ip=service.cluster_ip,
             target=target,
-            sends=sends,
+            sends=call_types.first_bytes(self.call.command),
         )
 
     @property
