@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,6 +101,15 @@ class CaptureStats:
 
     captured: int
     dropped: int
+
+
+def ports_of(bpf: str) -> list[int]:
+    """Return the ports that a filter names: `tcp port 80 or udp portrange 90-92`.
+
+    For captures that take ports in the place of a filter.
+    """
+    ranges = re.findall(r"(\d+)(?:-(\d+))?", bpf)
+    return [port for first, last in ranges for port in range(int(first), int(last or first) + 1)]
 
 
 class Capture(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from clusters.base import CaptureStats, PodRef
+from clusters.base import CaptureStats, PodRef, ports_of
 from clusters.embedded.channel import count
 from clusters.kube import ApiError, Kube, Obj
 from clusters.remote import Remote
@@ -36,7 +36,7 @@ class EphemeralCapture:
     ) -> None:
         self._kube, self._remote, self._pod = kube, remote, pod
         self._image, self._interface = image, interface
-        self._ports = ",".join(re.findall(r"\d+", bpf))
+        self._ports = ",".join(map(str, ports_of(bpf)))
 
     def start(self, into: Path) -> EphemeralCapture:
         """Start to listen. Raises CaptureRefused with the words of what refused it."""

@@ -6,7 +6,6 @@ import dataclasses
 import fcntl
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from clusters.api import ApiCluster
-from clusters.base import ADMIN_PORT, Capture, PodRef, Progress, Stack, Status, admin_answer
+from clusters.base import (
+    ADMIN_PORT,
+    Capture,
+    PodRef,
+    Progress,
+    Stack,
+    Status,
+    admin_answer,
+    ports_of,
+)
 from clusters.doctor import sidecars
 from clusters.kind import engine as engines
 from clusters.kind import istio, network, official, trouble
@@ -318,11 +326,7 @@ class Kind(ApiCluster):
         kept: int = 0,  # noqa: ARG002  its buffer holds packets as they are
     ) -> Capture:
         node, uid = self._place(pod)
-        ranges = re.findall(r"(\d+)(?:-(\d+))?", bpf)
-        ports = [
-            port for first, last in ranges for port in range(int(first), int(last or first) + 1)
-        ]
-        return self._helper(node).capture(uid, interface, ports, into)
+        return self._helper(node).capture(uid, interface, ports_of(bpf), into)
 
     def proxy_admin(self, pod: PodRef, path: str) -> bytes:
         node, uid = self._place(pod)

@@ -109,7 +109,8 @@ def _run(options: argparse.Namespace) -> int:
     print(f"{store.from_here(folder)}: {results.CSV}, {results.PARQUET}, {table_page.INDEX}")
     if options.cells != "*":
         known = results.load(page.RECORDED)
-        print(*compare.departures(results.load(folder), known), sep="\n", end="\n")
+        for line in compare.departures(results.load(folder), known):
+            print(line)
     if wrong:
         print("not as foretold: istio-lab table show --run latest --disagreeing")
     return 1 if wrong else 0

@@ -61,7 +61,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
     if refused:
         yield from _broken_off(caller, pod, here, taken.chain, (by, refused))
         return
-    here = here.then(GATEWAY, "the connection's TLS ends here")
+    here = here.then(GATEWAY, "it decrypts the connection")
     secured = inside.request and replace(inside.request, secure=True)
     inside = replace(inside, request=secured)
     agreed = handshake.agreed(context, wire)

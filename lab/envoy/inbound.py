@@ -49,7 +49,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
         if refused:
             yield way.ends("refused", by, refused)
             return
-        way = way.then(SERVER, "the connection's TLS ends here")
+        way = way.then(SERVER, "it decrypts the connection")
         agreed = handshake.agreed(context, wire)
         yield from _served(caller, pod, way, taken.chain, inside, agreed)
     else:

@@ -59,7 +59,7 @@ def missed(chains: Sequence[Chain], seen: Detected) -> str:
         return ""
     key, label, told, has = _WANTED[step]
     wanted = dict.fromkeys(word for one in before for word in told(_match(one).get(key)))
-    return f"the others want {label}{' or '.join(wanted)}, and this has {has(seen)}"
+    return f"the chains for it want {label}{' or '.join(wanted)}, and this has {has(seen)}"
 
 
 def _left(chains: Sequence[Chain], seen: Detected) -> tuple[list[Chain], list[Chain], Step | None]:

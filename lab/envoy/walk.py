@@ -35,7 +35,7 @@ def _ways(mesh: Mesh, caller: Workload, flow: Flow) -> Iterator[Way]:
     wire = Wire(flow.to, flow.sent, request=flow.request)
     taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid)
     if not taken or flow.sent.udp:
-        why = "leaves the pod as it is" if caller.has_sidecar else "comes from no sidecar"
+        why = "leaves the pod as it is" if caller.has_sidecar else "passes no sidecar"
         yield from _over_node(mesh, caller, Way(wire=wire).then("caller", f"the call {why}"))
     elif caller.proxy is None:
         raise Unreadable(f"the configuration of {caller.name}'s proxy is not known")

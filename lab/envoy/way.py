@@ -101,18 +101,18 @@ def chain_told(taken: Taken) -> str:
     match = taken.chain.get("filter_chain_match") or {}
     said = [_MATCHED[key](match[key]) for key in _MATCHED if key in match]
     name = f" {taken.chain['name']}" if taken.chain.get("name") else ""
-    by = ", ".join(said) or taken.missed or "what no other chain takes"
+    by = ", ".join(said) or taken.missed or "it is for what no other chain takes"
     return f"filter chain{name} takes it: {by}"
 
 
 def _awaited(waits: Waits) -> str:
     end = "no timeout ends it" if waits.seconds is None else f"for {waits.seconds:.0f} s"
-    return f"its first bytes are awaited: {_NEEDS[waits.inspector]}; {end}"
+    return f"the client's first bytes are awaited: {_NEEDS[waits.inspector]}; {end}"
 
 
 _NEEDS = {
     "tls": "the TLS inspector needs five bytes, and of TLS the whole ClientHello",
-    "http": "the HTTP inspector needs a whole request line, or what begins no method",
+    "http": "the HTTP inspector needs a whole request line, or bytes that begin no method",
 }
 
 

@@ -64,10 +64,6 @@ class HopEvidence:
     def route(self) -> config.Route:
         """Which of the sending proxy's configuration would carry it."""
         name = self.call.service or self.call.to
-        sends = call_types.first_bytes(self.call.command)
-        if self.made.to_address:
-            ip, port = self.server.ip, self.call.port
-            return config.Route(ip, port, ip, self.record.target or port, sends)
         service = self.world.services[name]
         if str(self.call.port) not in service.targets:  # behind a gateway it may have another name
             service = self._with_port(self.call.port) or service
@@ -78,7 +74,7 @@ class HopEvidence:
             port=self.call.port,
             cluster_ip=service.cluster_ip,
             target=target,
-            sends=sends,
+            sends=call_types.first_bytes(self.call.command),
         )
 
     def _with_port(self, port: int) -> ServiceRecord | None:

@@ -68,12 +68,14 @@ def _to_gateway(wire: Wire) -> str:
     to = address_text(wire.to)
     if wire.tls is None and not wire.sent.data:
         return f"A connection to the gateway at {to} opens. The client sends nothing on it."
-    return f"It crosses the network to the gateway at {to} {_CROSSES[wire.security]}."
+    return f"The call crosses the network to the gateway at {to} {_CROSSES[wire.security]}."
 
 
 def _last_leg(way: Way) -> str:
     if way.wire is None:
-        return f"Nothing of it crosses the network{' behind the gateway' * bool(way.earlier)}."
+        return (
+            f"Nothing of the call crosses the network{' behind the gateway' * bool(way.earlier)}."
+        )
     to = address_text(way.wire.to)
     # A client whose server greets it sends its own words once it is greeted.
     silent = not way.wire.sent.data and not (way.wire.sent.spoken and way.outcome == "arrives")
@@ -82,6 +84,6 @@ def _last_leg(way: Way) -> str:
     inside = (
         "; inside is TLS of the application's own" if way.wire.tls and way.wire.sent.tls else ""
     )
-    crosses = "It crosses" if way.outcome == "arrives" else "Its first bytes cross"
+    crosses = "The call crosses" if way.outcome == "arrives" else "What the client sends crosses"
     over = "the network from there" if way.earlier else "the network"
     return f"{crosses} {over} to {to} {_CROSSES[way.wire.security]}{inside}."

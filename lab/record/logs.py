@@ -72,7 +72,7 @@ def settled(
     pod: PodRef,
     container: str,
     *,
-    timeout: float = 10.0,
+    timeout: float = 30.0,
     every: float = 0.08,
     awaited: Sequence[str] = (),
 ) -> str:

@@ -41,7 +41,9 @@ PAYLOADS: Mapping[str, Payload] = {
     "three-bytes": Payload("three bytes, then the client waits", "three-bytes"),
     "half-line": Payload("the beginning of a request line, then the client waits", "half-line"),
     "split-line": Payload("a line that is not HTTP, in two segments", "line"),
-    "server-first": Payload("nothing: the server greets first", "nothing", server_first=True),
+    "server-first": Payload(
+        "nothing, as the client waits for the server's greeting", "nothing", server_first=True
+    ),
     "mongo": Payload("a query by PyMongo", "mongo", database="mongodb", pooled=True),
     "mysql": Payload("a query by PyMySQL", "mysql", True, database="mysql"),
     "mysql-tls": Payload(

@@ -204,7 +204,7 @@ def _packets(connections: Sequence[Connection]) -> str:
         f"{len(one.sent('client'))} and {len(one.sent('server'))} bytes, {one.ended_by}"
         for one in connections
     ]
-    return "; ".join(told) or "no connection"
+    return "; ".join(told) or "no connection left the pod"
 
 
 def _said(pod: Pod, line: Line | None) -> str:
@@ -225,7 +225,9 @@ _SHOWN = (
 
 def _line(line: Line | None) -> str:
     if line is None:
-        return "no line: it logs what it has carried, answered or refused"
+        return (
+            "no line in its access log: it writes none of a connection of which it read no request"
+        )
     shown = [f"{name} {line[name]}" for name in _SHOWN if line.get(name) not in (None, "", "-", 0)]
     return "; ".join(shown) or "a line without a flag"
 

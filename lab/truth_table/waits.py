@@ -82,7 +82,8 @@ class Waits:
         ]
         if not before or not during:
             return None
-        waiting = _waiting(during[-1], port) - _waiting(before[-1], port)
+        middle = during[(len(during) - 1) // 2]  # at the edges, connections come, or go already
+        waiting = _waiting(middle, port) - _waiting(before[-1], port)
         return Wait(CLIENT if port else SERVER, waiting, len(same))
 
     def checked(self, call: Call, found: Answer) -> Answer:

@@ -9,13 +9,18 @@ import pytest
 
 import clusters
 from clusters import KINDS, first_start, kind_of
-from clusters.base import OwnCluster, Status
+from clusters.base import OwnCluster, Status, ports_of
 from clusters.doctor.requirement import Requirement
 from clusters.entries.entry import ClusterKind
 from clusters.stacks.cost import Cost
 from lab.__main__ import main
 from lab.commands import plan
 from lab.common.errors import BadArguments
+
+
+def test_a_capture_that_takes_ports_has_all_that_a_filter_names() -> None:
+    found = ports_of("tcp port 80 or tcp portrange 90-92 or udp portrange 53-53")
+    assert found == [80, 90, 91, 92, 53]
 
 
 @pytest.mark.parametrize("entry", KINDS.values(), ids=list(KINDS))

@@ -95,18 +95,22 @@ def test_a_match_that_is_not_modelled_is_named_and_not_guessed() -> None:
 @pytest.mark.parametrize(
     ("match", "seen", "told"),
     [
-        ({"transport_protocol": "tls"}, {}, "the others want TLS, and this has no TLS"),
+        ({"transport_protocol": "tls"}, {}, "the chains for it want TLS, and this has no TLS"),
         (
             {"application_protocols": ["http/1.1", "h2c"]},
             {"protocols": ("http/1.0",)},
-            "the others want protocol http/1.1 or h2c, and this has http/1.0",
+            "the chains for it want protocol http/1.1 or h2c, and this has http/1.0",
         ),
         (
             {"application_protocols": ["istio"]},
             {},
-            "the others want protocol istio, and this has none that is recognized",
+            "the chains for it want protocol istio, and this has none that is recognized",
         ),
-        ({"server_names": ["a", "*.b"]}, {}, "the others want SNI a or *.b, and this has none"),
+        (
+            {"server_names": ["a", "*.b"]},
+            {},
+            "the chains for it want SNI a or *.b, and this has none",
+        ),
         ({"destination_port": 80}, {}, ""),
         ({"destination_port": 81}, {}, ""),
     ],

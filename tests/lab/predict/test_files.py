@@ -26,7 +26,7 @@ def run(*words: str, dumps: list[str] = BOTH) -> int:
 @pytest.mark.parametrize(
     ("to", "sends", "code", "said"),
     [
-        ("httpbin:8000", "http1.1", 0, "is given HTTP/1.1.\nIt crosses the network"),
+        ("httpbin:8000", "http1.1", 0, "is given HTTP/1.1.\nThe call crosses the network"),
         ("httpbin.demo:8000", "http1.0", 0, "cluster PassthroughCluster"),
         ("httpbin:8000", "upgrade-tls", 0, "answers by itself with status 403: upgrade_failed"),
         ("httpbin:8002", "nothing", 0, "hangs in the client's proxy"),
@@ -66,9 +66,9 @@ def gateways_pod() -> str:
     ("port", "more", "code", "said"),
     [
         (28005, ("--within", "tls", "--name", "t5.lab.example"), 0,
-         "It crosses the network to the gateway"),
+         "The call crosses the network to the gateway"),
         (28005, ("--name", "t5.lab.example"), 0, "The gateway refuses the call, response flag NR"),
-        (28005, ("--within", "tls"), 0, "Nothing of it crosses the network behind the gateway."),
+        (28005, ("--within", "tls"), 0, "Nothing of the call crosses the network behind the"),
         (28026, ("--sends", "tls", "--name", "t26.lab.example"), 0, "inside is TLS of the"),
         (28026, ("--sends", "nothing"), 0, "The client sends nothing on it."),
         (28002, ("--within", "mutual-tls", "--name", "t2.lab.example"), 3, "Unknown: whether"),

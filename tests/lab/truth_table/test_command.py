@@ -61,9 +61,12 @@ def test_a_cell_is_explained_by_its_witnesses_and_by_the_walk(
         ),
         (
             "server-first/grpc/permissive/sidecar",
-            "the HTTP inspector needs a whole request line, or what begins no method; no timeout",
+            "the HTTP inspector needs a whole request line, or bytes that begin no method; no",
         ),
-        ("three-bytes/grpc-web/permissive/sidecar", "the others want protocol http/1.1 or h2c"),
+        (
+            "three-bytes/grpc-web/permissive/sidecar",
+            "the chains for it want protocol http/1.1 or h2c",
+        ),
     ],
 )
 def test_cells_are_foretold_with_the_walk_from_a_runs_configuration(

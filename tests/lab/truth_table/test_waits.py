@@ -80,6 +80,18 @@ def test_a_gauge_that_does_not_count_a_call_contradicts_its_packets(
     )
 
 
+def test_a_connection_that_is_gone_just_before_its_call_has_ended_was_waiting(folder: Path) -> None:
+    read(folder, {OUTBOUND: 1}, {INBOUND: 3})
+    stored = json.loads((folder / GAUGES).read_text())
+    middle = [one for one in stored if one["gauges"]]
+    late = [{**one, "began": one["began"] + 1, "ended": one["ended"] + 1} for one in middle]
+    gone = [{**one, "gauges": {}} for one in late]
+    (folder / GAUGES).write_text(json.dumps([*stored, *gone]))
+    rows = {row.cell.key: row for row in results.judge(Recorded(folder))}
+    assert rows[IN_CLIENT].gauge == "1 of 1 wait in the client's proxy"
+    assert {rows[key].gauge for key in IN_SERVER} == {"3 of 3 wait in the server's proxy"}
+
+
 def test_a_reading_before_or_after_the_calls_proves_nothing(folder: Path) -> None:
     read(folder, {OUTBOUND: 1}, {INBOUND: 3})
     stored = json.loads((folder / GAUGES).read_text())

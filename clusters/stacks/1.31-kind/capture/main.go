@@ -1,4 +1,4 @@
-// Command lab-capture records the TCP packets of some ports at one interface, as pcap on stdout,
+// Command lab-capture records the packets of some ports at one interface, as pcap on stdout,
 // until stdin ends. On a node it serves many captures at a time, of any pods: it changes nothing in
 // a pod, but enters the network namespace of one of its processes, found by the pod's uid in /proc,
 // and opens a packet socket there. It also asks servers on a pod's localhost.
@@ -22,7 +22,7 @@ import (
 func main() {
 	iface := flag.String("i", "eth0", "interface")
 	serving := flag.Bool("serve", false, "on a node: answer requests on stdin, see serve.go")
-	ports := flag.String("ports", "", "TCP ports, comma-separated; only their packets are recorded")
+	ports := flag.String("ports", "", "ports of TCP or UDP, comma-separated; only their packets are recorded")
 	flag.Parse()
 	act := func() error { return run(*iface, *ports) }
 	if *serving {
