@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -186,5 +187,8 @@ def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:
     """Return what to type next: first, what explains the worst verdict."""
     first = max(verdicts, key=lambda one: one.exit_code != 0, default=None)
     lines = [f"istio-lab why latest {first.failure}"] if first else []
-    lines += wanted.failures[-1].try_next[:1] if wanted.failures else []
+    for failure in wanted.failures[-1:]:
+        other = failure.other_parameter
+        params = f" PARAMS={shlex.quote(other)}" if other else ""
+        lines.append(f"make reproduce FAILURE={failure.name}{params}")
     return [*lines, "make lab        # the notebooks"]

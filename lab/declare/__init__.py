@@ -23,10 +23,11 @@ from lab.declare.claims import (
     marker_is_read,
     pin,
     pins_on_ours,
+    seen_as,
     stranger_gets_through,
     strangers_are_refused,
-    symptom,
 )
+from lab.declare.objects import authorization_policy, service_of_others, sidecar_scope
 from lab.declare.outcomes import own_tls_answer, ssl_error
 from lab.declare.remedies import (
     Trial,
@@ -39,7 +40,7 @@ from lab.declare.remedies import (
 )
 from lab.declare.remedies import apply as applies
 from lab.declare.validate import refuse_wrong, without_pins
-from lab.declare.worlds import permissive, plain, posted, service, world
+from lab.declare.worlds import echo, permissive, plain, posted, service, world
 from lab.judge.checks import (
     all_of,
     answered,
@@ -119,6 +120,7 @@ __all__ = [
     "applied",
     "applies",
     "apply",
+    "authorization_policy",
     "broken_off",
     "call",
     "came_out",
@@ -127,6 +129,7 @@ __all__ = [
     "costs_more",
     "curl",
     "destination_rule",
+    "echo",
     "envoy_filter",
     "grpcurl",
     "http2_gateway",
@@ -162,14 +165,16 @@ __all__ = [
     "secured",
     "secured_answer",
     "secured_hops",
+    "seen_as",
     "server_logged",
     "service",
+    "service_of_others",
     "shows_sni",
+    "sidecar_scope",
     "ssl_error",
     "stranger_gets_through",
     "strangers",
     "strangers_are_refused",
-    "symptom",
     "tcp_gateway",
     "tls_probe",
     "tls_refused",

@@ -21,19 +21,23 @@ spec: {{mtls: {{mode: {mode}}}}}
 """
 
 
-def port_mtls(workload: str, port: int | str, port_mode: str, *, mode: str = "") -> str:
-    """Return the PeerAuthentication of one port (of the workload, not of a Service).
+def port_mtls(
+    workload: str, ports: int | str | tuple[int, ...], port_mode: str, *, mode: str = ""
+) -> str:
+    """Return the PeerAuthentication of some ports (of the workload, not of a Service).
 
     mode: of the workload's other ports; empty: that of the namespace.
     """
     rest = f"  mtls: {{mode: {mode}}}\n" if mode else ""
+    each = ports if isinstance(ports, tuple) else (ports,)
+    listed = ", ".join(f"{port}: {{mode: {port_mode}}}" for port in each)
     return f"""\
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {{name: {workload}}}
 spec:
   selector: {{matchLabels: {{app: {workload}}}}}
-{rest}  portLevelMtls: {{{port}: {{mode: {port_mode}}}}}
+{rest}  portLevelMtls: {{{listed}}}
 """
 
 

@@ -52,13 +52,14 @@ def answer(
     return Answer(question, reproduced, instead, otherwise, shown)
 
 
-def symptom(*words: str, where: str, tell: str, says: str) -> Symptom:
-    """Return what a person sees first.
+def seen_as(words: str, *, where: str, tell: str, says: str) -> tuple[Symptom, ...]:
+    """Return what a person sees first, as a failure's `symptoms`; several are added up.
 
-    words: as a client, a log or a status has them. where: who says so. tell: the command that tells
-    this failure from others that look so; says: what it shows where it is this one.
+    words: as a client, a log or a status has them, with commas between them. where: who says so.
+    tell: the command that tells this failure from others that look so; says: what it shows where it
+    is this one.
     """
-    return Symptom(words, where, tell, says)
+    return (Symptom(tuple(words.split(", ")), where, tell, says),)
 
 
 def pin(*words: str, because: str, on: tuple[str, ...] = ()) -> Pin:

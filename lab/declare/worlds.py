@@ -30,6 +30,16 @@ def service(
     return Service(name, workload or name, ports, headless)
 
 
+def echo(name: str, *ports: int, greets: tuple[int, ...] = (), sidecar: bool = True) -> Variant:
+    """Return the workload of Istio's own echo server, which answers with its pod's name.
+
+    ports: of TCP. greets: those at which it speaks first, as servers of MySQL and SMTP do.
+    """
+    args = [f"--tcp={port}" for port in ports] + [f"--server-first={port}" for port in greets]
+    image = "lab/istio-echo"
+    return Variant(name, of="tcp-echo", image=image, args=tuple(args), ports=ports, sidecar=sidecar)
+
+
 def world(
     name: str,
     phase: Phase,

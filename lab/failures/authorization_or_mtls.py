@@ -6,40 +6,19 @@ ECHO = d.service("tcp-echo", 9000, "tcp-a")
 OTHER = d.service("echo-two", 9000, "tcp-b")
 ECHO_TWO = d.Variant("echo-two", of="tcp-echo")
 HTTPBIN = d.service("httpbin", 8000, target=8080)
-GREETER = d.Variant(
-    "greeter",
-    of="tcp-echo",
-    image="lab/istio-echo",
-    args=("--tcp=9100", "--tcp=9101", "--server-first=9100"),
-    ports=(9101, 9100),
-)
+GREETER = d.echo("greeter", 9101, 9100, greets=(9100,))
 GREETS = d.service("greeter", 9100, "tcp-greet")
 WAITS = d.service("waiter", 9101, "tcp-wait", workload="greeter")
 MAGIC = "server-first-protocol"
 """What the server says first (pkg/test/echo/common of Istio)."""
-DENY = """\
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: {name: no-post-WORKLOAD}
-spec:
-  selector: {matchLabels: {app: WORKLOAD}}
-  action: DENY
-  rules: [{to: [{operation: {OPERATION}}]}]
-"""
-NOBODY = """\
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: {name: nobody}
-spec:
-  selector: {matchLabels: {app: greeter}}
-  action: ALLOW
-  rules: [{from: [{source: {principals: ["cluster.local/ns/{namespace}/sa/nobody"]}}]}]
-"""
+ALLOWED = '{from: [{source: {principals: ["cluster.local/ns/{namespace}/sa/nobody"]}}]}'
+NOBODY = d.authorization_policy("nobody", "greeter", "ALLOW", ALLOWED)
 
 
 def deny(workload: str, operation: str) -> str:
     """Return the policy that denies an operation of a workload to all its callers."""
-    return DENY.replace("WORKLOAD", workload).replace("OPERATION", operation)
+    rules = f"{{to: [{{operation: {{{operation}}}}}]}}"
+    return d.authorization_policy(f"no-post-{workload}", workload, "DENY", rules)
 
 
 POST, PORT = 'methods: ["POST"]', 'ports: ["9001"]'
@@ -140,17 +119,12 @@ FAILURE = d.Failure(
             "method",
             ("method", "port"),
             meaning={"method": POST, "port": PORT},
-        ),
+        )
     },
-    symptoms=(
-        d.symptom(
-            "rbac_access_denied_matched_policy",
-            "RBAC",
-            "connection closed",
-            where="the server's proxy's log",
-            tell="kubectl logs SERVER_POD -c istio-proxy | grep rbac_access_denied",
-            says="the policy, with a handshake that was whole: both names are in the line",
-        ),
+    symptoms=d.seen_as(
+        "rbac_access_denied_matched_policy, RBAC, connection closed",
+        where="the server's proxy's log",
+        tell="kubectl logs SERVER_POD -c istio-proxy | grep rbac_access_denied",
+        says="the policy, with a handshake that was whole: both names are in the line",
     ),
-    try_next=("make reproduce FAILURE=authorization_or_mtls PARAMS=denied=port",),
 )

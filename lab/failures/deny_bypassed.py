@@ -5,24 +5,13 @@ from lab import declare as d
 HTTPBIN = d.service("httpbin", 8000, target=8080)
 ANY = "/anything/{marker}"
 CLIENT = "cluster.local/ns/{namespace}/sa/client"
-DENY = """\
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: {name: NAME}
-spec:
-  selector: {matchLabels: {app: httpbin}}
-  action: DENY
-  rules:
-  - from: [SOURCES]
-    to: [{operation: {ports: PORTS}}]
-"""
 
 
 def deny(name: str, sources: str, *ports: int) -> str:
     """Return a policy that denies sources at ports of the workload."""
-    listed = ", ".join(f'"{port}"' for port in ports)
-    filled = DENY.replace("NAME", name).replace("SOURCES", sources)
-    return filled.replace("PORTS", f"[{listed}]")
+    to = ", ".join(f'"{port}"' for port in ports)
+    rules = f"{{from: [{sources}], to: [{{operation: {{ports: [{to}]}}}}]}}"
+    return d.authorization_policy(name, "httpbin", "DENY", rules)
 
 
 DENIED = f"{{source: {{principals: [{CLIENT}]}}}}"
@@ -134,18 +123,13 @@ FAILURE = d.Failure(
         ),
     ),
     parameters={
-        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT")),
+        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT"))
     },
     passthrough=True,
-    symptoms=(
-        d.symptom(
-            "PassthroughCluster",
-            "200",
-            "RBAC",
-            where="the client's proxy's log, and an answer that a policy forbids",
-            tell="kubectl get authorizationpolicy -A -o yaml | grep -B9 principals",
-            says="a DENY of an identity, where mTLS is not demanded",
-        ),
+    symptoms=d.seen_as(
+        "PassthroughCluster, 200, RBAC",
+        where="the client's proxy's log, and an answer that a policy forbids",
+        tell="kubectl get authorizationpolicy -A -o yaml | grep -B9 principals",
+        says="a DENY of an identity, where mTLS is not demanded",
     ),
-    try_next=("make reproduce FAILURE=deny_bypassed PARAMS=mode=STRICT",),
 )

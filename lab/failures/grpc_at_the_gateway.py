@@ -95,19 +95,11 @@ FAILURE = d.Failure(
             pinned=d.pin("heals", because="it tells the same, as a name cannot"),
         ),
     ),
-    parameters={
-        "port_name": d.Parameter("name of the port", "h2c", ("h2c", "grpc")),
-    },
-    symptoms=(
-        d.symptom(
-            "UNAVAILABLE",
-            "502",
-            "UPE",
-            "UC",
-            where="the gRPC client; the gateway's log",
-            tell="istioctl proxy-config cluster GATEWAY_POD --fqdn SERVICE -o json | grep -c http2",
-            says="0: it speaks HTTP/1.1 to the port",
-        ),
+    parameters={"port_name": d.Parameter("name of the port", "h2c", ("h2c", "grpc"))},
+    symptoms=d.seen_as(
+        "UNAVAILABLE, 502, UPE, UC",
+        where="the gRPC client; the gateway's log",
+        tell="istioctl proxy-config cluster GATEWAY_POD --fqdn SERVICE -o json | grep -c http2",
+        says="0: it speaks HTTP/1.1 to the port",
     ),
-    try_next=("make reproduce FAILURE=grpc_at_the_gateway PARAMS=port_name=grpc",),
 )

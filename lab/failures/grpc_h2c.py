@@ -152,17 +152,10 @@ FAILURE = d.Failure(
         ),
         **d.POLICY,
     },
-    symptoms=(
-        d.symptom(
-            "403",
-            "upgrade_failed",
-            where="the client; upgrade_failed is in the client's proxy's log",
-            tell="kubectl logs CLIENT_POD -c istio-proxy | grep upgrade_failed",
-            says="the call, which was sent to no server",
-        ),
-    ),
-    try_next=(
-        "make reproduce FAILURE=grpc_h2c PARAMS=header=TLS/1.2",
-        "istio-lab show grpc_h2c",
+    symptoms=d.seen_as(
+        "403, upgrade_failed",
+        where="the client; upgrade_failed is in the client's proxy's log",
+        tell="kubectl logs CLIENT_POD -c istio-proxy | grep upgrade_failed",
+        says="the call, which was sent to no server",
     ),
 )

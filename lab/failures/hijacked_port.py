@@ -2,17 +2,7 @@
 
 from lab import declare as d
 
-ONE, TWO = (
-    d.Variant(
-        name,
-        of="tcp-echo",
-        image="lab/istio-echo",
-        args=("--tcp=9101", "--tcp=9102", "--tcp=9103"),
-        ports=(9101, 9102, 9103),
-        sidecar=False,
-    )
-    for name in ("one", "two")
-)
+ONE, TWO = (d.echo(name, 9101, 9102, 9103, sidecar=False) for name in ("one", "two"))
 ENTRY = """\
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -82,10 +72,7 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Does the second server answer who asks its address?",
                 hostname("two")("two"),
-                instead=d.all_of(
-                    hostname("one")("two"),
-                    hostname("two")("two-stranger"),
-                ),
+                instead=d.all_of(hostname("one")("two"), hostname("two")("two-stranger")),
                 shows="two",
             ),
             today=d.answer(
@@ -123,18 +110,12 @@ FAILURE = d.Failure(
             pinned=d.pin("heals", because="the call goes on to the address that was asked"),
         ),
     ),
-    parameters={
-        "protocol": d.Parameter("protocol of the entry's port", "TCP", ("TCP", "HTTP")),
-    },
+    parameters={"protocol": d.Parameter("protocol of the entry's port", "TCP", ("TCP", "HTTP"))},
     passthrough=True,
-    symptoms=(
-        d.symptom(
-            "wrong password",
-            "unknown database",
-            where="the answer of another server than was asked",
-            tell="istioctl proxy-config listener CLIENT_POD --port PORT",
-            says="a TCP listener for 0.0.0.0, of a ServiceEntry",
-        ),
+    symptoms=d.seen_as(
+        "wrong password, unknown database",
+        where="the answer of another server than was asked",
+        tell="istioctl proxy-config listener CLIENT_POD --port PORT",
+        says="a TCP listener for 0.0.0.0, of a ServiceEntry",
     ),
-    try_next=("make reproduce FAILURE=hijacked_port PARAMS=protocol=HTTP",),
 )

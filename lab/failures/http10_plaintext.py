@@ -9,11 +9,7 @@ UNNAMED = d.service("web-unnamed", 8002, target=8082, workload="httpbin")
 DEMANDED = d.service("web-demanded", 8003, target=8083, workload="httpbin")
 UNTOUCHED = d.service("web-untouched", 8004, target=8084, workload="httpbin")
 TWIN = d.service("serves-http10", 8005, target=8080)
-SERVES_HTTP10 = d.Variant(
-    "serves-http10",
-    of="httpbin",
-    metadata={"ISTIO_META_HTTP10": "1"},
-)
+SERVES_HTTP10 = d.Variant("serves-http10", of="httpbin", metadata={"ISTIO_META_HTTP10": "1"})
 SERVICES = (HTTPBIN, AS_TCP, UNNAMED, DEMANDED, UNTOUCHED, TWIN)
 ANY = "/anything/{marker}"
 
@@ -123,29 +119,18 @@ FAILURE = d.Failure(
             pinned=d.pin("does not heal", because="the client's proxy decides how it leaves"),
         ),
     ),
-    parameters={
-        "port_name": d.Parameter("name of the port", "http", ("http", "tcp-web")),
-    },
+    parameters={"port_name": d.Parameter("name of the port", "http", ("http", "tcp-web"))},
     passthrough=True,
-    symptoms=(
-        d.symptom(
-            "426",
-            "Upgrade Required",
-            "low_version",
-            where="the client; low_version is in the server's proxy's log",
-            tell="kubectl logs CLIENT_POD -c istio-proxy | grep PassthroughCluster",
-            says="the call, which no Service has carried",
-        ),
-        d.symptom(
-            "PassthroughCluster",
-            "PassthroughFilterChain",
-            where="the client's proxy's log",
-            tell="kubectl logs SERVER_POD -c istio-proxy | grep low_version",
-            says="the same call: it was HTTP/1.0",
-        ),
-    ),
-    try_next=(
-        "make reproduce FAILURE=http10_plaintext PARAMS=port_name=tcp-web",
-        "istio-lab show http10_plaintext",
+    symptoms=d.seen_as(
+        "426, Upgrade Required, low_version",
+        where="the client; low_version is in the server's proxy's log",
+        tell="kubectl logs CLIENT_POD -c istio-proxy | grep PassthroughCluster",
+        says="the call, which no Service has carried",
+    )
+    + d.seen_as(
+        "PassthroughCluster, PassthroughFilterChain",
+        where="the client's proxy's log",
+        tell="kubectl logs SERVER_POD -c istio-proxy | grep low_version",
+        says="the same call: it was HTTP/1.0",
     ),
 )

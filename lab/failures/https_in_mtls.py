@@ -99,16 +99,12 @@ rename = d.remedies(
     seen_at=("a", "b"),
     pinned=d.pin("heals", because="bytes are carried as they are, inside Istio's mTLS"),
 )
+DETECTED = "Istio looks at the first bytes"
 REMEDIES = (
     rename("tcp-name", "name the port tcp-... (the team's own)", d.rename(TCP, "tcp-b")),
     rename("https-name", "name the port https-...", d.rename(HTTPS, "https-b")),
     rename("tls-name", "name the port tls-...", d.rename(TLS, "tls-b")),
-    rename(
-        "no-name",
-        "give the port no name",
-        d.rename(UNNAMED, ""),
-        price="Istio looks at the first bytes",
-    ),
+    rename("no-name", "give the port no name", d.rename(UNNAMED, ""), price=DETECTED),
     rename("declared", "set appProtocol: https", d.rename(DECLARED, "http-b", "https")),
     heal(
         "port-disable",
@@ -192,19 +188,10 @@ FAILURE = d.Failure(
         "port_name": d.Parameter("name of B's port (the post does not tell it)", "http-b", NAMES),
         "form": FORM,
     },
-    symptoms=(
-        d.symptom(
-            "wrong version number",
-            "SSL_ERROR",
-            "WRONG_VERSION_NUMBER",
-            "client sent an HTTP request to an HTTPS server",
-            where="curl; the application's log",
-            tell="kubectl get service SERVICE -o yaml | grep -A3 ports",
-            says="a name that begins with http, for a port that speaks TLS",
-        ),
-    ),
-    try_next=(
-        "make reproduce FAILURE=https_in_mtls PARAMS=port_name=tcp-b",
-        "make reproduce FAILURE=https_in_mtls PARAMS=form=demand",
+    symptoms=d.seen_as(
+        "wrong version number, SSL_ERROR, client sent an HTTP request to an HTTPS server",
+        where="curl; the application's log",
+        tell="kubectl get service SERVICE -o yaml | grep -A3 ports",
+        says="a name that begins with http, for a port that speaks TLS",
     ),
 )

@@ -109,18 +109,10 @@ FAILURE = d.Failure(
         ),
         "port_name": d.Parameter("name of the port", "http", ("http", "tcp-web")),
     },
-    symptoms=(
-        d.symptom(
-            "filter_chain_not_found",
-            "NR",
-            "connection reset",
-            where="the server's proxy's log; the client",
-            tell="istioctl proxy-config listener SERVER_POD --port 15006",
-            says="for the port only chains for ALPN istio and for plaintext",
-        ),
-    ),
-    try_next=(
-        "make reproduce FAILURE=permissive_refuses PARAMS=mode=STRICT",
-        "istio-lab show permissive_refuses",
+    symptoms=d.seen_as(
+        "filter_chain_not_found, NR, connection reset",
+        where="the server's proxy's log; the client",
+        tell="istioctl proxy-config listener SERVER_POD --port 15006",
+        says="for the port only chains for ALPN istio and for plaintext",
     ),
 )

@@ -15,13 +15,7 @@ KINDS = (
     d.service("of-tcp", 8082, "tcp-http", workload="httpbin", headless=True),
     d.service("of-any", 8083, "", workload="httpbin", headless=True),
 )
-UNRELATED = """\
-apiVersion: v1
-kind: Service
-metadata: {name: unrelated, annotations: {networking.istio.io/exportTo: "{namespace}"}}
-spec: {selector: {app: nothing}, ports: [{name: http, port: 8084}]}
-"""
-THEIRS = (d.Namespace("theirs", UNRELATED),)
+THEIRS = (d.Namespace("theirs", d.service_of_others({"http": 8084})),)
 PEER = d.Variant("peer", of="httpbin")
 IN_PLAINTEXT = ("none", "headless-http", "unrelated-http")
 BY_MTLS = ("headless-tcp", "headless-unnamed")
@@ -158,26 +152,19 @@ FAILURE = d.Failure(
         ),
     ),
     parameters={
-        "named": d.Parameter("name of the headless HTTP port", "http", ("http", "tcp-http")),
+        "named": d.Parameter("name of the headless HTTP port", "http", ("http", "tcp-http"))
     },
     passthrough=True,
-    symptoms=(
-        d.symptom(
-            "UC",
-            "503",
-            "allow_any",
-            where="the client's proxy's log, of a call to a pod's address",
-            tell="istioctl proxy-config listener CLIENT_POD --port PORT",
-            says="a listener for 0.0.0.0 alone, and none for the pod's address",
-        ),
-        d.symptom(
-            "PassthroughCluster",
-            "connection reset",
-            "reset by peer",
-            where="the client's proxy's log; the client",
-            tell="istioctl proxy-config listener CLIENT_POD --port PORT",
-            says="no listener: no Service has this port as TCP or without a name",
-        ),
+    symptoms=d.seen_as(
+        "UC, 503, allow_any",
+        where="the client's proxy's log, of a call to a pod's address",
+        tell="istioctl proxy-config listener CLIENT_POD --port PORT",
+        says="a listener for 0.0.0.0 alone, and none for the pod's address",
+    )
+    + d.seen_as(
+        "PassthroughCluster, connection reset, reset by peer",
+        where="the client's proxy's log; the client",
+        tell="istioctl proxy-config listener CLIENT_POD --port PORT",
+        says="no listener: no Service has this port as TCP or without a name",
     ),
-    try_next=("make reproduce FAILURE=pod_address PARAMS=named=tcp-http",),
 )

@@ -126,19 +126,10 @@ FAILURE = d.Failure(
         d.stranger_gets_through(d.answered("permissive-stranger", status=200)),
     ),
     parameters=d.POLICY,
-    symptoms=(
-        d.symptom(
-            "certificate required",
-            "TLSV13_ALERT_CERTIFICATE_REQUIRED",
-            "connection reset",
-            "filter_chain_not_found",
-            where="a caller without a mesh certificate",
-            tell="kubectl get peerauthentication -A",
-            says="STRICT: it is meant to be refused",
-        ),
-    ),
-    try_next=(
-        "make reproduce FAILURE=rest_mtls PARAMS='mtls=DISABLE rule=DISABLE'",
-        "istio-lab show rest_mtls",
+    symptoms=d.seen_as(
+        "certificate required, CERTIFICATE_REQUIRED, connection reset, filter_chain_not_found",
+        where="a caller without a mesh certificate",
+        tell="kubectl get peerauthentication -A",
+        says="STRICT: it is meant to be refused",
     ),
 )

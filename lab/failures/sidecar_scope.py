@@ -5,24 +5,7 @@ from lab import declare as d
 HTTPBIN = d.service("httpbin", 8000, target=8080)
 ANY = "/anything/{marker}"
 OPEN, SECOND = d.Variant("open", of="client"), d.Variant("second", of="client")
-SIDECAR = """\
-apiVersion: networking.istio.io/v1
-kind: Sidecar
-metadata: {name: NAME}
-spec:
-  workloadSelector: {labels: {app: NAME}}
-  egress: [{hosts: [HOSTS]}]
-"""
-REGISTRY_ONLY = "  outboundTrafficPolicy: {mode: REGISTRY_ONLY}\n"
-
-
-def scope(workload: str, *hosts: str) -> str:
-    """Return the Sidecar that tells a workload's proxy of these hosts alone."""
-    listed = ", ".join(f'"{host}"' for host in hosts)
-    return SIDECAR.replace("NAME", workload).replace("HOSTS", listed)
-
-
-LIMITED = {name: scope(name, "istio-system/*") for name in ("client", "second")}
+LIMITED = {name: d.sidecar_scope(name, "istio-system/*") for name in ("client", "second")}
 
 
 def ask(name: str, source: str, world: str = "posted") -> d.Call:
@@ -117,7 +100,7 @@ FAILURE = d.Failure(
             "own-namespace",
             "name the hosts of the own namespace too: ./*",
             d.replace_objects(
-                "client", LIMITED["client"], scope("client", "./*", "istio-system/*")
+                "client", LIMITED["client"], d.sidecar_scope("client", "./*", "istio-system/*")
             ),
             price="the proxy is told of all of them",
             pinned=d.pin("heals", because="the Service has a listener and a cluster again"),
@@ -125,24 +108,24 @@ FAILURE = d.Failure(
         heal(
             "registry-only",
             "let the Sidecar pass on only what it knows: REGISTRY_ONLY",
-            d.replace_objects("second", LIMITED["second"], LIMITED["second"] + REGISTRY_ONLY),
+            d.replace_objects(
+                "second",
+                LIMITED["second"],
+                d.sidecar_scope("second", "istio-system/*", registry_only=True),
+            ),
             healed=closed,
             price="nothing is read, and nothing is answered",
             pinned=d.pin("heals", because="the call ends in the caller's own proxy"),
         ),
     ),
     parameters={
-        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT")),
+        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT"))
     },
     passthrough=True,
-    symptoms=(
-        d.symptom(
-            "PassthroughCluster",
-            "BlackHoleCluster",
-            where="the client's proxy's log, of a call to a Service's name",
-            tell="kubectl get sidecar -A -o yaml",
-            says="egress hosts that leave the Service out",
-        ),
+    symptoms=d.seen_as(
+        "PassthroughCluster, BlackHoleCluster",
+        where="the client's proxy's log, of a call to a Service's name",
+        tell="kubectl get sidecar -A -o yaml",
+        says="egress hosts that leave the Service out",
     ),
-    try_next=("make reproduce FAILURE=sidecar_scope PARAMS=mode=STRICT",),
 )

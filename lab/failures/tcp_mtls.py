@@ -151,17 +151,10 @@ FAILURE = d.Failure(
         ),
     },
     passthrough=True,
-    symptoms=(
-        d.symptom(
-            "PassthroughCluster",
-            "no lock",
-            where="the client's proxy's log; a graph",
-            tell="kubectl get service SERVICE -o yaml | grep -A3 ports",
-            says="a name that begins with udp, for a TCP port",
-        ),
-    ),
-    try_next=(
-        "make reproduce FAILURE=tcp_mtls PARAMS='mtls=DISABLE rule=DISABLE'",
-        "make reproduce FAILURE=tcp_mtls PARAMS=port_name=tcp-bar",
+    symptoms=d.seen_as(
+        "PassthroughCluster, no lock",
+        where="the client's proxy's log; a graph",
+        tell="kubectl get service SERVICE -o yaml | grep -A3 ports",
+        says="a name that begins with udp, for a TCP port",
     ),
 )

@@ -2,38 +2,14 @@
 
 from lab import declare as d
 
-
-def greeter(name: str, *, sidecar: bool) -> d.Variant:
-    """Return a server that greets at ports 9100 to 9104, as MySQL, SMTP and NATS do."""
-    ports = (9100, 9101, 9102, 9103, 9104)
-    args = tuple(f"--{flag}={port}" for port in ports for flag in ("tcp", "server-first"))
-    image = "lab/istio-echo"
-    return d.Variant(name, of="tcp-echo", image=image, args=args, ports=ports, sidecar=sidecar)
-
-
-GREETER, BARE = greeter("greeter", sidecar=True), greeter("bare", sidecar=False)
+PORTS = (9100, 9101, 9102, 9103, 9104)
+GREETER = d.echo("greeter", *PORTS, greets=PORTS)
 TCP = d.service("greeter", 9100, "{port_name}")
 UNNAMED = d.service("unnamed", 9101, "", workload="greeter")
 # For each remedy a Service and a port of its own.
 RENAMED = d.service("unnamed-too", 9102, "", workload="greeter")
 PLAIN = d.service("plain", 9103, "tcp-greet", workload="greeter")
 NUMBERED = d.service("mysql", 3306, "", target=9104, workload="greeter")
-UNRELATED = """\
-apiVersion: v1
-kind: Service
-metadata: {name: unrelated, annotations: {networking.istio.io/exportTo: "{namespace}"}}
-spec:
-  selector: {app: nothing}
-  ports: [{name: http, port: 9100}, {name: http-too, port: 9102}]
-"""
-OWN_SCOPE = """\
-apiVersion: networking.istio.io/v1
-kind: Sidecar
-metadata: {name: client}
-spec:
-  workloadSelector: {labels: {app: client}}
-  egress: [{hosts: ["./*"]}]
-"""
 
 
 def hangs(*names: str) -> d.Check:
@@ -46,12 +22,6 @@ def listen(name: str, service: d.Service, source: str = "client") -> d.Call:
     return d.say(name, "posted", service, reads_first=True, source=source)
 
 
-def by_address(name: str, port: int, source: str = "client") -> d.Call:
-    """Return the same to a server outside the mesh, at its own address."""
-    command = "say {ip} {port} {marker} --read-first"
-    return d.to_address(name, "neighbour", "bare", port, command, source=source)
-
-
 heal = d.remedies("F1", hangs, d.secured_answer, lambda own: listen("", own))
 
 FAILURE = d.Failure(
@@ -61,7 +31,6 @@ FAILURE = d.Failure(
     sources=(
         "https://github.com/istio/istio/issues/35232",
         "https://github.com/istio/istio/issues/38284",
-        "https://github.com/istio/istio/issues/22150",
         "https://istio.io/latest/docs/ops/deployment/application-requirements/",
     ),
     worlds=(
@@ -71,21 +40,13 @@ FAILURE = d.Failure(
             (TCP, UNNAMED, RENAMED, PLAIN, NUMBERED),
             "PERMISSIVE",
         ),
-        d.world(
-            *("neighbour", "during", "a server outside the mesh, and another team's Services"),
-            ("client", "stranger", BARE),
-            (),
-            others=(d.Namespace("theirs", UNRELATED),),
-        ),
     ),
     calls=(
         listen("tcp", TCP),
         listen("unnamed", UNNAMED),
         d.say("unnamed-sends", "posted", UNNAMED),
         listen("stranger", TCP, "stranger"),
-        by_address("alone", 9101),
-        by_address("taken", 9100),
-        by_address("taken-stranger", 9100, "stranger"),
+        d.say("stranger-sends", "posted", TCP, source="stranger"),
     ),
     claims=(
         d.claim(
@@ -122,27 +83,10 @@ FAILURE = d.Failure(
             pinned=("not reproduced", "reproduced"),
             because="a server that accepts both looks at the first bytes of whoever comes",
         ),
-        d.claim(
-            "F3",
-            "another team's Services change nothing for this one",
-            as_posted=d.answer(
-                "Is the same server read at a port number that others have for HTTP?",
-                d.answered("alone", "taken"),
-                instead=d.all_of(d.answered("alone", "taken-stranger"), hangs("taken")),
-                shows="taken",
-            ),
-            today=d.answer(
-                "Does it wait in the caller's own proxy?",
-                d.all_of(hangs("taken"), d.unsent("taken"), d.answered("taken-stranger")),
-                instead=d.answered("taken"),
-            ),
-            pinned=("not reproduced", "reproduced"),
-            because="all HTTP Services of a number share one listener, which looks at first bytes",
-        ),
     ),
     controls=(
         d.Control("the server greets by mTLS", d.secured_answer("tcp")),
-        d.marker_is_read("taken-stranger", says="what a stranger sends is read on the wire"),
+        d.marker_is_read("stranger-sends", says="what a stranger sends is read on the wire"),
     ),
     remedies=(
         heal(
@@ -172,32 +116,12 @@ FAILURE = d.Failure(
             price="it is in plaintext for everybody",
             pinned=d.pin("heals", because="a proxy that expects no TLS need not look for it"),
         ),
-        d.remedy(
-            "own-scope",
-            "tell the caller's proxy of its own namespace alone",
-            claim="F3",
-            call=by_address("", 9102),
-            broken=hangs,
-            healed=d.answered,
-            change=d.Change("", OWN_SCOPE),
-            price="Services of other namespaces have to be named",
-            pinned=d.pin("heals", because="then their Services are no listeners of this proxy"),
-        ),
     ),
-    parameters={
-        "port_name": d.Parameter("name of the port", "tcp-greet", ("tcp-greet", "greet")),
-    },
-    passthrough=True,
-    symptoms=(
-        d.symptom(
-            "hang",
-            "timeout",
-            "timed out",
-            "downstream_pre_cx_active",
-            where="the client; nothing is in any log",
-            tell="istioctl proxy-config listener CLIENT_POD --port PORT -o json | grep inspector",
-            says="inspectors: they wait for the client's first bytes",
-        ),
+    parameters={"port_name": d.Parameter("name of the port", "tcp-greet", ("tcp-greet", "greet"))},
+    symptoms=d.seen_as(
+        "hang, timeout, timed out, downstream_pre_cx_active",
+        where="the client; nothing is in any log",
+        tell="istioctl proxy-config listener CLIENT_POD --port PORT -o json | grep inspector",
+        says="inspectors: they wait for the client's first bytes",
     ),
-    try_next=("make reproduce FAILURE=who_speaks_first PARAMS=port_name=greet",),
 )

@@ -129,18 +129,11 @@ FAILURE = d.Failure(
             pinned=d.pin("heals", because="ports of a PeerAuthentication are the workload's"),
         ),
     ),
-    parameters={
-        "policy_port": d.Parameter("number in the policy", "8000", ("8000", "8080")),
-    },
-    symptoms=(
-        d.symptom(
-            "WRONG_VERSION_NUMBER",
-            "503",
-            "UF",
-            where="the client's proxy's log",
-            tell="kubectl get pod SERVER_POD -o yaml | grep excludeInboundPorts",
-            says="the port: its sidecar does not see it",
-        ),
+    parameters={"policy_port": d.Parameter("number in the policy", "8000", ("8000", "8080"))},
+    symptoms=d.seen_as(
+        "WRONG_VERSION_NUMBER, 503, UF",
+        where="the client's proxy's log",
+        tell="kubectl get pod SERVER_POD -o yaml | grep excludeInboundPorts",
+        says="the port: its sidecar does not see it",
     ),
-    try_next=("make reproduce FAILURE=wrong_version_number PARAMS=policy_port=8080",),
 )

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from lab.model.declared import Declared
 from lab.model.pins import Pin
-from lab.model.scenario import NO_CHANGE, STEPS, Call, Change, Parameter, Scope, Step, World
+from lab.model.scenario import NO_CHANGE, POLICY, STEPS, Call, Change, Parameter, Scope, Step, World
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,6 @@ class Failure(Declared):
     passthrough: bool = False
     """Whether it rests on a mesh that lets pass what is for no Service (its default)."""
     symptoms: tuple[Symptom, ...] = ()
-    try_next: tuple[str, ...] = ()
 
     def world(self, name: str) -> World:
         """Return a world by its name."""
@@ -155,6 +154,16 @@ class Failure(Declared):
         """Return every call by its name, those of the remedies too."""
         tried = (remedy.call_of(step) for remedy in self.remedies for step in STEPS)
         return {call.name: call for call in (*self.calls, *tried)}
+
+    @property
+    def other_parameter(self) -> str:
+        """Return a parameter with another value, `name=value`; empty where there is none."""
+        own = {name: one for name, one in self.parameters.items() if name not in POLICY}
+        for name, one in (own or self.parameters).items():
+            for value in one.allowed:
+                if value != one.default:
+                    return f"{name}={value}"
+        return ""
 
     @property
     def pins(self) -> dict[str, tuple[Pin, ...]]:
