@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 
 from lab import failures
@@ -12,12 +13,12 @@ from lab.model.failure import Failure, Symptom
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take what a person sees: a status, a flag, a client's or a log's words."""
-    parser.add_argument("words", nargs="+", help="WRONG_VERSION_NUMBER, 426, 'connection reset'")
+    parser.add_argument("seen", nargs="+", help="WRONG_VERSION_NUMBER, 426, 'connection reset'")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the failures that look so. Raises BadArguments where none does."""
-    typed = " ".join(options.words)
+    typed = " ".join(options.seen)
     found = [*matching(typed)]
     if not found:
         known = ", ".join(sorted({word for _, one in _every() for word in one.words}))
@@ -27,12 +28,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def matching(typed: str) -> Iterator[tuple[Failure, Symptom]]:
-    """Yield what has one of its words in the text, or the text in one of its words."""
-    text = typed.casefold()
+    """Yield the symptoms that have one of their words in a text, or the text in one of them."""
     for failure, symptom in _every():
-        words = [word.casefold() for word in symptom.words]
-        if any(word in text or text in word for word in words):
+        if any(_within(word, typed) or _within(typed, word) for word in symptom.words):
             yield failure, symptom
+
+
+def _within(part: str, whole: str) -> bool:
+    """Return whether a text has another in it as whole words: `UC` is in no `success`."""
+    return bool(re.search(rf"(?<!\w){re.escape(part)}(?!\w)", whole, re.IGNORECASE))
 
 
 def _every() -> Iterator[tuple[Failure, Symptom]]:
