@@ -20,23 +20,52 @@ from lab.truth_table import verdict as cells
 README = store.ROOT / "README.md"
 PICTURE = store.ROOT / "evidence" / "tcp_mtls" / "graph.svg"
 SYMPTOMS = store.ROOT / "docs" / "symptoms.md"
+REPORTED = store.ROOT / "docs" / "failures.md"
+POST = "C"
+"""What the ids of the post's claims begin with."""
 _PART = re.compile(r"(<!-- failures -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def table() -> str:
-    """Return README's table of failures, from their files and the recorded evidence."""
+def _claims() -> list[tuple[str, str]]:
+    """Return the id and the row of each claim, by its id: from files and recorded evidence."""
     from lab.commands.show import recorded_run
 
-    head = ["| | the claim | as posted, today | today's form |", "|---|---|---|---|"]
     verdicts = [recorded_run(name).judge() for name in failures.names()]
     verdicts.append(cells.judge(cells.recorded()))
-    rows = [
-        f"| [{claim.id}](notebooks/{verdict.failure}.ipynb) | {claim.says} "
-        f"| {claim.as_posted.word} | {claim.today.word} |"
+    rows = (
+        (claim.id, verdict.failure, f"{claim.says} | {claim.as_posted.word} | {claim.today.word} |")
         for verdict in verdicts
         for claim in verdict.claims
+    )
+    return sorted(
+        (one, f"[{one}](NOTEBOOKS/{failure}.ipynb) | {row}") for one, failure, row in rows
+    )
+
+
+def table() -> str:
+    """Return README's table: the post's claims."""
+    head = ["| | the claim | as posted, today | today's form |", "|---|---|---|---|"]
+    rows = [f"| {row}" for claim, row in _claims() if claim.startswith(POST)]
+    return "\n".join([*head, *rows]).replace("NOTEBOOKS", "notebooks") + "\n"
+
+
+def reported() -> str:
+    """Return docs/failures.md: the claims that users' reports made the lab test."""
+    head = [
+        "# Failures that users report",
+        "",
+        "Beside the post's claims, the lab tests what users reported in issue trackers. Each notebook",
+        "names its sources. *As reported* is what one believes before one meets the failure; *today's",
+        "form* is what is true. The words are those of the recorded evidence: `make readme` writes",
+        "this page.",
+        "",
+        "[Symptoms](symptoms.md) leads from what you see to a failure.",
+        "",
+        "| | what one believes | as reported | today's form |",
+        "|---|---|---|---|",
     ]
-    return "\n".join([*head, *sorted(rows)]) + "\n"
+    rows = [f"| {row}" for claim, row in _claims() if not claim.startswith(POST)]
+    return "\n".join([*head, *rows]).replace("NOTEBOOKS", "../notebooks") + "\n"
 
 
 def readme() -> str:
@@ -76,21 +105,22 @@ def main(argv: list[str]) -> int:
         for path in sorted(execute.NOTEBOOKS.glob("*.ipynb")):
             files.write_text(path, executed(path))
         return 0
+    written = {
+        README: readme,
+        page.PAGE: page.page,
+        SYMPTOMS: explain.page,
+        REPORTED: reported,
+        PICTURE: picture,
+    }
     if argv == ["readme"]:
-        files.write_text(README, readme())
-        files.write_text(page.PAGE, page.page())
-        files.write_text(SYMPTOMS, explain.page())
-        files.write_text(PICTURE, picture())
+        for path, make in written.items():
+            files.write_text(path, make())
         return 0
-    stale = []
-    if README.read_text() != readme():
-        stale.append("README.md: make readme")
-    if page.PAGE.read_text() != page.page():
-        stale.append(f"{page.PAGE.name}: make readme")
-    if not SYMPTOMS.exists() or SYMPTOMS.read_text() != explain.page():
-        stale.append(f"{SYMPTOMS.name}: make readme")
-    if PICTURE.read_text() != picture():
-        stale.append(f"{PICTURE.name}: make readme")
+    stale = [
+        f"{path.name}: make readme"
+        for path, make in written.items()
+        if not path.exists() or path.read_text() != make()
+    ]
     print("\n".join(stale) or "all generated parts are up to date")
     return 1 if stale else 0
 
