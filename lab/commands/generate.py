@@ -54,9 +54,9 @@ def reported() -> str:
     head = [
         "# Failures that users report",
         "",
-        "Beside the post's claims, the lab tests what users reported in issue trackers. Each notebook",
-        "names its sources. *As reported* is what one believes before one meets the failure; *today's",
-        "form* is what is true. The words are those of the recorded evidence: `make readme` writes",
+        "Beside the post's claims, the lab tests what users reported in issue trackers; notebooks",
+        "name the sources. *As reported* is what one believes before one meets the failure; *today's",
+        "form* is what is true. The words are those of the recorded evidence. `make readme` writes",
         "this page.",
         "",
         "[Symptoms](symptoms.md) leads from what you see to a failure.",
