@@ -55,7 +55,7 @@ def reported() -> str:
         "# Failures that users report",
         "",
         "Beside the post's claims, the lab tests what users reported in issue trackers; notebooks",
-        "name the sources. *As reported* is what one believes before one meets the failure; *today's",
+        "name the sources. *As reported* is what one believes before the failure; *today's",
         "form* is what is true. The words are those of the recorded evidence. `make readme` writes",
         "this page.",
         "",
