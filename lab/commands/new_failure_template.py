@@ -68,4 +68,10 @@ FAILURE = d.Failure(
         "port_name": d.Parameter("name of the second port", "udp-web", ("udp-web", "http-web")),
     },
     passthrough=True,  # it rests on a mesh that lets pass what is for no Service
+    symptoms=d.seen_as(
+        "PassthroughCluster",
+        where="the client's proxy's log",
+        tell="kubectl get service SERVICE -o yaml | grep -A3 ports",
+        says="a name of another protocol than the port speaks",
+    ),
 )
