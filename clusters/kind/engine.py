@@ -173,11 +173,16 @@ def _no_settings() -> Path:
 
 
 def _runtime() -> list[str]:
-    """Return arguments for a host whose root lacks a capability of privileged containers."""
+    """Return arguments for a host whose root lacks a capability of privileged containers.
+
+    The engine may outlive this checkout and its virtual environment: it has a copy of its own.
+    """
     if not lacks_sys_resource():
         return []
-    wrapper = RUN / "runtime"
-    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {RUNTIME} "$@"\n')
+    wrapper, program = RUN / "runtime", RUN / RUNTIME.name
+    shutil.copyfile(RUNTIME, program)
+    python = Path(sys.executable).resolve()
+    wrapper.write_text(f'#!/bin/sh\nexec {python} -IS {program} "$@"\n')
     wrapper.chmod(0o700)
     return [f"--add-runtime=lab={wrapper}", "--default-runtime=lab"]
 
