@@ -10,7 +10,6 @@ from clusters.doctor import machine
 from lab.common.errors import NeedsUnmet
 from lab.kiali.console import Console
 
-SIZE = {"width": 1280, "height": 800}
 PATIENCE_MS = 60_000
 _CY = "document.querySelector('#cy')._cyreg.cy"
 _DRAWN = """() => {
@@ -53,7 +52,7 @@ def take(console: Console, address: str, edges: int, file: Path) -> Pictured:
     complaints: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
         page.wait_for_function(_DRAWN % edges, timeout=PATIENCE_MS)
