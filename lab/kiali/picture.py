@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.doctor import machine
-from lab.common.errors import NeedsUnmet
+from lab.common.errors import NeedsUnmet, TimedOut
 from lab.kiali.console import Console
 
 PATIENCE_MS = 60_000
@@ -37,10 +37,12 @@ class Pictured:
 def take(console: Console, address: str, edges: int, file: Path) -> Pictured:
     """Open the graph in Chromium, wait until it has been drawn, and write it as PNG.
 
-    edges: how many there must be. Raises NeedsUnmet where there is no browser to be had.
+    edges: how many there must be. Raises NeedsUnmet where there is no browser to be had,
+    TimedOut where they are not drawn.
     """
     path = shutil.which("chromium", path=machine.SYSTEM_PATH)
     try:
+        from playwright.sync_api import TimeoutError as NotDrawn
         from playwright.sync_api import sync_playwright
     except ImportError:
         path = None
@@ -55,7 +57,11 @@ def take(console: Console, address: str, edges: int, file: Path) -> Pictured:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
-        page.wait_for_function(_DRAWN % edges, timeout=PATIENCE_MS)
+        try:
+            page.wait_for_function(_DRAWN % edges, timeout=PATIENCE_MS)
+        except NotDrawn:
+            said = "; ".join(complaints) or "without an error of its own"
+            raise TimedOut(f"the console did not draw {edges} edges in a minute: {said}") from None
         page.evaluate("document.fonts.ready")
         drawn = page.evaluate(_LABELS)
         page.screenshot(path=file)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lab import failures
+from lab.commands.line import main
 from lab.judge import stored
 from lab.judge.case import Case
 from lab.kiali import console
@@ -76,6 +77,20 @@ def test_the_page_and_its_answers_are_served_on_loopback(
         assert read(address) == b"the console"
         assert json.loads(read(f"{place}/api/mesh/tls")) == {"status": "MTLS_NOT_ENABLED"}
         assert b"#graph_settings" in read(f"{place}/env.js")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--generation", "2.0"], "no generation '2.0' of Kiali's console"),
+        (["--world", "mars"], "rest_mtls has no world 'mars'"),
+    ],
+)
+def test_what_there_is_none_of_is_told_with_what_there_is(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["kiali", "recorded", *words]) == 254
+    assert said in capsys.readouterr().err
 
 
 def read(address: str) -> bytes:
