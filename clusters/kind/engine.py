@@ -33,6 +33,7 @@ SYS_RESOURCE = 24
 """CAP_SYS_RESOURCE, linux/capability.h."""
 
 
+_PID_FILES = ("dockerd.pid", "exec/containerd/containerd.pid")
 _STARTED: list[subprocess.Popen[bytes]] = []
 """What this process started: a Popen that is dropped while its process runs is an error."""
 
@@ -137,6 +138,7 @@ def _lock(name: str, kind: int = fcntl.LOCK_EX) -> contextlib.AbstractContextMan
 def _start() -> Engine:
     data = cache.root() / "engine"
     data.mkdir(parents=True, exist_ok=True)
+    _forget_killed_engine()
     argv = ["dockerd", f"--host=unix://{RUN}/docker.sock", f"--pidfile={RUN}/dockerd.pid"]
     argv += [f"--data-root={data}", f"--exec-root={RUN}/exec", f"--config-file={_no_settings()}"]
     argv += ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
@@ -171,11 +173,16 @@ def _no_settings() -> Path:
 
 
 def _runtime() -> list[str]:
-    """Return arguments for a host whose root lacks a capability of privileged containers."""
+    """Return arguments for a host whose root lacks a capability of privileged containers.
+
+    The engine may outlive this checkout and its virtual environment: it has a copy of its own.
+    """
     if not lacks_sys_resource():
         return []
-    wrapper = RUN / "runtime"
-    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {RUNTIME} "$@"\n')
+    wrapper, program = RUN / "runtime", RUN / RUNTIME.name
+    shutil.copyfile(RUNTIME, program)
+    python = Path(sys.executable).resolve()
+    wrapper.write_text(f'#!/bin/sh\nexec {python} -IS {program} "$@"\n')
     wrapper.chmod(0o700)
     return [f"--add-runtime=lab={wrapper}", "--default-runtime=lab"]
 
@@ -197,21 +204,31 @@ def stop() -> None:
         engine = Engine(f"unix://{RUN}/docker.sock", own=True)
         if engine.succeeds("version") and engine.docker("ps", "--all", "--quiet").strip():
             return
-        pid = _pid()
+        pid = _pid("dockerd.pid")
         if pid:
             os.kill(pid, signal.SIGTERM)
             until(lambda: _ended(pid), "the Docker engine to end", timeout=30)
         shutil.rmtree(RUN, ignore_errors=True)
 
 
-def _pid() -> int:
-    """Return the pid of the lab's own engine; 0 where none runs or the pid was used again."""
+def _forget_killed_engine() -> None:
+    """Remove the pid files of programs that were killed.
+
+    Both programs take whatever process has such a pid by now for themselves, and do not start.
+    """
+    for file in _PID_FILES:
+        if not _pid(file):
+            (RUN / file).unlink(missing_ok=True)
+
+
+def _pid(file: str) -> int:
+    """Return the pid in a file of the lab's engine; 0 where none runs or it was used again."""
     try:
-        pid = int((RUN / "dockerd.pid").read_text())
+        pid = int((RUN / file).read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return 0
-    return pid if f"--pidfile={RUN}/dockerd.pid".encode() in command else 0
+    return pid if str(RUN).encode() in command else 0
 
 
 def _ended(pid: int) -> bool:

@@ -14,6 +14,7 @@ FOR_TESTS = {  # program: Debian's package
     "tshark": "tshark",
     "git": "git",
     "docker-registry": "docker-registry",
+    "npm": "npm",  # it fetches Kiali's console
     "chromium": "chromium",  # Playwright's own is not to be had everywhere
     **WITHOUT_ROOT,  # one test is an ordinary user
     **FOR_OFFICIAL,

@@ -22,6 +22,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "Understand a verdict": {
         "why": "show the packets, log lines and configuration that decided each verdict",
         "graph": "draw each edge with what every plane says about it",
+        "kiali": "serve Kiali's real console over a run, or take a picture of its graph",
         "pcapng": "write the packets of calls, with comments, for Wireshark",
     },
     "Share and compare": {

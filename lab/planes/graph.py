@@ -194,7 +194,7 @@ def says(generation: Generation, telemetry: Telemetry) -> Seen:
     }
     if telemetry.missing:
         return _seen("unknown", telemetry.missing, facts)
-    edges = [one for one in telemetry.series if _asked(generation.edges, one)]
+    edges = [one for one in telemetry.series if asked(generation.edges, one)]
     facts["edges"] = list(dict.fromkeys(f"{one.source} to {one.destination}" for one in edges))
     if not edges:
         return _seen("no edge", "; ".join(telemetry.silent) or "nothing was counted", facts)
@@ -202,17 +202,18 @@ def says(generation: Generation, telemetry: Telemetry) -> Seen:
     found = [
         one
         for one in telemetry.series
-        if _asked(generation.locks, one) and (one.source, one.destination) in drawn
+        if asked(generation.locks, one) and (one.source, one.destination) in drawn
     ]
-    percent = _percent(found)
-    facts["percent"] = percent
-    if percent > LOCK_ABOVE:
-        why = f"the destination reports {percent:.0f} % of it as mutual_tls"
+    share = percent(found)
+    facts["percent"] = share
+    if share > LOCK_ABOVE:
+        why = f"the destination reports {share:.0f} % of it as mutual_tls"
         return _seen("lock", why, facts)
     return _seen("no lock", _unlocked(generation, telemetry, found), facts)
 
 
-def _asked(queries: Iterable[Query], one: Series) -> bool:
+def asked(queries: Iterable[Query], one: Series) -> bool:
+    """Return whether a generation's queries have a series."""
     return any(
         (query.metric, query.reporter) == (one.metric, one.reporter)
         and (one.source == UNKNOWN or not query.unknown_callers)
@@ -220,7 +221,8 @@ def _asked(queries: Iterable[Query], one: Series) -> bool:
     )
 
 
-def _percent(series: Sequence[Series]) -> float:
+def percent(series: Sequence[Series]) -> float:
+    """Return how much of the series is mutual_tls, as Kiali reckons it."""
     total = sum(one.amount for one in series)
     mutual = sum(one.amount for one in series if one.policy == "mutual_tls")
     return 100 * mutual / total if total else 0.0

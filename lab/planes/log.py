@@ -23,6 +23,23 @@ OURS = frozenset({"start_time", "downstream_peer_uri_san"})
 """Fields by which a line is known as one of the lab's format, beside a mesh's own log."""
 NUMBER = "lab_line"
 """Where a line stands in its file."""
+FLAGS = {
+    "DC": "the client ended the connection",
+    "DPE": "the client broke the protocol",
+    "NC": "no such cluster",
+    "NR": "no route or filter chain",
+    "SI": "nothing was sent for too long",
+    "UC": "the server ended the connection",
+    "UF": "no connection to the server",
+    "UH": "no healthy server",
+    "UPE": "the server broke the protocol",
+    "UR": "the server reset it",
+    "URX": "no retry is left",
+    "UT": "the server took too long",
+}
+"""Response flags that proxies of a mesh have, in words.
+https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage
+"""
 NO_TEXT = (None, "", "-")
 """What Envoy's formats write for a field that has no value."""
 

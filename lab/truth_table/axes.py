@@ -26,6 +26,8 @@ class Payload:
     begins_tls: bool = False
     """After first words in plaintext, the client begins TLS on the same connection."""
     udp: bool = False
+    flaky: bool = False
+    """The same connection is not always treated alike, by a proxy as it is."""
 
 
 PAYLOADS: Mapping[str, Payload] = {
@@ -39,7 +41,10 @@ PAYLOADS: Mapping[str, Payload] = {
     "tls": Payload("a request inside TLS of the application's own", "tls"),
     "line": Payload("a line that is not HTTP", "line"),
     "three-bytes": Payload("three bytes, then the client waits", "three-bytes"),
-    "half-line": Payload("the beginning of a request line, then the client waits", "half-line"),
+    # Envoy's HTTP inspector lets half a request line through as no HTTP now and then.
+    "half-line": Payload(
+        "the beginning of a request line, then the client waits", "half-line", flaky=True
+    ),
     "split-line": Payload("a line that is not HTTP, in two segments", "line"),
     "server-first": Payload(
         "nothing, as the client waits for the server's greeting", "nothing", server_first=True

@@ -206,18 +206,20 @@ class Joined:
 
         What comes to a pod is redirected to one port. A proxy that calls two ports of a pod from
         the same port of its own, one soon after the other, gets another port for the second. Such
-        a line names an address that is in no packet; it began when the connection did.
+        a line names a port that is in no packet. It began when the connection did: of connections
+        without a line the nearest is its own. One that ended in its handshake has no line.
         """
         captured = self.recorded.connections(self.call.server)
-        began = self.connections[-1].began
+        every = [c for each in captured.values() for c in each if address_text(c.server) == here]
+        addresses = {address_text(one.client) for one in every}
+        lined = {log.field_text(one, "downstream_remote_address") for one in there}
+        without = [one for one in every if address_text(one.client) not in lined]
         found = [
-            one
-            for one in there
-            if -0.01 <= (log.began(one) or 0.0) - began <= RENAMED_WITHIN
-            and not any(
-                address_text(c.server) == here
-                for c in captured.get(log.field_text(one, "downstream_remote_address"), [])
-            )
+            line
+            for line in there
+            if log.field_text(line, "downstream_remote_address") not in addresses
+            and (owner := _nearest(line, without)) is not None
+            and address_text(owner.client) in self.arrived_from
         ]
         return found if len(found) == 1 else []
 
@@ -257,6 +259,18 @@ class Joined:
         apart = {id(one): abs(float(one.get("time") or 0.0) - began) for one in said}
         near = [one for one in said if apart[id(one)] <= SAID_WITHIN + self.call.ended - began]
         return min(near, key=lambda one: apart[id(one)], default=None)
+
+
+def _nearest(line: Line, connections: Sequence[Connection]) -> Connection | None:
+    """Return the connection from a line's host that began when the line did."""
+    host, _, _ = log.field_text(line, "downstream_remote_address").rpartition(":")
+    apart = {
+        id(one): (log.began(line) or 0.0) - one.began
+        for one in connections
+        if one.client[0] == host
+    }
+    near = [one for one in connections if -0.01 <= apart.get(id(one), -1.0) <= RENAMED_WITHIN]
+    return min(near, key=lambda one: abs(apart[id(one)]), default=None)
 
 
 def _last(lines: Sequence[Line]) -> Line | None:

@@ -12,7 +12,7 @@ pods and Services more than those before it:
 5. each value of each other axis, once where the call arrives and once where it does not.
 
 Gateways, databases and a namespace without a policy are left out: they need pods of their own.
-So is what is sent by UDP, which no proxy sees.
+So is what is sent by UDP, which no proxy sees, and what a proxy does not always treat alike.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def _groups(rows: Mapping[str, Stored], every: Iterable[Cell]) -> Iterator[list[
 
 
 def _apart(cell: Cell) -> bool:
-    """Return whether a cell needs pods of its own, or another reader than the others."""
+    """Return whether a cell needs pods of its own, or is answered by chance, or by no proxy."""
     sent = PAYLOADS[cell.sends]
     own_pods = cell.gateway_server is not None or cell.policy == UNSET or bool(sent.database)
-    return own_pods or sent.udp
+    return own_pods or sent.udp or sent.flaky
 
 
 def _leaving(axis: str, rows: Mapping[str, Stored], told: Iterable[Cell]) -> Iterable[list[Cell]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.envoy.mesh import Mesh, address_text
 from lab.packets.pcap import Connection
+from lab.planes import log
 from lab.predict.text import way_text
 from lab.render.display import Table
 from lab.truth_table import answers, crossed, predictions, stored_mesh
@@ -228,8 +229,14 @@ def _line(line: Line | None) -> str:
         return (
             "no line in its access log: it writes none of a connection of which it read no request"
         )
-    shown = [f"{name} {line[name]}" for name in _SHOWN if line.get(name) not in (None, "", "-", 0)]
+    shown = [_field(line, name) for name in _SHOWN if line.get(name) not in (None, "", "-", 0)]
     return "; ".join(shown) or "a line without a flag"
+
+
+def _field(line: Line, name: str) -> str:
+    """Return a field with its value, a response flag in words too."""
+    means = log.FLAGS.get(str(line[name]), "") if name == "response_flags" else ""
+    return f"{name} {line[name]}" + (f" ({means})" if means else "")
 
 
 def differences(found: Mapping[str, Sequence[tuple[str, ...]]], names: Sequence[str]) -> Table:

@@ -83,6 +83,17 @@ def test_an_engine_with_no_container_is_ended_but_not_while_somebody_has_a_lease
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can start an engine")
+def test_an_engine_starts_where_one_was_killed_and_its_pids_are_used_again(
+    another_engine: Path,
+) -> None:
+    for file in ("dockerd.pid", "exec/containerd/containerd.pid"):
+        (another_engine / file).parent.mkdir(parents=True, exist_ok=True)
+        (another_engine / file).write_text(str(os.getpid()))
+    with engines.lease():
+        assert engines._start().succeeds("version")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can start an engine")
 def test_whoever_waits_while_the_engine_is_ended_starts_one_in_a_new_folder(
     another_engine: Path, holder: list[subprocess.Popen[str]]
 ) -> None:

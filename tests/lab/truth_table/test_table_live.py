@@ -15,10 +15,9 @@ from lab.truth_table.axes import PAYLOADS
 from lab.truth_table.cells import Cell
 from lab.truth_table.results import Row
 
-FLAKY = "half-line/"
-"""Envoy's HTTP inspector lets half a request line through as no HTTP now and then."""
+FLAKY = tuple(f"{name}/" for name, payload in PAYLOADS.items() if payload.flaky)
 AT_MOST = 3
-"""Cells of a whole table that were seen to be otherwise for it: 1."""
+"""Flaky cells of a whole table that may be otherwise; 1 was seen."""
 
 
 def judged(folder: Path, cells: list[Cell]) -> list[Row]:
