@@ -105,7 +105,7 @@ FAILURE = d.Failure(
     ),
     controls=(
         d.Control("httpbin is reached in the mesh", d.secured_answer("healthy")),
-        d.marker_is_read("probe", says="what a stranger sends is read on the wire"),
+        d.marker_is_read("open", says="what a stranger sends is read on the wire"),
     ),
     remedies=(
         d.remedy(

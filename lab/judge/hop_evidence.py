@@ -64,6 +64,10 @@ class HopEvidence:
     def route(self) -> config.Route:
         """Which of the sending proxy's configuration would carry it."""
         name = self.call.service or self.call.to
+        if self.made.to_address:
+            ip, port = self.server.ip, self.call.port
+            sends = call_types.first_bytes(self.call.command)
+            return config.Route(ip, port, ip, self.record.target or port, sends)
         service = self.world.services[name]
         if str(self.call.port) not in service.targets:  # behind a gateway it may have another name
             service = self._with_port(self.call.port) or service

@@ -159,6 +159,8 @@ def services(cluster: Cluster, namespace: str) -> dict[str, ServiceRecord]:
     found = {}
     for service in cluster.kube.items(f"/api/v1/namespaces/{namespace}/services"):
         spec = service["spec"]
+        if "clusterIP" not in spec:
+            continue  # an ExternalName is a name in DNS, and no more
         targets = {str(port["port"]): int(port["targetPort"]) for port in spec["ports"]}
         found[service["metadata"]["name"]] = ServiceRecord(spec["clusterIP"], targets)
     found.pop(kube_proxy.NAME, None)
