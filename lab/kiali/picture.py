@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 60_000
 _CY = "document.querySelector('#cy')._cyreg.cy"
-_DRAWN = """() => {
+_DRAWN = """([edges, setting]) => {
   const box = document.querySelector('#cy');
   if (!box || !box._cyreg || !box._cyreg.cy) return false;
+  if (document.querySelector(setting)) return false;  // the menu is still over the graph
   const cy = box._cyreg.cy, shown = cy.scratch('_global');
-  return cy.edges().length === %d && shown && shown.showSecurity && !cy.animated();
+  return cy.edges().length === edges && shown && shown.showSecurity && !cy.animated();
 }"""
 _LABELS = f"""() => {_CY}.edges().map(edge => [
   edge.source().data('app') || edge.source().data('service'),
@@ -52,7 +53,7 @@ def take(console: Console, address: str, edges: int, file: Path) -> Pictured:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
-        _wait(page, edges, complaints)
+        _wait(page, console, edges, complaints)
         page.evaluate("document.fonts.ready")
         drawn = page.evaluate(_LABELS)
         page.screenshot(path=file)
@@ -81,11 +82,11 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def _wait(page: Page, edges: int, complaints: Sequence[str]) -> None:
+def _wait(page: Page, console: Console, edges: int, complaints: Sequence[str]) -> None:
     from playwright.sync_api import TimeoutError as NotDrawn
 
     try:
-        page.wait_for_function(_DRAWN % edges, timeout=PATIENCE_MS)
+        page.wait_for_function(_DRAWN, arg=[edges, console.security], timeout=PATIENCE_MS)
     except NotDrawn:
         said = "; ".join(complaints) or "without an error of its own"
         raise TimedOut(f"the console did not draw {edges} edges in a minute: {said}") from None
