@@ -33,7 +33,7 @@ SYS_RESOURCE = 24
 """CAP_SYS_RESOURCE, linux/capability.h."""
 
 
-_PID_FILES = ("dockerd.pid", "exec/containerd/containerd.pid")
+_PID_FILES = {"dockerd": "dockerd.pid", "containerd": "exec/containerd/containerd.pid"}
 _STARTED: list[subprocess.Popen[bytes]] = []
 """What this process started: a Popen that is dropped while its process runs is an error."""
 
@@ -204,7 +204,7 @@ def stop() -> None:
         engine = Engine(f"unix://{RUN}/docker.sock", own=True)
         if engine.succeeds("version") and engine.docker("ps", "--all", "--quiet").strip():
             return
-        pid = _pid("dockerd.pid")
+        pid = _pid("dockerd")
         if pid:
             os.kill(pid, signal.SIGTERM)
             until(lambda: _ended(pid), "the Docker engine to end", timeout=30)
@@ -216,19 +216,20 @@ def _forget_killed_engine() -> None:
 
     Both programs take whatever process has such a pid by now for themselves, and do not start.
     """
-    for file in _PID_FILES:
-        if not _pid(file):
+    for program, file in _PID_FILES.items():
+        if not _pid(program):
             (RUN / file).unlink(missing_ok=True)
 
 
-def _pid(file: str) -> int:
-    """Return the pid in a file of the lab's engine; 0 where none runs or it was used again."""
+def _pid(program: str) -> int:
+    """Return the pid of a program of the lab's engine; 0 where none runs or it was used again."""
     try:
-        pid = int((RUN / file).read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid = int((RUN / _PID_FILES[program]).read_text())
+        command, *words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except (OSError, ValueError):
         return 0
-    return pid if str(RUN).encode() in command else 0
+    ours = Path(command).name == program and any(str(RUN) in word for word in words)
+    return pid if ours else 0
 
 
 def _ended(pid: int) -> bool:

@@ -31,18 +31,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve the console until Ctrl-C; or write a picture, and say which locks it has."""
     from lab.kiali import console, picture
-    from lab.kiali.answers import Answers
+    from lab.kiali.answers import Answers, draw
     from lab.kiali.serve import serving
 
     chosen = console.named(options.generation)
-    answers = Answers(_cases(options), options.world, chosen.rules)
+    drawn = draw(_cases(options), options.world, chosen.rules)
+    answers = Answers(drawn.edges, chosen.rules)
     files = console.obtain(chosen, print)
     with serving(chosen, files, answers, options.port) as address:
         print(chosen.caption)
+        for call, why in drawn.unknown.items():
+            print(printable(f"not in the graph: {call}: {why}"))
         if options.png is None:
             print(f"{address}\nCtrl-C ends it.", flush=True)
             threading.Event().wait()
-        seen = picture.take(chosen, address, answers.edges, options.png)
+        seen = picture.take(chosen, address, len(drawn.edges), options.png)
     for (source, destination), lock in sorted(seen.locks.items()):
         print(printable(f"{source} -> {destination}: {f'{lock} lock' if lock else 'no lock'}"))
     print(options.png)

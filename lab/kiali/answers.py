@@ -7,7 +7,7 @@ https://github.com/kiali/kiali (graph/config/cytoscape of v1.0 to v1.31)
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,8 @@ Ends = tuple[str, str]
 CLUSTER = "Kubernetes"
 NAMESPACE = "with-istio"
 """The post's. A run has a namespace for each failure; the graph has one, as the post's had."""
+DURATION = 60
+"""Seconds that the graph is of."""
 _ALL = ".*"
 _TOLERANCE = {
     "namespace": _ALL,
@@ -46,33 +48,49 @@ class Edge:
     destination: str
     protocol: str
     """`http` or `tcp`."""
-    amount: int
-    """Requests, or bytes."""
+    amounts: Mapping[str, int]
+    """Requests by the status of their response; of TCP, bytes by `-`."""
     mutual_percent: float | None
     """Of the amount, by the destination's word; None where the server has no such series."""
 
+    @property
+    def amount(self) -> int:
+        return sum(self.amounts.values())
 
-def edges(cases: Iterable[Case], world: str, generation: Generation) -> list[Edge]:
-    """Return the edges that calls leave in the telemetry of a generation.
 
-    cases: of one run. world: that of each, whose calls are taken.
-    """
-    hops = (
-        reported_hop(case, seen)
+@dataclass(frozen=True)
+class Drawn:
+    """What calls leave in the telemetry of a generation."""
+
+    edges: Sequence[Edge]
+    unknown: Mapping[str, str]
+    """Call -> why its series are not known: it is missing from the graph."""
+
+
+def draw(cases: Iterable[Case], world: str, generation: Generation) -> Drawn:
+    """Return the edges of calls. cases: of one run. world: that of each, whose calls are taken."""
+    known = {
+        f"{case.failure.name} {call.name}": graph.derive(reported_hop(case, seen))
         for case in cases
         for call in case.failure.calls_in(world)
-        if (seen := case.see(call.name)) is not None
-    )
-    series = [one for hop in hops for one in graph.derive(hop).series]
-    found = []
-    for ends, drawn in _by_ends(series, generation.edges).items():
-        asked = _by_ends(series, generation.locks).get(ends, [])
-        is_http = any(one.metric == REQUESTS for one in drawn)
-        amount = sum(one.amount for one in drawn if (one.metric == REQUESTS) == is_http)
-        protocol = "http" if is_http else "tcp"
-        share = graph.percent(asked) if asked else None
-        found.append(Edge(*ends, protocol, amount, share))
-    return sorted(found, key=lambda one: (one.source, one.destination))
+        if call.source != "api" and (seen := case.see(call.name)) is not None
+    }
+    series = [one for telemetry in known.values() for one in telemetry.series]
+    locks = _by_ends(series, generation.locks)
+    edges = [
+        _edge(ends, drawn, locks.get(ends, []))
+        for ends, drawn in sorted(_by_ends(series, generation.edges).items())
+    ]
+    return Drawn(edges, {name: one.missing for name, one in known.items() if one.missing})
+
+
+def _edge(ends: Ends, drawn: Sequence[Series], locks: Sequence[Series]) -> Edge:
+    requests = [one for one in drawn if one.metric == REQUESTS]
+    amounts: Counter[str] = Counter()
+    for one in requests or drawn:
+        amounts[str(one.status) if requests else "-"] += one.amount
+    share = graph.percent(locks) if locks else None
+    return Edge(*ends, "http" if requests else "tcp", amounts, share)
 
 
 def _by_ends(series: Iterable[Series], queries: Iterable[Query]) -> Mapping[Ends, list[Series]]:
@@ -86,11 +104,8 @@ def _by_ends(series: Iterable[Series], queries: Iterable[Query]) -> Mapping[Ends
 class Answers:
     """The answers of a server that knows one namespace, in which a run's calls were made."""
 
-    def __init__(self, cases: Sequence[Case], world: str, generation: Generation) -> None:
-        self._edges = edges(cases, world, generation)
-        self._generation = generation
-        self.namespace = NAMESPACE
-        self.edges = len(self._edges)
+    def __init__(self, edges: Sequence[Edge], generation: Generation) -> None:
+        self.edges, self._generation = edges, generation
 
     def of(self, path: str, query: Mapping[str, list[str]]) -> Any:
         """Return the answer to a path below `/api/`; None where such a server has none."""
@@ -124,9 +139,9 @@ class Answers:
                 "kialiFeatureFlags": {"istioInjectionAction": False},
                 "prometheus": {"globalScrapeInterval": 15, "storageTsdbRetention": 21600},
             },
-            "namespaces": [{"name": self.namespace}],
+            "namespaces": [{"name": NAMESPACE}],
             "mesh/tls": {"status": _NO_OPINION},
-            f"namespaces/{self.namespace}/tls": {"status": _NO_OPINION},
+            f"namespaces/{NAMESPACE}/tls": {"status": _NO_OPINION},
             "istio/status": [],
             "istio/permissions": {},
             "jaeger": {"enabled": False},
@@ -134,62 +149,72 @@ class Answers:
         }
 
     def _graph(self, with_security: bool) -> Json:
-        names = sorted({end for one in self._edges for end in (one.source, one.destination)})
-        callers = {one.source for one in self._edges}
-        called = {one.destination for one in self._edges}
-        nodes = [{"data": self._node(name, name in callers - called)} for name in names]
-        drawn = [{"data": self._edge(one, with_security)} for one in self._edges]
+        callers = {one.source for one in self.edges}
+        called = {one.destination for one in self.edges}
+        nodes = [{"data": _node(name, name not in called)} for name in sorted(callers | called)]
+        drawn = [{"data": self._edge(one, with_security)} for one in self.edges]
         return {
             "timestamp": 1564617600,
-            "duration": 60,
+            "duration": DURATION,
             "graphType": "versionedApp",
             "elements": {"nodes": nodes, "edges": drawn},
         }
 
-    def _node(self, name: str, is_root: bool) -> Json:
-        outside = name in (graph.PASSTHROUGH, UNKNOWN)
-        own: Json = {
-            "id": _id(name),
-            "nodeType": "app",
-            "namespace": self.namespace,
-            "cluster": CLUSTER,
-            "workload": name,
-            "app": name,
-            "version": "v1",
-        }
-        if outside:
-            own |= {"nodeType": "service", "service": name, "namespace": "unknown"}
-            own = {key: value for key, value in own.items() if key not in ("workload", "app")}
-        return {**own, **({"isRoot": True} if is_root else {})}
-
     def _edge(self, one: Edge, with_security: bool) -> Json:
-        traffic: Json = {"protocol": one.protocol}
-        if one.protocol == "http":
-            traffic["rates"] = {"http": f"{one.amount / 60:.2f}", "httpPercentReq": "100.0"}
-            traffic["responses"] = {"200": self._responses("100.0", one)}
-        else:
-            traffic["rates"] = {"tcp": f"{one.amount / 60:.2f}"}
-            traffic["responses"] = {"-": self._responses("100.0", one)}
+        shares = {code: 100 * amount / one.amount for code, amount in one.amounts.items()}
         own: Json = {
             "id": _id(f"{one.source} {one.destination}"),
             "source": _id(one.source),
             "target": _id(one.destination),
-            "traffic": traffic,
+            "traffic": {
+                "protocol": one.protocol,
+                "rates": self._rates(one),
+                "responses": {code: self._response(one, share) for code, share in shares.items()},
+            },
         }
         percent = one.mutual_percent
         if with_security and percent is not None and (percent > 0 or self._sends_zero):
             own["isMTLS"] = f"{percent:.0f}"
         return own
 
-    def _responses(self, percent: str, one: Edge) -> Json:
+    def _rates(self, one: Edge) -> Json:
+        if one.protocol == "tcp":
+            return {"tcp": f"{one.amount / DURATION:.2f}"}
+        of_caller = sum(each.amount for each in self.edges if _of_same(each, one))
+        classes: Counter[str] = Counter()
+        for code, amount in one.amounts.items():
+            classes[f"http{code[0]}xx"] += amount
+        wrong = classes["http4xx"] + classes["http5xx"]
+        return {
+            "http": f"{one.amount / DURATION:.2f}",
+            **{name: f"{amount / DURATION:.2f}" for name, amount in classes.items() if amount},
+            "httpPercentErr": f"{100 * wrong / one.amount:.1f}",
+            "httpPercentReq": f"{100 * one.amount / of_caller:.1f}",
+        }
+
+    def _response(self, one: Edge, share: float) -> Json:
+        told = f"{share:.1f}"
         if self._sends_zero:
-            return {"-": percent}
-        return {"flags": {"-": percent}, "hosts": {one.destination: percent}}
+            return {"-": told}
+        return {"flags": {"-": told}, "hosts": {one.destination: told}}
 
     @property
     def _sends_zero(self) -> bool:
         """Return whether it is a server before 1.6, which tells a percentage of 0 too."""
         return all(query.metric == REQUESTS for query in self._generation.locks)
+
+
+def _of_same(one: Edge, other: Edge) -> bool:
+    return (one.source, one.protocol) == (other.source, other.protocol)
+
+
+def _node(name: str, is_root: bool) -> Json:
+    own: Json = {"id": _id(name), "cluster": CLUSTER, "version": "v1"}
+    if name in (graph.PASSTHROUGH, UNKNOWN):
+        own |= {"nodeType": "service", "service": name, "namespace": "unknown"}
+    else:
+        own |= {"nodeType": "app", "workload": name, "app": name, "namespace": NAMESPACE}
+    return {**own, "isRoot": True} if is_root else own
 
 
 def _id(text: str) -> str:

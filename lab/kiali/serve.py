@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from lab.kiali.answers import Answers
+from lab.kiali.answers import DURATION, NAMESPACE, Answers
 from lab.kiali.console import Console
 
 # No address sets the Security display. Kiali's own server generates this file for each page.
@@ -40,18 +40,18 @@ def serving(console: Console, files: Path, answers: Answers, port: int = 0) -> I
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}{_graph(console, answers)}"
+            yield f"http://127.0.0.1:{server.server_port}{_graph(console)}"
         finally:
             server.shutdown()
             thread.join()
 
 
-def _graph(console: Console, answers: Answers) -> str:
+def _graph(console: Console) -> str:
     shown = {
-        "namespaces": answers.namespace,
+        "namespaces": NAMESPACE,
         "graphType": "versionedApp",
         "layout": "dagre",
-        "duration": "60",
+        "duration": DURATION,
     }
     return f"/console/graph/namespaces?{urlencode(shown)}&{console.options}"
 

@@ -9,7 +9,7 @@ Where proxies have Istio's filters nothing is derived: what they counted is to b
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from lab.planes import Fact, Security, Seen
@@ -72,6 +72,8 @@ class Series:
     source: str
     destination: str
     amount: int
+    status: int = field(default=0, compare=False)
+    """The response's, of a request; no label that tells an edge or a lock from another."""
 
 
 @dataclass(frozen=True)
@@ -170,15 +172,16 @@ def _counted(
     line: Line, reporter: Reporter, policy: Policy, source: str, destination: str
 ) -> list[Series]:
     if field_text(line, "method"):
-        return [Series(REQUESTS, reporter, policy, source, destination, 1)]
+        status = _number(line, "response_code")
+        return [Series(REQUESTS, reporter, policy, source, destination, 1, status)]
     return [
-        Series(metric, reporter, policy, source, destination, _bytes(line, field))
-        for metric, field in ((SENT, "bytes_sent"), (RECEIVED, "bytes_received"))
+        Series(metric, reporter, policy, source, destination, _number(line, name))
+        for metric, name in ((SENT, "bytes_sent"), (RECEIVED, "bytes_received"))
     ]
 
 
-def _bytes(line: Line, field: str) -> int:
-    value = line.get(field)
+def _number(line: Line, name: str) -> int:
+    value = line.get(name)
     return value if isinstance(value, int) else 0
 
 

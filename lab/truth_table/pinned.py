@@ -9,7 +9,8 @@ pods and Services more than those before it:
    between which the answer changes;
 3. each surprise, with each payload that it happens to;
 4. each port name;
-5. each value of each other axis, once where the call arrives and once where it does not.
+5. each value of each other axis: once where the call arrives, once where a proxy answers it, and
+   once where nobody does.
 
 Gateways, databases and a namespace without a policy are left out: they need pods of their own.
 So is what is sent by UDP, which no proxy sees, and what a proxy does not always treat alike.
@@ -84,9 +85,11 @@ def _apart(cell: Cell) -> bool:
 
 def _leaving(axis: str, rows: Mapping[str, Stored], told: Iterable[Cell]) -> Iterable[list[Cell]]:
     leaving = [cell for cell in told if getattr(cell, axis) != DEFAULTS[axis]]
-    return _grouped(
-        leaving, lambda one: (getattr(one, axis), rows[one.key]["outcome"] == "arrives")
-    )
+    return _grouped(leaving, lambda one: (getattr(one, axis), _answered(rows[one.key])))
+
+
+def _answered(row: Stored) -> str:
+    return row["outcome"] if row["outcome"] in ("arrives", "answered by a proxy") else "by nobody"
 
 
 def _grouped(every: Iterable[Cell], by: Callable[[Cell], Hashable]) -> Iterable[list[Cell]]:

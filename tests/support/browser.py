@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
-
-from clusters.doctor import machine
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's own: Playwright's is not to be had everywhere. Without a sandbox, as root may be."""
-    path = shutil.which("chromium", path=machine.SYSTEM_PATH)
-    assert path, "python3 -m lab doctor --tests"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        try:
-            yield browser
-        finally:
-            browser.close()
+from playwright.sync_api import Browser, Page
 
 
 class Seen:

@@ -11,7 +11,7 @@ from lab import failures
 from lab.judge import stored
 from lab.judge.case import Case
 from lab.kiali import console, picture
-from lab.kiali.answers import Answers
+from lab.kiali.answers import Answers, draw
 from lab.kiali.picture import Pictured
 from lab.kiali.serve import serving
 from lab.model import store
@@ -23,10 +23,10 @@ HTTP, TCP = ("client", "httpbin"), ("client", "tcp-echo")
 def pictured(generation: str, names: Sequence[str], world: str, file: Path) -> Pictured:
     chosen = console.named(generation)
     opened: list[Case] = [stored.open_case(failures.load(one), store.RECORDED) for one in names]
-    answers = Answers(opened, world, chosen.rules)
+    answers = Answers(draw(opened, world, chosen.rules).edges, chosen.rules)
     files = console.obtain(chosen, print)
     with serving(chosen, files, answers) as address:
-        return picture.take(chosen, address, answers.edges, file)
+        return picture.take(chosen, address, len(answers.edges), file)
 
 
 @pytest.mark.parametrize(

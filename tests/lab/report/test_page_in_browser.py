@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Seen, chromium
+from browser import Seen
 from playwright.sync_api import Browser
 
+from lab.kiali.picture import chromium
 from lab.model import store
 from lab.report import page
 
