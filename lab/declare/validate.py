@@ -17,6 +17,8 @@ from lab.model.scenario import PHASES, PLACEHOLDER, STEPS, Call, Service, World
 
 PORT_NAME = re.compile(r"(?:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?")
 """A port of a Service, which needs no name if it is alone (RFC 1123, as the API server has it)."""
+LONGEST = 46
+"""Letters of a failure's and a world's names together: a namespace's name has 63, and holds both."""
 FILLED = ("marker", "namespace")
 """What the lab itself fills in, beside a failure's parameters."""
 
@@ -43,6 +45,9 @@ def _wrong(failure: Failure) -> Iterator[tuple[Declared, str]]:
     yield from _twice(failure)
     for world in failure.worlds:
         yield from _world(world)
+        if (letters := len(failure.name + world.name)) > LONGEST:
+            told = f"{failure.name} and {world.name} have {letters} letters together"
+            yield world, f"{told}, and a namespace's name has room for {LONGEST}"
     for call in _calls(failure):
         yield from _call(failure, call)
     for part in (*failure.worlds, *_calls(failure), *failure.remedies):

@@ -27,7 +27,7 @@ def probe(name: str) -> d.Call:
 
 def by_agent(name: str) -> d.Call:
     """Return the same, as Istio rewrites it: the agent asks the application inside the pod."""
-    command = "curl -sS http://{ip}:{port}/app-health/httpbin/readyz"
+    command = "curl -sS http://{ip}:{port}/app-health/httpbin/readyz?{marker}"
     return d.to_address(name, "strict", "httpbin", AGENT, command, source="stranger")
 
 
@@ -96,7 +96,7 @@ FAILURE = d.Failure(
             ),
             today=d.answer(
                 "Is the probe answered as Istio rewrites it, at the agent's port?",
-                d.answered("rewritten", status=200),
+                d.succeeded("rewritten"),
                 instead=d.unanswered("rewritten"),
             ),
             pinned=("reproduced", "reproduced"),
@@ -115,7 +115,7 @@ FAILURE = d.Failure(
             call=probe(""),
             instead=by_agent(""),
             broken=d.broken_off,
-            healed=d.answered,
+            healed=d.succeeded,
             price="containers that another webhook adds later are not seen",
             pinned=d.pin("heals", because="the agent asks the application inside the pod"),
         ),

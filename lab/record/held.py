@@ -23,7 +23,7 @@ PARTS = (
     "dynamic_endpoint_configs",
 )
 KEBAB = {"DestinationRule": "destination-rule", "VirtualService": "virtual-service"}
-"""Kinds that istiod names in the metadata of routes and clusters (pilot/pkg/networking/util)."""
+"""Kinds that istiod names in the metadata of clusters and of HTTP routes (networking/util)."""
 
 
 def missing(objects: Iterable[Obj], dump: Dump, labels: Mapping[str, str], namespace: str) -> str:
@@ -91,7 +91,7 @@ def marks(obj: Obj, namespace: str) -> Iterator[str]:
     kind, name, spec = obj["kind"], obj["metadata"]["name"], obj.get("spec", {})
     if kind == "AuthorizationPolicy":
         yield f"ns[{namespace}]-policy[{name}]"
-    elif kind in KEBAB:
+    elif kind == "DestinationRule" or spec.get("http"):  # routes of TCP name no VirtualService
         yield f"/namespaces/{namespace}/{KEBAB[kind]}/{name}"
     elif kind == "ServiceEntry":
         for port in spec["ports"]:

@@ -196,10 +196,15 @@ class LiveRun:
         tried: Sequence[Remedy],
         since: float,
     ) -> None:
-        """Make one step's call of each remedy; since: when the step's change was active."""
+        """Make one step's call of each remedy; since: when the step's change was active.
+
+        A remedy without a change (another pod is called) may use a connection that is older.
+        """
         for remedy in tried:
+            changes = remedy.change.after != remedy.change.before
             if remedy.name not in self.record.untried:
-                self._make_call(remedy.call_of(step), live, counters, act, since)
+                call = remedy.call_of(step)
+                self._make_call(call, live, counters, act, since if changes else 0.0)
 
     def _keep_configurations(
         self, world: str, held: Mapping[str, Configuration], act: str = "", step: str = ""

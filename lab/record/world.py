@@ -105,7 +105,7 @@ def deploy(
     The post's world takes the post's own namespace name where it is free. mesh: the mesh's settings
     (clusters/mesh.py), which say what label injects sidecars and which access log is written.
     """
-    own = f"with-istio-{failure.partition('_')[0]}-{world.name}-{run[-4:]}"
+    own = f"with-istio-{failure.replace('_', '-')}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
     labels = {RUN_LABEL: run, FAILURE_LABEL: failure, BY_LABEL: me(), **mesh["injection"]}
     live = LiveWorld(world, _namespace(cluster, names, labels), run)

@@ -39,6 +39,18 @@ def unanswered(*names: str, status: int = 0) -> Check:
     return each(*names, look=look)
 
 
+def succeeded(*names: str) -> Check:
+    """Check that a call got an answer that is no HTTP error, whatever it says."""
+
+    def look(seen: Observation) -> CheckResult:
+        record = seen.record
+        good = record.outcome == "answered" and record.status < 400
+        saw = f"{record.outcome} {record.status or ''}".strip()
+        return CheckResult(good, f"expected an answer without an error, saw {saw}")
+
+    return each(*names, look=look)
+
+
 def came_out(*names: str, outcomes: tuple[str, ...]) -> Check:
     """Check that the caller met one of these outcomes."""
 

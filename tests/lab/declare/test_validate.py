@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from lab import declare as d
 from lab import failures
 from lab.commands import new
 from lab.common.errors import BadFailure
-from lab.declare.validate import named_calls
+from lab.declare.validate import named_calls, refuse_wrong
 from lab.judge.observation import FINAL_HOP
 
 TEXT = new.TEMPLATE.read_text()
@@ -151,6 +152,12 @@ def test_the_sample_and_every_failure_here_is_right(tmp_path: Path) -> None:
     assert d.without_pins(sample)
     for name in failures.names():
         assert d.without_pins(failures.load(name)) == []
+
+
+def test_a_name_that_no_namespace_can_have_is_refused() -> None:
+    failure = replace(failures.load("tcp_mtls"), name="tcp_" * 11)
+    with pytest.raises(BadFailure, match="have 49 letters together.* has room for 46"):
+        refuse_wrong(failure)
 
 
 def test_the_calls_that_a_check_names_are_found_in_every_kind_of_check() -> None:

@@ -49,6 +49,8 @@ LIMITED = obj(
         ([DENY], {"app": "server"}, dump(policies="ns[shop]-policy[deny]-rule[0]"), ""),
         ([DENY], {"app": "server"}, dump(), "AuthorizationPolicy deny"),
         ([DENY], CLIENT, dump(), ""),
+        ([obj("VirtualService", "web", http=[{}])], CLIENT, dump(), "VirtualService web"),
+        ([obj("VirtualService", "db", tcp=[{}])], CLIENT, dump(), ""),  # no route names it
     ],
 )
 def test_the_first_object_that_a_proxy_does_not_show_is_named(
