@@ -34,14 +34,14 @@ FAILURE = d.Failure(
             "mTLS is demanded; an ExternalName, and a rule that has only a load balancer",
             ("client", "stranger", "httpbin"),
             (HTTPBIN, RULED),
-            "{mode}",
+            "STRICT",
             objects=d.together(ALIAS, NO_TLS_BLOCK),
         ),
     ),
     calls=(
         d.curl("by-name", "posted", HTTPBIN, path=ANY),
-        d.call("alias", "posted", HTTPBIN, f"curl -sS http://alias:8000{ANY}"),
-        d.curl("ruled", "posted", RULED, path=ANY),
+        d.call("alias", "posted", HTTPBIN, f"curl -sS http://alias:8000{ANY}", source="{client}"),
+        d.curl("ruled", "posted", RULED, path=ANY, source="{client}"),
         d.curl("stranger", "posted", HTTPBIN, path=ANY, source="stranger"),
     ),
     claims=(
@@ -83,7 +83,9 @@ FAILURE = d.Failure(
         d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
     ),
     parameters={
-        "mode": d.Parameter("PeerAuthentication mode", "STRICT", ("STRICT", "PERMISSIVE")),
+        "client": d.Parameter(
+            "who calls, with a sidecar or without", "client", ("client", "stranger")
+        ),
     },
     symptoms=d.seen_as(
         "ExternalName, DestinationRule without tls",

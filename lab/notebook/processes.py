@@ -51,6 +51,7 @@ class Notebooks:
                 turn.give(self._place.private, name)
         if self._waiting:
             self._start(self._waiting[0])
+            self._room.make()
 
     def _start(self, name: str) -> None:
         if name not in self.started:

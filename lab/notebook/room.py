@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
+
+BETWEEN = 0.3
+"""Seconds between two looks whether pods are gone: each look asks the API for each failure."""
 
 
 class Room:
@@ -13,14 +18,20 @@ class Room:
     """
 
     def __init__(
-        self, pods: Mapping[str, int], fit: int | None, freed: Callable[[str], bool]
+        self,
+        pods: Mapping[str, int],
+        fit: int | None,
+        freed: Callable[[str], bool],
+        between: float = BETWEEN,
     ) -> None:
         """Prepare it.
 
         pods: failure -> how many it has. fit: how many there may be at a time; None: as many as
-        there are. freed: removes a failure's pods, and tells whether they are gone.
+        there are. freed: removes a failure's pods, and tells whether they are gone. between:
+        seconds between two looks at them.
         """
-        self._pods, self._freed = pods, freed
+        self._pods, self._freed, self._between = pods, freed, between
+        self._looked = -math.inf
         self.fit = sum(pods.values()) if fit is None else fit
         self._taken: dict[str, bool] = {}
 
@@ -35,8 +46,6 @@ class Room:
         One that needs more than there is gets it as soon as no other has any: what happens then
         is told by its pods.
         """
-        if self.taken + self._pods[name] > self.fit:
-            self._remove_ended()
         if self._taken and self.taken + self._pods[name] > self.fit:
             return False
         self._taken[name] = False
@@ -47,7 +56,11 @@ class Room:
         if name in self._taken:
             self._taken[name] = True
 
-    def _remove_ended(self) -> None:
+    def make(self) -> None:
+        """Remove the pods of failures that have ended: others wait for their room."""
+        if time.monotonic() - self._looked < self._between:
+            return
         for name in [name for name, ended in self._taken.items() if ended]:
             if self._freed(name):
                 del self._taken[name]
+        self._looked = time.monotonic()

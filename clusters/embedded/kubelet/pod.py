@@ -23,8 +23,10 @@ from clusters.embedded.settings import CLUSTER_DOMAIN, DNS_SERVICE_IP
 from clusters.kube import MERGE, ApiError, Kube, Obj
 from lab.common.errors import ClusterGone, LabError
 
-REFRESH_SECONDS = 2.0
+REFRESH_SECONDS = 10.0
 """How often configMaps, secrets and due tokens are looked at; a kubelet takes a minute."""
+MOUNT_LOOKS = (0.05, 0.4)
+"""Seconds between the first two looks for what is to be mounted, and at most: they double."""
 
 
 class Pod:
@@ -171,14 +173,16 @@ class Pod:
         self._start_ephemeral()
 
     def _mount(self) -> bool:
+        pause, longest = MOUNT_LOOKS
         while True:
             try:
                 self._volumes.refresh()
                 return True
             except (MissingKey, ApiError) as missing:
                 self._waiting = self._creating(message=str(missing))
-                if self._wait_deleted(0.05):
+                if self._wait_deleted(pause):
                     return False
+                pause = min(2 * pause, longest)
 
     def _initialise(self, spec: Obj) -> bool:
         """Run one init container to its end, or a sidecar until it has started."""
