@@ -11,7 +11,7 @@ ROWS = {
 }
 """What the mesh has of a pod's port -> the port."""
 KINDS = (
-    d.service("of-http", 8081, "{named}", workload="httpbin", headless=True),
+    d.service("of-http", 8081, "http", workload="httpbin", headless=True),
     d.service("of-tcp", 8082, "tcp-http", workload="httpbin", headless=True),
     d.service("of-any", 8083, "", workload="httpbin", headless=True),
 )
@@ -62,7 +62,7 @@ FAILURE = d.Failure(
             *("posted", "during", "both accepted, and a Service of each kind"),
             ("client", "stranger", "httpbin"),
             KINDS,
-            "PERMISSIVE",
+            "{mode}",
             others=THEIRS,
         ),
         d.world(
@@ -111,7 +111,7 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Is each port answered?",
                 d.answered(*ROWS, status=200),
-                instead=d.unanswered(*ROWS),
+                instead=d.unanswered(*IN_PLAINTEXT),
                 shows="none",
             ),
             today=d.answer(
@@ -152,7 +152,7 @@ FAILURE = d.Failure(
         ),
     ),
     parameters={
-        "named": d.Parameter("name of the headless HTTP port", "http", ("http", "tcp-http"))
+        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT"))
     },
     passthrough=True,
     symptoms=d.seen_as(

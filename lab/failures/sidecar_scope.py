@@ -5,7 +5,7 @@ from lab import declare as d
 HTTPBIN = d.service("httpbin", 8000, target=8080)
 ANY = "/anything/{marker}"
 OPEN, SECOND = d.Variant("open", of="client"), d.Variant("second", of="client")
-LIMITED = {name: d.sidecar_scope(name, "istio-system/*") for name in ("client", "second")}
+LIMITED = {name: d.sidecar_scope(name, "{hosts}") for name in ("client", "second")}
 
 
 def ask(name: str, source: str, world: str = "posted") -> d.Call:
@@ -35,7 +35,7 @@ FAILURE = d.Failure(
             *("posted", "during", "the callers' Sidecar names no host of this namespace"),
             ("client", SECOND, OPEN, "stranger", "httpbin"),
             (HTTPBIN,),
-            "{mode}",
+            "PERMISSIVE",
             objects=d.together(*LIMITED.values()),
         ),
         d.world(
@@ -119,7 +119,7 @@ FAILURE = d.Failure(
         ),
     ),
     parameters={
-        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT"))
+        "hosts": d.Parameter("what the Sidecar names", "istio-system/*", ("istio-system/*", "./*")),
     },
     passthrough=True,
     symptoms=d.seen_as(

@@ -4,8 +4,8 @@ from lab import declare as d
 
 PORTS = (9100, 9101, 9102, 9103, 9104)
 GREETER = d.echo("greeter", *PORTS, greets=PORTS)
-TCP = d.service("greeter", 9100, "{port_name}")
-UNNAMED = d.service("unnamed", 9101, "", workload="greeter")
+TCP = d.service("greeter", 9100, "tcp-greet")
+UNNAMED = d.service("unnamed", 9101, "{port_name}", workload="greeter")
 # For each remedy a Service and a port of its own.
 RENAMED = d.service("unnamed-too", 9102, "", workload="greeter")
 PLAIN = d.service("plain", 9103, "tcp-greet", workload="greeter")
@@ -117,7 +117,7 @@ FAILURE = d.Failure(
             pinned=d.pin("heals", because="a proxy that expects no TLS need not look for it"),
         ),
     ),
-    parameters={"port_name": d.Parameter("name of the port", "tcp-greet", ("tcp-greet", "greet"))},
+    parameters={"port_name": d.Parameter("name of the port", "", ("", "greet", "tcp-greet"))},
     symptoms=d.seen_as(
         "hang, timeout, timed out, downstream_pre_cx_active",
         where="the client; nothing is in any log",
