@@ -18,7 +18,7 @@ from lab.model.scenario import PHASES, PLACEHOLDER, STEPS, Call, Service, World
 PORT_NAME = re.compile(r"(?:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?")
 """A port of a Service, which needs no name if it is alone (RFC 1123, as the API server has it)."""
 LONGEST = 46
-"""Letters of a failure's and a world's names together: a namespace's name has 63, and holds both."""
+"""Letters of a failure's and a world's names together: their namespace's name has at most 63."""
 FILLED = ("marker", "namespace")
 """What the lab itself fills in, beside a failure's parameters."""
 

@@ -27,7 +27,7 @@ def stranger(name: str, world: str, service: d.Service) -> d.Call:
 
 FAILURE = d.Failure(
     name="wrong_version_number",
-    title="A port that is excluded from the server's sidecar, and a policy for a Service's number",
+    title="A port excluded from the server's sidecar, and a policy for a Service's number",
     symptom="Callers in the mesh get 503 WRONG_VERSION_NUMBER; those outside are served.",
     sources=(
         "https://github.com/istio/istio/issues/30311",
@@ -88,7 +88,7 @@ FAILURE = d.Failure(
                 instead=d.all_of(d.answered("numbered", status=200), d.readable("numbered")),
             ),
             today=d.answer(
-                "Is it refused once the policy has the number at which the workload listens?",
+                "Is it refused once the policy has the workload's own number?",
                 d.all_of(
                     d.broken_off("target-number:changed"),
                     d.no_filter_chain("target-number:changed"),

@@ -156,7 +156,7 @@ def test_the_sample_and_every_failure_here_is_right(tmp_path: Path) -> None:
 
 def test_a_name_that_no_namespace_can_have_is_refused() -> None:
     failure = replace(failures.load("tcp_mtls"), name="tcp_" * 11)
-    with pytest.raises(BadFailure, match="have 49 letters together.* has room for 46"):
+    with pytest.raises(BadFailure, match=r"have 49 letters together.* has room for 46"):
         refuse_wrong(failure)
 
 

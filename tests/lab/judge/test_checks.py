@@ -277,6 +277,11 @@ ROWS: dict[str, tuple[Row, Row, Row]] = {
         (checks.unanswered("call"), of_calls(ANSWERED), "saw answered 200"),
         (checks.unanswered("call"), ABSENT, NOT_MADE),
     ),
+    "succeeded": (
+        (checks.succeeded("call"), of_calls(ANSWERED), "saw answered 200"),
+        (checks.succeeded("call"), of_calls(BAD_GATEWAY), "saw answered 502"),
+        (checks.succeeded("call"), ABSENT, NOT_MADE),
+    ),
     "came_out": (
         (checks.came_out("call", outcomes=("reset", "hang")), of_calls(REFUSED), "saw reset"),
         (

@@ -50,7 +50,8 @@ def _edges() -> Iterator[Edge]:
             if one.security != "mutual_tls":
                 answers = tuple(said.security for said in read_witnesses(of, one))
                 sorts.setdefault(answers, one.record.name)
-        yield from (Edge(failure, name, mutual[0].record.name) for name in sorts.values())
+        for other in mutual[:1]:  # a failure without any has nothing to lie with
+            yield from (Edge(failure, name, other.record.name) for name in sorts.values())
 
 
 EDGES = [*_edges()]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lab import failures
+from lab.declare.validate import named_calls
 from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge
 from lab.model import evidence, store
@@ -119,6 +120,14 @@ def test_what_is_skipped_without_a_pin_for_it_is_not_green() -> None:
     assert 'errors="2"' in junit.junit([here], {}, 0.0), "the remedy, and the claim's answer"
 
 
+def needed_by_controls(name: str, found: Evidence, without: Verdict) -> set[str]:
+    """Return the worlds whose packets a failure's controls need."""
+    lost = {says for says, holds, _ in without.controls if not holds}
+    checks = [one.check for one in failures.load(name).controls if one.says in lost]
+    named = {call for check in checks for call in named_calls(check)}
+    return {call.world for call in found.calls if call.name in named}
+
+
 @pytest.mark.parametrize("name", failures.names())
 def test_without_packets_nothing_that_rests_on_them_is_concluded(name: str) -> None:
     found = evidence.load(store.RECORDED / name)
@@ -135,7 +144,8 @@ def test_without_packets_nothing_that_rests_on_them_is_concluded(name: str) -> N
         if other.proof and one.proof and one.proof.first_bytes:
             assert other.proof.security == "unknown"
             assert other.proof.why == "forbidden by them"
-    some = {**worlds, "posted": found.worlds["posted"]}
-    assert {said.agreement for said in judged(name, worlds=some).said} <= {"unsure"}, (
-        "where some packets could be recorded the controls must hold"
-    )
+    for lost in needed_by_controls(name, found, without) if len(worlds) > 1 else ():
+        some = {**found.worlds, lost: worlds[lost]}
+        assert {said.agreement for said in judged(name, worlds=some).said} == {"unsure"}, (
+            "where some packets could be recorded the controls must hold"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -18,6 +19,7 @@ from lab.render.display import Table
 from lab.render.edges_figure import picture
 
 NAMES = failures.names()
+FIRST_BYTES = re.compile(r"(?:[0-9a-f]{2} ){8}")
 
 
 def verdicts() -> list[Verdict]:
@@ -35,8 +37,9 @@ def test_the_table_fits_its_terminal(width: int) -> None:
 def test_a_story_has_symptom_bytes_verdict_and_sources_and_says_recorded(name: str) -> None:
     text = story(name, 80)
     assert "RECORDED on 20" in text
-    for word in ("Symptom:", "REPRODUCED", "16 03 01", "marker read ", "Sources:"):
+    for word in ("Symptom:", "REPRODUCED", "marker read ", "Sources:"):
         assert word in text
+    assert FIRST_BYTES.search(text) or "nothing crossed; marker read 0x" in text
     lines = [line for line in text.splitlines() if "$ " not in line and "http" not in line]
     assert max(len(line) for line in lines) <= 80
 
@@ -70,7 +73,8 @@ def test_junit_has_a_case_for_each_answer_and_fails_those_that_differ() -> None:
     answers = sum(2 * len(one.claims) + len(one.remedies) for one in (first, *rest))
     assert len(cases) == answers + 1
     failed = {case.get("name") for case in cases if case.find("failure") is not None}
-    assert failed == {"C3 as posted", "C3 today's form"}
+    told = first.claims[0].id
+    assert failed == {f"{told} as posted", f"{told} today's form"}
     unsure = [case.get("classname") for case in cases if case.find("error") is not None]
     assert unsure == ["gone"]
 
@@ -91,10 +95,9 @@ def test_a_figure_is_the_same_each_time_and_says_all_in_words_too(name: str) -> 
     assert first.svg.startswith("<?xml")
     shown = [row[3] for row in first.table.rows]
     assert f"{len(shown)} edges" in first.alt
-    for word in ("mutual TLS", "plaintext"):
-        assert f"{shown.count(word)} {word}" in first.alt
-    assert "[locked]" in first.svg
-    assert "[open]" in first.svg
+    for word, drawn in (("mutual TLS", "[locked]"), ("plaintext", "[open]")):
+        assert (f"{shown.count(word)} {word}" in first.alt) == (word in shown)
+        assert (drawn in first.svg) == (word in shown)
 
 
 def test_the_graphs_of_2019_and_today_stand_beside_the_wire_in_the_summary() -> None:
