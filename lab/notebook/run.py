@@ -91,8 +91,8 @@ class NotebookRun:
         return self._calls("Before: can the lab see?", self._made(self._source.before))
 
     def during(self) -> Table:
-        """Call in the post's own world."""
-        return self._calls("During: the post's two rules", self._made(self._source.during))
+        """Call in the world of the report."""
+        return self._calls("During: as reported", self._made(self._source.during))
 
     def after(self) -> Table:
         """Call in a world where one thing is changed."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lab.judge.case import Case
 from lab.judge.observation import FINAL_HOP, Observation
+from lab.planes import log
 from lab.render import svg
 from lab.render.display import Picture, Table
 from lab.render.wording import AROUND, SHOWS, crossed
@@ -30,6 +32,9 @@ class EdgeGroup(NamedTuple):
     """The remedy in force; empty: none is."""
     source: str
     workload: str
+    """That the packets reached."""
+    asked: str
+    """That was asked, where it is another one; else empty."""
     security: str
     crossed: str
     """In words; the application's own TLS inside mutual TLS is told apart."""
@@ -56,11 +61,11 @@ def edges(case: Case) -> list[DrawnEdge]:
     grouped: dict[EdgeGroup, list[Observation]] = {}
     for name in _names(case):
         if seen := case.see(name):
-            grouped.setdefault(_kind(seen), []).append(seen)
+            grouped.setdefault(_kind(case, seen), []).append(seen)
     return [
         DrawnEdge(
             kind,
-            f"{kind.workload}:" + ", ".join(dict.fromkeys(str(s.call.port) for s in seen)),
+            _target(kind, dict.fromkeys(str(s.call.port) for s in seen)),
             sum(s.marker_count for s in seen),
             ", ".join(s.call.name for s in seen),
         )
@@ -68,13 +73,32 @@ def edges(case: Case) -> list[DrawnEdge]:
     ]
 
 
-def _kind(seen: Observation) -> EdgeGroup:
+def _kind(case: Case, seen: Observation) -> EdgeGroup:
     call = seen.call
     remedy = call.name.partition(":")[0] if call.step else ""
-    outcome = _outcome(seen)
+    elsewhere = _elsewhere(case, seen)
     return EdgeGroup(
-        call.world, remedy, call.source, call.to, seen.security, crossed(seen), outcome
+        call.world,
+        remedy,
+        call.source,
+        elsewhere or call.to,
+        call.to if elsewhere else "",
+        seen.security,
+        crossed(seen),
+        _outcome(seen),
     )
+
+
+def _elsewhere(case: Case, seen: Observation) -> str:
+    """Name the workload that the packets reached in place of the one that was asked."""
+    host = log.sent_elsewhere(seen.client_line, seen.query.targets) if seen.query else None
+    pods = case.evidence.worlds[seen.call.world].pods
+    return next((name for name, pod in pods.items() if host and pod.ip == host[0]), "")
+
+
+def _target(kind: EdgeGroup, ports: Iterable[str]) -> str:
+    asked = f" ({kind.asked} was asked)" if kind.asked else ""
+    return f"{kind.workload}:{', '.join(ports)}{asked}"
 
 
 def _names(case: Case) -> list[str]:
@@ -90,7 +114,7 @@ def _outcome(seen: Observation) -> str:
     record = seen.record
     if record.outcome == "answered":
         return f"answered {record.status}" if record.status >= 400 else "answered"
-    return record.outcome if record.outcome in ("reset", "closed") else "refused"
+    return record.outcome if record.outcome in ("reset", "closed", "hang") else "refused"
 
 
 def table(found: list[DrawnEdge]) -> Table:

@@ -100,6 +100,20 @@ def test_a_figure_is_the_same_each_time_and_says_all_in_words_too(name: str) -> 
         assert (drawn in first.svg) == (word in shown)
 
 
+def test_an_edge_ends_where_its_packets_went_and_names_who_was_asked() -> None:
+    rows = picture(recorded_run("hijacked_port").case).table.rows
+    assert {row[-1]: row[2] for row in rows} == {
+        "one": "one:9101",
+        "two-stranger": "two:9101",
+        "two": "one:9101 (two was asked)",
+    }
+
+
+def test_a_call_that_hung_is_not_called_refused() -> None:
+    rows = picture(recorded_run("who_speaks_first").case).table.rows
+    assert {row[4] for row in rows if row[-1] in ("unnamed", "stranger")} == {"hang"}
+
+
 def test_the_graphs_of_2019_and_today_stand_beside_the_wire_in_the_summary() -> None:
     summary = {"run": "r", "cluster": "recorded", "exit_code": 0, "command": "make"}
     lines = tables.markdown(summary, verdicts()).splitlines()
