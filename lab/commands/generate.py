@@ -26,7 +26,7 @@ POST = "C"
 _PART = re.compile(r"(<!-- failures -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def _claims() -> list[tuple[str, str]]:
+def _claims() -> list[tuple[str, str, str]]:
     """Return the id and the row of each claim, by its id: from files and recorded evidence."""
     from lab.commands.show import recorded_run
 
@@ -38,14 +38,14 @@ def _claims() -> list[tuple[str, str]]:
         for claim in verdict.claims
     )
     return sorted(
-        (one, f"[{one}](NOTEBOOKS/{failure}.ipynb) | {row}") for one, failure, row in rows
+        (one, failure, f"[{one}](NOTEBOOKS/{failure}.ipynb) | {row}") for one, failure, row in rows
     )
 
 
 def table() -> str:
     """Return README's table: the post's claims."""
     head = ["| | the claim | as posted, today | today's form |", "|---|---|---|---|"]
-    rows = [f"| {row}" for claim, row in _claims() if claim.startswith(POST)]
+    rows = [f"| {row}" for claim, _, row in _claims() if claim.startswith(POST)]
     return "\n".join([*head, *rows]).replace("NOTEBOOKS", "notebooks") + "\n"
 
 
@@ -56,16 +56,30 @@ def reported() -> str:
         "",
         "Beside the post's claims, the lab tests what users reported in issue trackers; notebooks",
         "name the sources. *As reported* is what one believes before the failure; *today's",
-        "form* is what is true. The words are those of the recorded evidence. `make readme` writes",
-        "this page.",
+        "form* is what is true. The last column has the warnings of `istioctl analyze` in the",
+        "reported world. All words are those of the recorded evidence; `make readme` writes this",
+        "page.",
         "",
         "[Symptoms](symptoms.md) leads from what you see to a failure.",
         "",
-        "| | what one believes | as reported | today's form |",
-        "|---|---|---|---|",
+        "| | what one believes | as reported | today's form | `istioctl analyze` |",
+        "|---|---|---|---|---|",
     ]
-    rows = [f"| {row}" for claim, row in _claims() if not claim.startswith(POST)]
+    rows = [
+        f"| {row} {_analyzed(failure)} |"
+        for claim, failure, row in _claims()
+        if not claim.startswith(POST)
+    ]
     return "\n".join([*head, *rows]).replace("NOTEBOOKS", "../notebooks") + "\n"
+
+
+def _analyzed(failure: str) -> str:
+    """Return the codes of istioctl's warnings of a failure's reported world, as recorded."""
+    from lab.commands.show import recorded_run
+
+    asked = recorded_run(failure).evidence.worlds["posted"].tools
+    said = "\n".join(line for one in asked for line in one.said if "analyze" in one.typed)
+    return ", ".join(dict.fromkeys(re.findall(r"IST\d{4}", said))) or "nothing"
 
 
 def readme() -> str:

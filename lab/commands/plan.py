@@ -31,6 +31,8 @@ class Plan:
     """At most so many pods at a time; None: as many as the machine has room for."""
     cells: bool = False
     """Whether the pinned cells of the truth table are measured beside the failures."""
+    istioctl: bool = False
+    """Whether istioctl is asked too, and its words are kept beside the packets."""
     left_out: str = ""
     """Why they are not, where nobody has asked for less than everything."""
 
@@ -59,12 +61,15 @@ def plan(
     cluster: str,
     keep: bool,
     stack: Mapping[str, str] | None = None,
+    *,
+    istioctl: bool = False,
 ) -> Plan:
     """Return the run that is asked for, after refusing everything in it that does not exist.
 
     names: of failures, or of the table's cells; none: all. given: parameters. cluster: what
     follows `--cluster`. stack: ISTIO= and ENVOY= by their variables. LAB_PODS: how many pods at
-    most at a time. Raises BadArguments or NeedsUnmet; nothing is started.
+    most at a time. istioctl: whether it is asked too. Raises BadArguments or NeedsUnmet; nothing is
+    started.
     """
     from clusters import DEFAULT, check_stack, kind_of, open_cluster
     from lab.notebook.open_run import choose
@@ -96,7 +101,8 @@ def plan(
     unable = ", ".join(one.name for one in every if one not in wanted)
     others = f"{unable}, which {'has' if ',' not in unable else 'have'} no such parameters"
     told = "; ".join(filter(None, (without, others if unable else ""))) if not names else ""
-    return Plan(wanted, given, kind, keep, " ".join(words), stack, _pods(), cells, told)
+    command = " ".join(words)
+    return Plan(wanted, given, kind, keep, command, stack, _pods(), cells, istioctl, told)
 
 
 def _without_cells(given: Mapping[str, str], kind: str) -> str:

@@ -24,6 +24,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--keep", action="store_true", help="leave the cluster and the run's namespaces"
     )
     parser.add_argument(
+        "--istioctl",
+        action="store_true",
+        help="ask istioctl too (analyze, describe), and keep its words beside the packets",
+    )
+    parser.add_argument(
         "--on-inconclusive",
         choices=["fail", "warn"],
         default="fail",
@@ -38,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     given = _parameters(options.params)
     names = [name for word in options.failures for name in word.split(",")]
     plans = [
-        plan.plan(names, given, cluster, options.keep, stack)
+        plan.plan(names, given, cluster, options.keep, stack, istioctl=options.istioctl)
         for cluster in options.cluster.split(",")
         for stack in assembly.several()
     ]

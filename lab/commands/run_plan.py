@@ -18,7 +18,7 @@ from lab.common.redaction import redact
 from lab.model import store
 from lab.notebook import processes
 from lab.notebook.room import Room
-from lab.record import mesh_lock, world
+from lab.record import istioctl, mesh_lock, world
 from lab.report import draftsman
 from lab.truth_table import pinned
 from lab.truth_table import verdict as cells
@@ -157,6 +157,8 @@ def _notebooks(
         cluster.prepare(lambda step: say(f"cluster: {step}"))
     os.environ["LAB_CLUSTER"] = wanted.cluster
     os.environ["LAB_RUN"] = str(folder)
+    if wanted.istioctl and cluster:
+        os.environ |= istioctl.variables(cluster, lambda step: say(f"istioctl: {step}"))
     room = _room(wanted, folder, cluster, say)
     notebooks = processes.started(wanted.names, folder, wanted.values, room, say, drawing.draw)
     with notebooks as running:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 
 from clusters import open_cluster
-from clusters.base import OwnCluster
-from clusters.stacks import assembly, binaries
 from lab.commands.arguments import add_cluster
+from lab.record import istioctl
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -21,23 +19,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the user's shell; return its code."""
     cluster = open_cluster(options.cluster)
-    places = [str(cluster.bin), _istioctl(cluster), os.environ.get("PATH", "")]
-    own = {"KUBECONFIG": str(cluster.kubeconfig), "PATH": os.pathsep.join(filter(None, places))}
+    tools = istioctl.obtain(cluster, print).parent
+    places = [str(cluster.bin), str(tools), os.environ.get("PATH", "")]
+    own = {"KUBECONFIG": str(cluster.kubeconfig), "PATH": os.pathsep.join(places)}
     shell = os.environ.get("SHELL") or "/bin/sh"
     print(
         f"In this shell, kubectl and istioctl use the {cluster.kind} cluster. "
         "Type exit to leave it."
     )
     return subprocess.call([shell], env={**os.environ, **own})
-
-
-def _istioctl(cluster: OwnCluster) -> str:
-    """Return the folder with an istioctl that fits the cluster, built now if it never was.
-
-    Empty where one lies beside the cluster's kubectl, or, of an existing cluster, on PATH.
-    """
-    if shutil.which("istioctl", path=str(cluster.bin)) or (
-        cluster.kind == "existing" and shutil.which("istioctl")
-    ):
-        return ""
-    return str(binaries.build(assembly.wanted().tools, print) / "bin")

@@ -12,8 +12,8 @@ from lab.commands.arguments import add_run
 from lab.commands.show import recorded_run
 from lab.commands.stored import judged
 from lab.common.text import printable
-from lab.model import store
-from lab.render import explain
+from lab.model import evidence, store
+from lab.render import explain, tools
 from lab.truth_table import verdict as cells
 
 
@@ -41,14 +41,20 @@ def _recorded(name: str) -> list[str]:
     if name == cells.NAME:
         return explain.lines(cells.judge(cells.recorded()), store.RECORDED / "truth_table")
     found = recorded_run(name)
-    return explain.lines(found.judge(), found.folder)
+    return [*explain.lines(found.judge(), found.folder), *_asked(found.folder)]
+
+
+def _asked(folder: Path) -> list[str]:
+    """Return what istioctl said of a failure's worlds, below a line, where it was asked."""
+    told = tools.lines(evidence.load(folder)) if folder.name != cells.NAME else []
+    return ["", *told] if told else []
 
 
 def _explain(folder: Path, failure: str | None) -> tuple[list[str], int]:
     """Return why a run's verdicts are as they are, in lines; and the code."""
     verdicts, missing = judged(folder, failure)
-    lines = [
-        line for one in verdicts for line in [*explain.lines(one, folder / one.failure), "", ""]
-    ]
+    lines = []
+    for one in verdicts:
+        lines += [*explain.lines(one, folder / one.failure), *_asked(folder / one.failure), "", ""]
     lines += [f"{name}: inconclusive: {reason}\n" for name, reason in missing.items()]
     return lines, 3 if missing else 0

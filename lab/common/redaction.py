@@ -34,11 +34,13 @@ _IS = rf"(?:\\*[\"'])?\s{{0,9}}+[:=]\s{{0,9}}+{_NOT_YET}\[?\s{{0,99}}+(?:\\*[\"'
 _HEADERS = re.compile(
     rf"(?i)((?:proxy-authorization|authorization|set-cookie|cookie){_IS})(?![\"'\\\[])[^\"'\\\r\n]++"
 )
+_FORMAT = r"%[A-Z_]+\("
+"""A command of Envoy's format strings, such as `%CEL(`: what begins with one is no secret."""
 _NAMED = re.compile(
     r"(?i)((?:passw(?:or)?d|client[_-]?secret|(?:access|id|refresh|auth|api|session)[_-]?token"
     r"|client-key-data|client-certificate-data|inline_(?:string|bytes)"
     rf"|(?:api|secret|private|secret[_-]access|account)[_-]?key|(?:(?<![\w.-])|(?<=\\[nt]))token){_IS})"
-    r"(?![\"'\\\[{])[^\s\"'\\,;&}]++"
+    rf"(?![\"'\\\[{{]|{_FORMAT})[^\s\"'\\,;&}}]++"
 )
 
 _NAMING = ("passw", "secret", "token", "key", "inline_", "certificate-data")

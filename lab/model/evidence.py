@@ -69,6 +69,16 @@ class ServiceRecord:
 
 
 @dataclass(frozen=True)
+class ToolRecord:
+    """What a tool of Istio's own said of a world."""
+
+    typed: str
+    """As a person would type it."""
+    said: tuple[str, ...]
+    """Its output, line by line."""
+
+
+@dataclass(frozen=True)
 class WorldRecord:
     """One world as it was: where, under which policy, with which pods and captures."""
 
@@ -87,6 +97,9 @@ class WorldRecord:
 
     private: bool = False
     """Whether proxies of other namespaces were not told of its Services (exportTo)."""
+
+    tools: tuple[ToolRecord, ...] = ()
+    """Where istioctl was asked: what it said of the namespace, and of each pod that is called."""
 
     def capture(self, pod: str, interface: str, act: str) -> CaptureRecord | None:
         wanted = (pod, interface, act)

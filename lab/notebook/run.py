@@ -203,6 +203,13 @@ class NotebookRun:
         back = record.received or record.error or record.outcome
         return Text((f"$ {record.typed}", *legible(back)[:24]))
 
+    def istioctl(self, world: str = "") -> Text:
+        """Show what istioctl said of a world, or of all, where the run was told to ask it."""
+        from lab.render import tools
+
+        asked = tools.lines(self._source.evidence, world)
+        return Text(tuple(asked or ["istioctl was not asked: istio-lab run --istioctl asks it"]))
+
     def verdict(self) -> Table:
         """Show the verdicts, from the stored files alone."""
         from lab.render.tables import claims_table

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.common import files
+from lab.common.redaction import redact
 from lab.envoy import kept
 
 
@@ -25,11 +26,11 @@ class Dumps:
     """Digest of a configuration -> its file."""
 
     def keep(self, name: str, dump: Mapping[str, Any]) -> None:
-        """Write what walks read of a config dump, unless the same was written before.
+        """Write what walks read of a config dump, without secrets, unless it was written before.
 
         Raises BadEvidence for what is no config dump.
         """
-        text = kept.text(dump).encode()
+        text = redact(kept.text(dump)).encode()
         digest = hashlib.sha256(text).digest()
         if digest not in self._files:
             file = f"config/{name}.gz"

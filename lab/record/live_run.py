@@ -24,7 +24,7 @@ from lab.model.evidence import CallRecord, Evidence, config_name
 from lab.model.failure import Failure, Remedy
 from lab.model.parameters import with_parameters
 from lab.model.scenario import Call, Phase, Scope, Step
-from lab.record import calls, kube_proxy, logs, readiness, turn, world
+from lab.record import calls, istioctl, kube_proxy, logs, readiness, turn, world
 from lab.record.captures import Captures
 from lab.record.configuration import Configuration
 from lab.record.counters import Counters
@@ -221,6 +221,8 @@ class LiveRun:
             for call in self.failure.calls_in(name):
                 self._make_call(call, live, counters)
         self.record.secrets[name] = world.secrets(self._cluster, live.namespace)
+        called = {call.to for call in self.failure.calls_in(name)}
+        self.record.tools[name] = istioctl.ask(live, sorted(called & live.pods.keys()))
 
     def _make_call(
         self, call: Call, live: LiveWorld, counters: Counters, act: str = "", since: float = 0.0

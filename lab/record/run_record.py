@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.model import evidence
-from lab.model.evidence import CallRecord, CaptureRecord, Evidence, PodRecord, WorldRecord
+from lab.model.evidence import (
+    CallRecord,
+    CaptureRecord,
+    Evidence,
+    PodRecord,
+    ToolRecord,
+    WorldRecord,
+)
 from lab.record.world import LiveWorld
 
 
@@ -33,6 +40,8 @@ class RunRecord:
     """World -> pod -> why its packets may not be recorded."""
     secrets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """World -> names of the Secrets in its namespace."""
+    tools: dict[str, tuple[ToolRecord, ...]] = field(default_factory=dict)
+    """World -> what istioctl said of it."""
     configurations: dict[str, str] = field(default_factory=dict)
     """As `Evidence` has it."""
     calls: list[CallRecord] = field(default_factory=list)
@@ -88,4 +97,5 @@ class RunRecord:
             secrets=self.secrets.get(name, ()),
             uncaptured=dict(self.uncaptured.get(name, {})),
             private=live.private,
+            tools=self.tools.get(name, ()),
         )

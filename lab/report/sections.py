@@ -16,7 +16,7 @@ from lab.judge.proof import Proof
 from lab.judge.verdict import RemedyVerdict, Said
 from lab.model.failure import Answer, Remedy
 from lab.model.scenario import STEPS
-from lab.render import explain, tables
+from lab.render import explain, tables, tools
 from lab.render.wording import difference, filled
 from lab.report import figure
 from lab.report.files import Files
@@ -187,6 +187,12 @@ def _remedy(report: FailureReport, files: Files, remedy: Remedy, judged: RemedyV
     }
 
 
+def istioctl(report: FailureReport, _files: Files) -> Shown | None:
+    """Say what istioctl said of the failure's worlds, where it was asked."""
+    asked = [one for world in report.evidence.worlds.values() for one in world.tools]
+    return {"asked": asked} if asked else None
+
+
 def downloads(_report: FailureReport, files: Files) -> Shown | None:
     """List everything that the failure's folder holds."""
     return {"files": files} if files.all else None
@@ -201,5 +207,6 @@ SECTIONS = (
     Section("hops", "Hop by hop", hops, draws=True),
     Section("calls", "Every call and every witness", calls),
     Section("remedies", "Remedies: broken, healed, broken again", remedies),
+    Section("istioctl", tools.TITLE, istioctl),
     Section("downloads", "Evidence to download", downloads),
 )

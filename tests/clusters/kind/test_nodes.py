@@ -38,8 +38,11 @@ def test_whoever_calls_in_a_failure_is_a_caller_and_who_is_asked_is_none(name: s
     failure = failures.load(name)
     filled = with_parameters(failure, parameters_of(failure, {}))
     made = [call for call in filled.all_calls.values() if call.source != "api"]
-    assert {call.source for call in made} <= CALLERS
-    assert not {workload for call in made for workload in (call.to, call.asked[0])} & CALLERS
+    # A variant has the place of what it is made of.
+    made_of = {one.name: one.of or one.name for w in failure.worlds for one in w.variants}
+    asked = {workload for call in made for workload in (call.to, call.asked[0])}
+    assert {made_of.get(call.source, call.source) for call in made} <= CALLERS
+    assert not {made_of.get(name, name) for name in asked} & CALLERS
 
 
 def test_a_workload_keeps_off_the_other_sides_nodes_and_takes_any_without_a_side() -> None:

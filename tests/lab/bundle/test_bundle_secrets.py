@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from planted import Secret, planted
 
 from lab.bundle import MANIFEST, pack
+from lab.common import untrusted
 from lab.failures import load
 from lab.judge import stored
 from lab.model import evidence, store
@@ -149,10 +151,15 @@ def test_what_is_left_of_it_is_judged_as_before(run: Path, tmp_path: Path) -> No
     ]
 
 
+def plain(data: bytes) -> bytes:
+    """Return what is compressed, as it was before: it is packed anew."""
+    return gzip.decompress(data) if data.startswith(untrusted.GZIP_MAGIC) else data
+
+
 def test_a_bundle_of_what_is_recorded_is_what_is_recorded() -> None:
     """Redaction finds nothing in it, and alters nothing by mistake."""
     files = bundles.files(bundles.recorded().archive)
     kept = [path for path in files if "/" in path]
     assert len(kept) > 200
-    assert [p for p in kept if files[p] != (store.RECORDED / p).read_bytes()] == []
+    assert [p for p in kept if plain(files[p]) != plain((store.RECORDED / p).read_bytes())] == []
     assert MANIFEST in files

@@ -88,6 +88,14 @@ def test_any_text_is_redacted_once_and_for_all(text: str, times: int) -> None:
     assert redact(found) == found
 
 
+def test_a_format_string_of_envoys_is_no_secret_and_what_is_beside_it_is() -> None:
+    kept = '"inline_string":"%CEL(xds.cluster_name)%"'
+    assert redact(kept) == kept
+    assert redact('"inline_string":"hunter2","x":"%CEL(y)"') == (
+        '"inline_string":"[redacted]","x":"%CEL(y)"'
+    )
+
+
 NAMED = (
     *("password", "Passwd", "api_key", "SECRET-access-key", "client-certificate-data", "token"),
     *(
