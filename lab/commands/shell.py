@@ -8,7 +8,6 @@ import subprocess
 
 from clusters import open_cluster
 from lab.commands.arguments import add_cluster
-from lab.record import istioctl
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +17,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the user's shell; return its code."""
+    from lab.record import istioctl
+
     cluster = open_cluster(options.cluster)
     tools = istioctl.obtain(cluster, print).parent
     places = [str(cluster.bin), str(tools), os.environ.get("PATH", "")]
