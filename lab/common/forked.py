@@ -25,7 +25,7 @@ def results(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
     if workers < 2 or threading.active_count() > 1:
         return [job() for job in jobs]
     _inherited[:] = jobs
-    with signals.held():
+    with signals.held(), signals.blocked():
         pool = multiprocessing.get_context("fork").Pool(workers, leave_signals_to_the_parent)
     with pool:
         try:
@@ -38,9 +38,10 @@ def results(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
 
 
 def leave_signals_to_the_parent() -> None:
-    """Leave Ctrl-C to who waits for this process, and then ends it."""
+    """Leave Ctrl-C to who waits for this process, and then ends it; take what was kept back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.ENDINGS)
 
 
 def _run(number: int) -> Any:

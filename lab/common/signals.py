@@ -40,6 +40,19 @@ os.register_at_fork(after_in_child=_forget)
 
 
 @contextmanager
+def blocked() -> Iterator[None]:
+    """Have the kernel keep signals back in this thread, and in a process that is forked meanwhile.
+
+    A forked process that is ended before it has chosen what signals do would die with a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def held(*, last: bool = False) -> Iterator[None]:
     """Put signals off until the block has ended, so that what it began is finished.
 

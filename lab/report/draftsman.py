@@ -65,7 +65,7 @@ def started(folder: Path) -> Iterator[Draftsman]:
     process = context.Process(target=_serve, args=(folder, ours, theirs), daemon=True)
     draftsman = Draftsman(ours)
     try:
-        with signals.held():
+        with signals.held(), signals.blocked():
             process.start()
         theirs.close()
         yield draftsman

@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 FORKS = """
-import os, signal
+import multiprocessing.util, os, signal, time
 from lab.common import forked, signals
 
 signals.listen()
 os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGINT))
+multiprocessing.util.register_after_fork(signals, lambda _: time.sleep(0.3))  # ended meanwhile
 try:
     forked.results([os.getpid, os.getpid])
 except KeyboardInterrupt:
