@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from lab.kiali.answers import DURATION, NAMESPACE, Answers
@@ -62,8 +63,8 @@ def _handler(
     elements = {"security": json.dumps(console.security), "settings": json.dumps(console.settings)}
 
     class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args: object) -> None:
-            super().__init__(*args, directory=str(files))  # type: ignore[arg-type]
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(files))
 
         def do_GET(self) -> None:
             """Answer for the API, else with a file, else with the page: it reads the address."""

@@ -189,8 +189,8 @@ def _remedy(report: FailureReport, files: Files, remedy: Remedy, judged: RemedyV
 
 def istioctl(report: FailureReport, _files: Files) -> Shown | None:
     """Say what istioctl said of the failure's worlds, where it was asked."""
-    asked = [one for world in report.evidence.worlds.values() for one in world.tools]
-    return {"asked": asked} if asked else None
+    told = tools.lines(report.evidence)
+    return {"lines": told[1:]} if told else None  # the first is the section's title
 
 
 def downloads(_report: FailureReport, files: Files) -> Shown | None:

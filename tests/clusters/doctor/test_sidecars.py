@@ -39,6 +39,11 @@ def test_the_nodes_pods_limit_the_room_too(tmp_path: Path) -> None:
     assert sidecars.room(-1, 0, tmp_path) == 0
 
 
+def test_cores_limit_the_room_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert sidecars.room(110, 0, proc(tmp_path, 128)) == sidecars.PODS_OF_CORE
+
+
 def test_of_roots_sidecars_only_their_own_user_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
