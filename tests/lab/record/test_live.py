@@ -16,7 +16,6 @@ import pytest
 from kubectl import Kubectl
 
 from clusters.embedded.cluster import Embedded
-from lab import failures
 from lab.common.wait import until
 from lab.model import evidence, store
 from lab.model.evidence import CLOCK_SLACK
@@ -25,6 +24,9 @@ from lab.truth_table import pinned
 Run = Callable[..., tuple[int, str, Path]]
 
 pytestmark = pytest.mark.cluster
+FEW = ("https_in_mtls", "tcp_mtls", "sidecar_scope", "hijacked_port", "port_names")
+"""A change of the whole mesh, a gateway, a Sidecar, an entry, and the table's cells: `make
+reproduce` runs all failures, and a long test does so twenty times."""
 
 
 @pytest.fixture
@@ -51,10 +53,10 @@ def summary(folder: Path) -> dict:
     return found
 
 
-def test_all_failures_are_as_pinned_and_only_evidence_is_left(
+def test_what_is_run_is_as_pinned_and_only_evidence_is_left(
     lab_run: Run, cluster: Embedded, kubectl: Kubectl
 ) -> None:
-    code, said, folder = lab_run()
+    code, said, folder = lab_run(*FEW)
     assert code == 0, said
     assert ", which is up: " in said
     found = summary(folder)
@@ -62,7 +64,7 @@ def test_all_failures_are_as_pinned_and_only_evidence_is_left(
     assert not found["recorded"]
     istiod = float(cluster.status().details["pilot-discovery"])
     assert found["started"]["istiod"] == pytest.approx(istiod, abs=0.01)
-    for failure in failures.names():
+    for failure in FEW[:-1]:
         recorded = evidence.load(folder / failure)
         began = min(call.started for call in recorded.calls)
         for at in found["started"][failure].values():
