@@ -61,8 +61,8 @@ def crossed(way: Way, leg: int = 0) -> Security:
     wire = legs[leg]
     if way.outcome == "unknown" and wire.tls is not None and leg == len(legs) - 1:
         return "unknown"  # who the ends are depends on what is not known
-    if wire.tls is None and not wire.sent.data:
-        return "none"
+    if wire.tls is None and not wire.sent.data and way.outcome != "arrives":
+        return "none"  # else the server may speak first, and be read
     return wire.security
 
 
