@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.commands.stored import failures_in, folder
+from lab.common import scratch
 from lab.common.errors import BadArguments
 from lab.common.text import printable
 from lab.judge import stored
 from lab.judge.case import Case
+
+if TYPE_CHECKING:
+    from clusters.base import Progress
+    from lab.kiali.picture import Pictured
+    from lab.report.consoles import ConsolePicture
 
 POSTS = ("rest_mtls", "tcp_mtls")
 """The edges of the post's graph: httpbin with a lock, tcp-echo without."""
@@ -46,10 +54,39 @@ def run(options: argparse.Namespace) -> int:
             print(f"{address}\nCtrl-C ends it.", flush=True)
             threading.Event().wait()
         seen = picture.take(chosen, address, len(drawn.edges), options.png)
-    for (source, destination), lock in sorted(seen.locks.items()):
-        print(printable(f"{source} -> {destination}: {f'{lock} lock' if lock else 'no lock'}"))
+    for line in _locks(seen):
+        print(printable(line))
     print(options.png)
     return 0
+
+
+def pictures(place: Path, tell: Progress) -> list[ConsolePicture]:
+    """Take the post's graph of a run by each generation of the console.
+
+    Raises as a picture does: NeedsUnmet without npm or a browser. A run without the post's graph
+    has no picture.
+    """
+    from lab.kiali import console, picture
+    from lab.kiali.answers import Answers, draw
+    from lab.kiali.serve import serving
+    from lab.report.consoles import ConsolePicture
+
+    found = []
+    cases = [stored.open_case(one, place) for one in failures_in(place, None) if one.name in POSTS]
+    for chosen in console.CONSOLES.values() if cases else ():
+        drawn = draw(cases, "posted", chosen.rules)
+        files = console.obtain(chosen, tell)
+        answers = Answers(drawn.edges, chosen.rules)
+        with scratch.folder() as into, serving(chosen, files, answers, 0) as address:
+            seen = picture.take(chosen, address, len(drawn.edges), into / "graph.png")
+            png = (into / "graph.png").read_bytes()
+        found.append(ConsolePicture(png, chosen.caption, "; ".join(_locks(seen))))
+    return found
+
+
+def _locks(seen: Pictured) -> Iterator[str]:
+    for (source, destination), lock in sorted(seen.locks.items()):
+        yield f"{source} -> {destination}: {f'{lock} lock' if lock else 'no lock'}"
 
 
 def _cases(options: argparse.Namespace) -> list[Case]:

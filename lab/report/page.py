@@ -15,6 +15,7 @@ from lab.model import store
 from lab.render import call_pcapng, comparison, comparison_text, wording
 from lab.report import cells, executed, figure, signs, stored
 from lab.report.cells import CellsReport
+from lab.report.consoles import ConsolePicture
 from lab.report.files import Files, href
 from lab.report.sanitize import finalize
 from lab.report.sections import SECTIONS, Shown, shown_by
@@ -32,17 +33,28 @@ Drawn = Mapping[tuple[str, str], Shown | None]
 """(failure, section) -> what the section shows."""
 
 
-def write(places: Sequence[Path], *, notebooks: bool = True, drawn: Drawn | None = None) -> Path:
+def write(
+    places: Sequence[Path],
+    *,
+    notebooks: bool = True,
+    drawn: Drawn | None = None,
+    consoles: Mapping[Path, Sequence[ConsolePicture]] | None = None,
+) -> Path:
     """Write the page of one run, or of several side by side; return its file.
 
     places: folders of runs; `store.RECORDED` is the committed evidence. notebooks: whether executed
     notebooks become pages too, which takes longer than all the rest. drawn: sections of the only
-    run that were drawn before. Raises NeedsUnmet where nothing can be written, and BadEvidence for
-    a run whose folder `report` leads out of the run.
+    run that were drawn before. consoles: a run's folder -> pictures by Kiali's console.
+
+    Raises NeedsUnmet where nothing can be written, and BadEvidence for a run whose folder `report`
+    leads out of the run.
     """
     runs = [stored.read(place) for place in dict.fromkeys(places)]
     try:
-        pages = [_write_one(run, notebooks, drawn or {}) for run in runs]
+        pages = [
+            _write_one(run, notebooks, drawn or {}, (consoles or {}).get(run.folder, ()))
+            for run in runs
+        ]
         return pages[0] if len(pages) == 1 else _write_several(runs, pages)
     except OSError as error:
         raise NeedsUnmet(
@@ -50,11 +62,13 @@ def write(places: Sequence[Path], *, notebooks: bool = True, drawn: Drawn | None
         ) from None
 
 
-def _write_one(run: ReportedRun, notebooks: bool, drawn: Drawn) -> Path:
+def _write_one(
+    run: ReportedRun, notebooks: bool, drawn: Drawn, consoles: Sequence[ConsolePicture]
+) -> Path:
     folder = _folder(run)
     made = executed.write(run, folder, _notebook) if notebooks else {}
     packets = {report.failure.name: _packets(report, folder) for report in run.reports}
-    files.write_text(folder / INDEX, render_run(run, folder, made, packets, drawn))
+    files.write_text(folder / INDEX, render_run(run, folder, made, packets, drawn, consoles))
     return folder / INDEX
 
 
@@ -93,6 +107,7 @@ def render_run(
     notebooks: Mapping[str, str] | None = None,
     packets: Mapping[str, Mapping[str, Path]] | None = None,
     drawn: Drawn | None = None,
+    consoles: Sequence[ConsolePicture] = (),
 ) -> str:
     """Return the page of one run as HTML; folder: where it will lie, which links start from.
 
@@ -120,6 +135,7 @@ def render_run(
         explained=wording.EXPLAINED.get(run.exit_code, ""),
         command=_command(run),
         kept=_kept(run, folder),
+        consoles=consoles,
     )
 
 
