@@ -34,8 +34,12 @@ with signals.held():
 """
 
 
+# Where these tests run in the background of a shell, Ctrl-C is ignored from the start.
+BEGIN = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def printed(program: str) -> str:
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", BEGIN + program], capture_output=True, text=True)
     assert not done.stderr, done.stderr
     return done.stdout.strip()
 

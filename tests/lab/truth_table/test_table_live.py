@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import by_hand
@@ -27,60 +28,73 @@ def judged(folder: Path, cells: list[Cell]) -> list[Row]:
     return rows
 
 
-def wrong(cluster: Embedded, cells: list[Cell], folder: Path) -> list[str]:
-    rows = judged(run.measure(cluster, cells, folder, lambda _line: None), cells)
-    return [f"{row.cell.key}: {row.measured}; foretold {row.foretold}"
-            for row in rows if not row.agrees]  # fmt: skip
-
-
 def unlike_the_recorded(folder: Path) -> dict[str, list[tuple[str, ...]]]:
     return results.differing([results.load(folder), results.load(page.RECORDED)])
 
 
-@pytest.mark.cluster
-def test_sixty_cells_drawn_at_random_are_as_foretold(cluster: Embedded, tmp_path: Path) -> None:
+def drawn_at_random() -> list[Cell]:
     every = [cell for cell in plan.cells() if not PAYLOADS[cell.sends].database]
-    drawn = random.Random(21).sample(every, 60)
-    assert wrong(cluster, drawn, tmp_path / "20000101T000000Z-tabl") == []
+    return random.Random(21).sample(every, 60)
 
 
-@pytest.mark.cluster
-def test_the_proxies_gauges_prove_where_each_hung_call_waits(
-    cluster: Embedded, tmp_path: Path
-) -> None:
-    # Of a gateway no gauge is read.
+def hanging() -> list[Cell]:
+    """Of a gateway no gauge is read."""
     waiting = ("hangs", CLIENT), ("hangs", SERVER)
     rows_there = results.load(page.RECORDED).values()
-    hanging = [row for row in rows_there if (row["outcome"], row["by"]) in waiting]
-    keys = {row["cell"] for row in random.Random(4).sample(hanging, 40)}
-    cells = [cell for cell in plan.cells() if cell.key in keys]
-    rows = judged(
-        run.measure(cluster, cells, tmp_path / "20000101T000000Z-hang", lambda _line: None), cells
-    )
-    assert [row.cell.key for row in rows if not row.agrees] == []
-    assert [row.cell.key for row in rows if f"wait in the {row.measured.by}" not in row.gauge] == []
+    known = [row for row in rows_there if (row["outcome"], row["by"]) in waiting]
+    keys = {row["cell"] for row in random.Random(4).sample(known, 40)}
+    return [cell for cell in plan.cells() if cell.key in keys]
+
+
+DATABASES = [
+    Cell("mongo", "mongo", "strict", "sidecar"),
+    Cell("mysql", "none", "permissive", "sidecar"),
+    Cell("mysql-tls", "mysql", "disable", "none"),
+    Cell("redis", "http", "permissive", "none"),
+    Cell("udp", "http", "strict", "sidecar"),
+]
+
+
+@pytest.fixture(scope="module")
+def measured(cluster: Embedded, tmp_path_factory: pytest.TempPathFactory) -> dict[Cell, Row]:
+    """All cells that the next tests ask about, measured in one mesh."""
+    cells = [*dict.fromkeys([*drawn_at_random(), *hanging(), *DATABASES])]
+    folder = tmp_path_factory.mktemp("table") / "20000101T000000Z-some"
+    rows = judged(run.measure(cluster, cells, folder, lambda _line: None), cells)
+    return {row.cell: row for row in rows}
+
+
+def unforetold(rows: Iterable[Row]) -> list[str]:
+    return [f"{row.cell.key}: {row.measured}; foretold {row.foretold}"
+            for row in rows if not row.agrees]  # fmt: skip
 
 
 @pytest.mark.cluster
 @pytest.mark.timeout(1200)  # the servers are built where they never were
-def test_queries_of_databases_and_a_datagram_are_as_foretold(
-    cluster: Embedded, tmp_path: Path
-) -> None:
-    cells = [
-        Cell("mongo", "mongo", "strict", "sidecar"),
-        Cell("mysql", "none", "permissive", "sidecar"),
-        Cell("mysql-tls", "mysql", "disable", "none"),
-        Cell("redis", "http", "permissive", "none"),
-        Cell("udp", "http", "strict", "sidecar"),
-    ]
-    assert wrong(cluster, cells, tmp_path / "20000101T000000Z-data") == []
+def test_sixty_cells_drawn_at_random_are_as_foretold(measured: dict[Cell, Row]) -> None:
+    assert unforetold(measured[cell] for cell in drawn_at_random()) == []
+
+
+@pytest.mark.cluster
+def test_the_proxies_gauges_prove_where_each_hung_call_waits(measured: dict[Cell, Row]) -> None:
+    rows = [measured[cell] for cell in hanging()]
+    assert len(rows) == 40
+    assert unforetold(rows) == []
+    assert [row.cell.key for row in rows if f"wait in the {row.measured.by}" not in row.gauge] == []
+
+
+@pytest.mark.cluster
+def test_queries_of_databases_and_a_datagram_are_as_foretold(measured: dict[Cell, Row]) -> None:
+    assert unforetold(measured[cell] for cell in DATABASES) == []
 
 
 @pytest.mark.cluster
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_the_whole_table_is_as_foretold(cluster: Embedded, tmp_path: Path) -> None:
-    found = wrong(cluster, plan.cells(), tmp_path / "20000101T000000Z-whol")
+    cells = plan.cells()
+    folder = tmp_path / "20000101T000000Z-whol"
+    found = unforetold(judged(run.measure(cluster, cells, folder, lambda _line: None), cells))
     assert [one for one in found if not one.startswith(FLAKY)] == []
     assert len(found) <= AT_MOST
 
