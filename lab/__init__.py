@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lab.mtls_cost.notebook import Cost
     from lab.notebook.run import NotebookRun
     from lab.truth_table.live import PinnedCells
     from lab.truth_table.notebook import NotebookTable
 
-__all__ = ["open_cells", "open_run", "open_table"]
+__all__ = ["open_cells", "open_cost", "open_run", "open_table"]
 
 
 def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun:
@@ -34,3 +35,10 @@ def open_cells(cluster: str = "auto") -> PinnedCells:
     from lab.truth_table import live
 
     return live.open_cells(cluster)
+
+
+def open_cost() -> Cost:
+    """Return the recorded measurements of what mTLS costs; see `lab.mtls_cost.notebook`."""
+    from lab.mtls_cost import notebook
+
+    return notebook.open_cost()

@@ -71,6 +71,6 @@ def test_a_notebook_is_short_half_prose_and_plain(path: Path) -> None:
 
 def test_every_failure_has_its_notebook_and_its_recorded_evidence() -> None:
     assert {path.stem for path in NOTEBOOKS} == {
-        *("00_start_here", "truth_table", "port_names"),
+        *("00_start_here", "truth_table", "port_names", "mtls_cost"),
         *failures.names(),
     }

@@ -28,7 +28,7 @@ from lab.common.suggest import meant
 STACKS = Path(__file__).parent
 TOOLS_PACKAGES = 2021
 """That `go list -deps istio.io/istio/istioctl/cmd/istioctl` counts; for progress only."""
-AT_FIRST_USE = ("databases",)
+AT_FIRST_USE = ("databases", "fortio")
 """Module sets whose programs run in pods, and are built when a pod is first to run one."""
 NOT_INLINED = (
     "istio.io/istio/pilot/pkg/config/kube/...",

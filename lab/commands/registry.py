@@ -40,6 +40,9 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "The truth table": {
         "table": "measure what a mesh does with thousands of combinations, show it, compare it",
     },
+    "What mTLS costs": {
+        "cost": "measure CPU time, latency and bytes with and without mTLS, or show them",
+    },
     "Any edge": {
         "predict": "say what a call would do, by the proxies' configuration, without making it",
         "observe": "make one call between two pods of any mesh, and show how it was secured",

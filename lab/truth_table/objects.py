@@ -11,7 +11,7 @@ from lab.truth_table import gateways
 from lab.truth_table.axes import OWN_CA, POLICIES, PORT_NAMES, RULES
 from lab.truth_table.places import DATABASES, Place
 from lab.workloads import variants
-from lab.workloads.manifests import EXCLUDED_PORTS, WORKLOADS, Setting, with_certificate
+from lab.workloads.manifests import EXCLUDED_PORTS, WORKLOADS, Setting, readiness, with_certificate
 from lab.workloads.variants import Variant
 
 Obj = dict[str, Any]
@@ -182,7 +182,7 @@ def _databases(workload: str, places: Sequence[Place], setting: Setting) -> list
         targets = listening[one["name"]]
         one["args"] = [f"--ports={ranges(targets)}"]
         one["ports"] = [{"containerPort": targets[0]}]
-        one["readinessProbe"] = {"tcpSocket": {"port": targets[0]}, "periodSeconds": 5}
+        one["readinessProbe"] = readiness(targets[0])
     return objects
 
 

@@ -59,6 +59,7 @@ CATALOGUE: Mapping[str, Image] = {
             programs="databases",
         ),
         Image("lab/redis", ("redis",), "miniredis", programs="databases"),
+        Image("lab/fortio", ("fortio",), "fortio, Istio's load generator", programs="fortio"),
         Image("lab/own-tls", ("own-tls",), "a service with TLS of its own, in three forms"),
     )
 }

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _PAST = datetime.timedelta(minutes=5)  # clocks differ
 _FUTURE = datetime.timedelta(days=1)
@@ -17,10 +19,12 @@ _FUTURE = datetime.timedelta(days=1)
 class Authority:
     """A CA whose key is never written down. Its name is its certificate's organisation."""
 
-    def __init__(self, organisation: str = "another CA") -> None:
+    def __init__(self, organisation: str = "another CA", *, rsa_bits: int = 0) -> None:
+        """Make a CA. rsa_bits: of all its keys; 0: they are P-256."""
         from cryptography import x509
 
-        self._key = _new_key()
+        self._rsa_bits = rsa_bits
+        self._key = self._new_key()
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, organisation)])
         usage = _usage(key_cert_sign=True, crl_sign=True)
         builder = self._builder(self._name, self._key).add_extension(usage, critical=True)
@@ -41,7 +45,7 @@ class Authority:
         from cryptography.hazmat.primitives import serialization
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
-        key = _new_key()
+        key = self._new_key()
         common = [x509.NameAttribute(x509.NameOID.COMMON_NAME, name)] if name else []
         builder = self._builder(x509.Name(common), key)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
@@ -58,9 +62,7 @@ class Authority:
         key_pem = key.private_bytes(serialization.Encoding.PEM, form, plain)
         return key_pem, _pem(self._sign(builder))
 
-    def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
-    ) -> x509.CertificateBuilder:
+    def _builder(self, subject: x509.Name, key: Key) -> x509.CertificateBuilder:
         """Return a builder with what every certificate has: names, dates, key identifiers."""
         from cryptography import x509
 
@@ -84,11 +86,12 @@ class Authority:
 
         return builder.sign(self._key, hashes.SHA256())
 
+    def _new_key(self) -> Key:
+        from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-def _new_key() -> ec.EllipticCurvePrivateKey:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    return ec.generate_private_key(ec.SECP256R1())
+        if self._rsa_bits:
+            return rsa.generate_private_key(public_exponent=65537, key_size=self._rsa_bits)
+        return ec.generate_private_key(ec.SECP256R1())
 
 
 def _usage(**wanted: bool) -> x509.KeyUsage:

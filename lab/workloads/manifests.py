@@ -61,6 +61,13 @@ class Setting:
 
         return Authority("the services' own CA")
 
+    @cached_property
+    def rsa_authority(self) -> Authority:
+        """Return a CA whose keys are as those of Istio's workloads: RSA of 2,048 bits."""
+        from lab.workloads.certificates import Authority
+
+        return Authority("the services' own CA", rsa_bits=2048)
+
 
 def _proxy_config(**metadata: str) -> str:
     # Logs are written every 50 ms, and not once a second.
@@ -96,7 +103,7 @@ def _workload(
         spec["args"] = args
     if ports:
         spec["ports"] = [{"containerPort": port} for port in ports]
-        spec["readinessProbe"] = {"tcpSocket": {"port": ports[0]}, "periodSeconds": 5}
+        spec["readinessProbe"] = readiness(ports[0])
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}},
         {
@@ -119,6 +126,11 @@ def _workload(
             },
         },
     ]
+
+
+def readiness(port: int) -> Obj:
+    """Return the probe of a container that is ready once it listens at a port."""
+    return {"tcpSocket": {"port": port}, "periodSeconds": 5}
 
 
 def client(_: Setting) -> list[Obj]:
@@ -196,7 +208,7 @@ def a(setting: Setting) -> list[Obj]:
     mount = json.dumps({"own-tls": {"mountPath": OWN_TLS}})
     notes = {"sidecar.istio.io/userVolumeMount": mount}
     objects = _workload("a", "lab/own-tls", [8400], annotations=notes, container=container)
-    return _with_own_tls(objects, [], setting, ("a",))
+    return _with_own_tls(objects, [], setting.authority, ("a",))
 
 
 def b(setting: Setting) -> list[Obj]:
@@ -212,7 +224,7 @@ def b(setting: Setting) -> list[Obj]:
     )
     image = {"image": reference("lab/own-tls"), "securityContext": CONFINED}
     rest = [{**image, **_own_tls(*form)} for form in forms[1:]]
-    return _with_own_tls(objects, rest, setting, B_NAMES)
+    return _with_own_tls(objects, rest, setting.authority, B_NAMES)
 
 
 def table_server(setting: Setting) -> list[Obj]:
@@ -220,11 +232,23 @@ def table_server(setting: Setting) -> list[Obj]:
     return with_certificate(_workload("table-server", "lab/table-server", [8080]), setting)
 
 
+def fortio(setting: Setting) -> list[Obj]:
+    """Build a pod of Istio's load generator, which is its server too; a variant says what it runs.
+
+    Its argument is a line of shell.
+    """
+    mounts = [{"name": "own-tls", "mountPath": OWN_TLS, "readOnly": True}]
+    container = {"command": ["sh", "-c"], "volumeMounts": mounts}
+    objects = _workload("fortio", "lab/fortio", [], container=container)
+    names = ("own-tls", "own-tls-in-mtls")
+    return _with_own_tls(objects, [], setting.rsa_authority, names)
+
+
 def with_certificate(objects: list[Obj], setting: Setting) -> list[Obj]:
     """Return a workload with a certificate of the services' CA, and that CA's, in OWN_TLS."""
     container = objects[1]["spec"]["template"]["spec"]["containers"][0]
     container["volumeMounts"] = [{"name": "own-tls", "mountPath": OWN_TLS, "readOnly": True}]
-    return _with_own_tls(objects, [], setting, (objects[0]["metadata"]["name"],))
+    return _with_own_tls(objects, [], setting.authority, (objects[0]["metadata"]["name"],))
 
 
 def server_databases(setting: Setting) -> list[Obj]:
@@ -243,7 +267,7 @@ def server_databases(setting: Setting) -> list[Obj]:
         for name in DATABASES
     )
     objects = _workload("server-databases", "", [3306], container=first)
-    return _with_own_tls(objects, rest, setting, ("server-databases",))
+    return _with_own_tls(objects, rest, setting.authority, ("server-databases",))
 
 
 def _own_tls(form: str, ports: range) -> Obj:
@@ -255,12 +279,12 @@ def _own_tls(form: str, ports: range) -> Obj:
 
 
 def _with_own_tls(
-    objects: list[Obj], more: list[Obj], setting: Setting, names: tuple[str, ...]
+    objects: list[Obj], more: list[Obj], authority: Authority, names: tuple[str, ...]
 ) -> list[Obj]:
     """Return a workload with a certificate of the services' CA, and with more containers."""
     name = objects[0]["metadata"]["name"]
-    key, certificate = setting.authority.issue(name, dns=names)
-    files = {"key": key, "cert": certificate, "ca": setting.authority.certificate_pem}
+    key, certificate = authority.issue(name, dns=names)
+    files = {"key": key, "cert": certificate, "ca": authority.certificate_pem}
     data = {f"{file}.pem": content.decode() for file, content in files.items()}
     secret = f"own-tls-{name}"
     pod = objects[1]["spec"]["template"]["spec"]
@@ -285,4 +309,5 @@ WORKLOADS: Mapping[str, Callable[[Setting], list[Obj]]] = {
     "b": b,
     "table-server": table_server,
     "server-databases": server_databases,
+    "fortio": fortio,
 }

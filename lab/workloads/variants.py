@@ -42,7 +42,7 @@ class Variant:
 def manifests(variant: Variant, setting: Setting) -> list[Obj]:
     """Return the variant's objects: ServiceAccount and Deployment."""
     from lab.workloads.catalogue import reference
-    from lab.workloads.manifests import WORKLOADS
+    from lab.workloads.manifests import WORKLOADS, readiness
 
     objects = copy.deepcopy(WORKLOADS[variant.of or variant.name](setting))
     deployment = next(one for one in objects if one["kind"] == "Deployment")
@@ -70,5 +70,5 @@ def manifests(variant: Variant, setting: Setting) -> list[Obj]:
         container["args"] = [*variant.args]
     if variant.ports:
         container["ports"] = [{"containerPort": port} for port in variant.ports]
-        container["readinessProbe"]["tcpSocket"]["port"] = variant.ports[0]
+        container["readinessProbe"] = readiness(variant.ports[0])
     return objects
