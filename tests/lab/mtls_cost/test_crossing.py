@@ -1,4 +1,4 @@
-"""What crossed, read from captures of known kinds; and variants that are not what they are called."""
+"""What crossed, read from captures of known kinds; and variants that are not what they say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ CAPTURES = Path(__file__).parents[2] / "captures"
 
 
 @pytest.mark.parametrize(
-    ("file", "security"), [("plain.pcap", "plaintext"), ("tls13.pcap", "tls"), ("tls12.pcap", "tls")]
+    ("file", "security"),
+    [("plain.pcap", "plaintext"), ("tls13.pcap", "tls"), ("tls12.pcap", "tls")],
 )
 def test_what_crossed_is_read_from_the_packets(file: str, security: str) -> None:
     assert crossing.read(CAPTURES / file).security == security
