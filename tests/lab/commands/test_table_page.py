@@ -58,6 +58,6 @@ def test_report_writes_the_page_of_a_run_that_has_a_table_only(
     import argparse
 
     monkeypatch.setattr(store, "runs", lambda: run.parent)
-    assert report.run(argparse.Namespace(runs=[run.name])) == 0
+    assert report.run(argparse.Namespace(runs=[run.name], kiali=False)) == 0
     assert capsys.readouterr().out.count("Report: ") == 1
     assert (run / NAME / table_page.INDEX).is_file()
