@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from clusters import open_cluster
-from clusters.base import Cluster
+from clusters.base import Cluster, PodRef
 from clusters.kube import Obj
 from lab.common.errors import BadArguments, ClusterGone
 from lab.envoy import dump, interception, node
@@ -18,11 +19,91 @@ from lab.record import envoy_admin
 from lab.record.world import reference
 
 
-class Live:
-    """The pods and Services of a cluster; a proxy's configuration is read when it is needed."""
+class Objects(Protocol):
+    """Lists a cluster's objects, by the paths of its API."""
+
+    def items(self, path: str) -> list[Obj]: ...
+
+
+class ApiMesh:
+    """The pods and Services of a cluster, by their objects, wherever these are from.
+
+    A proxy's configuration is read when it is needed.
+    """
+
+    def __init__(self, objects: Objects, config_dump: Callable[[PodRef], Any]) -> None:
+        self.objects, self._config_dump = objects, config_dump
+
+    @cached_property
+    def _pods(self) -> list[Obj]:
+        return [
+            one
+            for one in self.objects.items("/api/v1/pods")
+            if one.get("status", {}).get("podIP") and not one["spec"].get("hostNetwork")
+        ]
+
+    def mesh(self) -> Mesh:
+        """Return all pods with an address of their own, and what kube-proxy does for Services."""
+        workloads = [self._workload(one) for one in self._pods]
+        return Mesh({one.address: one for one in workloads}, self._services())
+
+    def behind(self, namespace: str, name: str) -> set[str]:
+        """Return the addresses of a Service's pods, to which a headless one's name is resolved."""
+        return {
+            address
+            for one in self._slices
+            if _names(one)[0] == namespace and _service_of(one) == name
+            for end in one.get("endpoints") or ()
+            for address in end["addresses"]
+        }
+
+    def _workload(self, pod: Obj) -> Workload:
+        namespace, name = _names(pod)
+        address = str(pod["status"]["podIP"])
+        account = pod["spec"].get("serviceAccountName", "default")
+        has_proxy = interception.has_sidecar(pod)
+        takes = interception.read(pod)
+
+        def read() -> Proxy:
+            return dump.read(self._config_dump(reference(pod)))
+
+        return Workload(
+            f"{namespace}/{name}",
+            address,
+            f"spiffe://{node.DOMAIN}/ns/{namespace}/sa/{account}",
+            read if has_proxy else None,
+            takes if _is_sidecar(pod) else None,
+            has_proxy and _is_sidecar(pod),
+        )
+
+    @cached_property
+    def _slices(self) -> list[Obj]:
+        return self.objects.items("/apis/discovery.k8s.io/v1/endpointslices")
+
+    def _services(self) -> dict[Address, list[Address]]:
+        found: dict[Address, list[Address]] = {}
+        slices = self._slices
+        for service in self.objects.items("/api/v1/services"):
+            address = str(service["spec"].get("clusterIP") or "None")
+            if address == "None":
+                continue
+            own = [
+                one
+                for one in slices
+                if _names(one)[0] == service["metadata"]["namespace"]
+                and _service_of(one) == service["metadata"]["name"]
+            ]
+            for port in service["spec"].get("ports") or ():
+                found[address, port["port"]] = _ends(own, str(port.get("name") or ""))
+        return found
+
+
+class Live(ApiMesh):
+    """A cluster that runs."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+        super().__init__(cluster.kube, lambda pod: envoy_admin.config_dump(cluster, pod))
+        self._kube = cluster.kube
 
     @classmethod
     def open(cls, word: str) -> Live:
@@ -35,24 +116,11 @@ class Live:
             )
         return cls(cluster)
 
-    @cached_property
-    def _pods(self) -> list[Obj]:
-        return [
-            one
-            for one in self._cluster.kube.items("/api/v1/pods")
-            if one.get("status", {}).get("podIP") and not one["spec"].get("hostNetwork")
-        ]
-
-    def mesh(self) -> Mesh:
-        """Return all pods with an address of their own, and what kube-proxy does for Services."""
-        workloads = [self._workload(one) for one in self._pods]
-        return Mesh({one.address: one for one in workloads}, self._services())
-
     def caller(self, typed: str) -> Workload:
         """Return the pod that is typed. Raises BadArguments with those that are ready."""
         if typed == OUTSIDE:
             return STRANGER
-        found = ends.source(self._cluster.kube, typed)
+        found = ends.source(self._kube, typed)
         names = (found.namespace, found.name)
         pod = next((one for one in self._pods if _names(one) == names), None)
         if pod is None:
@@ -67,62 +135,13 @@ class Live:
         name, _, rest = host.partition(".")
         own = "" if caller is STRANGER else caller.name.partition("/")[0]
         namespace = rest.partition(".")[0] or own or "default"
-        for one in self._cluster.kube.items(f"/api/v1/namespaces/{namespace}/services"):
+        for one in self.objects.items(f"/api/v1/namespaces/{namespace}/services"):
             if one["metadata"]["name"] == name:
                 address = str(one["spec"].get("clusterIP") or "")
                 if address not in ("", "None"):
                     return [address]
-                return sorted(self._behind(namespace, name))
+                return sorted(self.behind(namespace, name))
         return address_in(caller, host, port)
-
-    def _behind(self, namespace: str, name: str) -> set[str]:
-        """Return the addresses that a headless Service's name is resolved to."""
-        return {
-            address
-            for one in self._slices()
-            if _names(one)[0] == namespace and _service_of(one) == name
-            for end in one.get("endpoints") or ()
-            for address in end["addresses"]
-        }
-
-    def _workload(self, pod: Obj) -> Workload:
-        namespace, name = _names(pod)
-        address = str(pod["status"]["podIP"])
-        account = pod["spec"].get("serviceAccountName", "default")
-        has_proxy = interception.has_sidecar(pod)
-        takes = interception.read(pod)
-
-        def read() -> Proxy:
-            return dump.read(envoy_admin.config_dump(self._cluster, reference(pod)))
-
-        return Workload(
-            f"{namespace}/{name}",
-            address,
-            f"spiffe://{node.DOMAIN}/ns/{namespace}/sa/{account}",
-            read if has_proxy else None,
-            takes if _is_sidecar(pod) else None,
-            has_proxy and _is_sidecar(pod),
-        )
-
-    def _slices(self) -> list[Obj]:
-        return self._cluster.kube.items("/apis/discovery.k8s.io/v1/endpointslices")
-
-    def _services(self) -> dict[Address, list[Address]]:
-        found: dict[Address, list[Address]] = {}
-        slices = self._slices()
-        for service in self._cluster.kube.items("/api/v1/services"):
-            address = str(service["spec"].get("clusterIP") or "None")
-            if address == "None":
-                continue
-            own = [
-                one
-                for one in slices
-                if _names(one)[0] == service["metadata"]["namespace"]
-                and _service_of(one) == service["metadata"]["name"]
-            ]
-            for port in service["spec"].get("ports") or ():
-                found[address, port["port"]] = _ends(own, str(port.get("name") or ""))
-        return found
 
 
 def _ends(slices: list[Obj], port: str) -> list[Address]:
