@@ -44,6 +44,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "cost": "measure CPU time, latency and bytes with and without mTLS, or show them",
     },
     "Any edge": {
+        "audit": "name every edge of a mesh that is not mutual TLS, or fails, without a call",
         "predict": "say what a call would do, by the proxies' configuration, without making it",
         "observe": "make one call between two pods of any mesh, and show how it was secured",
     },

@@ -1,0 +1,105 @@
+"""Every edge of a mesh, walked: who calls what, by which bytes, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lab.audit import ports
+from lab.audit.objects import Objects
+from lab.audit.ports import Destination
+from lab.common.errors import LabError
+from lab.envoy import sends, walk
+from lab.envoy.mesh import Mesh, Workload
+from lab.envoy.way import Flow, Way
+from lab.planes import Security, walked
+
+
+class Inventory(Protocol):
+    """What a mesh consists of, as far as an audit needs it."""
+
+    def mesh(self) -> Mesh: ...
+    def callers(self) -> Sequence[Workload]: ...
+    def destinations(self, caller: Workload) -> Sequence[Destination]: ...
+    def objects(self) -> Objects: ...
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One caller, one destination, one way of speaking, and one way that the call can take."""
+
+    caller: Workload
+    to: Destination
+    sends: str
+    way: Way
+    server: Workload | None
+    """The pod that it goes to, where that is known."""
+
+    @property
+    def crossed(self) -> Security:
+        """Return what crosses the network, last."""
+        return walked.crossed(self.way, len(self.way.earlier))
+
+    @property
+    def in_mesh(self) -> bool:
+        """Return whether both ends have a sidecar."""
+        return self.caller.has_sidecar and bool(self.server and self.server.has_sidecar)
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What could not be read, and why: nothing is said of it."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Walked:
+    """All edges of a mesh."""
+
+    edges: tuple[Edge, ...]
+    unread: tuple[Unread, ...]
+
+
+def walk_all(inventory: Inventory) -> Walked:
+    """Walk every edge. What cannot be read is listed, and never guessed."""
+    mesh, edges, unread = inventory.mesh(), list[Edge](), list[Unread]()
+    for caller in inventory.callers():
+        try:
+            destinations = inventory.destinations(caller)
+        except LabError as problem:
+            unread.append(Unread(caller.name, str(problem)))
+            continue
+        for to in destinations:
+            edges += _edges(mesh, caller, to)
+    return Walked(tuple(edges), tuple(unread))
+
+
+def _edges(mesh: Mesh, caller: Workload, to: Destination) -> Iterator[Edge]:
+    for name in ports.sends(to.protocol):
+        alike = {_key(way): way for way in _ways(mesh, caller, to, name)}
+        for way in alike.values():
+            end = way.wire.to[0] if way.wire else ""
+            if end == caller.address:
+                continue  # a pod that calls itself is not modelled
+            yield Edge(caller, to, name, way, mesh.workloads.get(end))
+
+
+def _key(way: Way) -> tuple[object, ...]:
+    """Return what a person would tell two ways apart by."""
+    end = way.wire.to if way.wire else ("", 0)
+    crossed = walked.crossed(way, len(way.earlier))
+    return way.outcome, way.by, way.status, way.flag, way.detail, crossed, end
+
+
+def _ways(mesh: Mesh, caller: Workload, to: Destination, name: str) -> Iterable[Way]:
+    sent, request = sends.sent(name, f"{to.host}:{to.port}", "/")
+    for address in to.addresses:
+        if address == caller.address:
+            continue
+        try:
+            yield from walk.ways(mesh, caller, Flow((address, to.port), sent, request))
+        except LabError as problem:  # a proxy's configuration that cannot be read
+            yield Way().ends("unknown", "", "", unknown=str(problem))

@@ -1,0 +1,127 @@
+"""A mesh out of files: proxies' config dumps, and a cluster's objects where they are there too."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from clusters.base import PodRef
+from clusters.kube import Obj
+from lab.audit.api import ApiInventory
+from lab.audit.dumps import DumpedInventory
+from lab.audit.edges import Inventory
+from lab.common import untrusted
+from lab.common.errors import BadArguments, BadEvidence
+from lab.envoy import dump, node
+from lab.predict.cluster import ApiMesh
+
+NEEDED = ("Pod", "Service", "EndpointSlice")
+"""Kinds of object without which pods and Services are known by the proxies alone."""
+PATHS = {
+    "/api/v1/pods": "Pod",
+    "/api/v1/services": "Service",
+    "/apis/discovery.k8s.io/v1/endpointslices": "EndpointSlice",
+    "/apis/security.istio.io/v1/peerauthentications": "PeerAuthentication",
+    "/apis/security.istio.io/v1/authorizationpolicies": "AuthorizationPolicy",
+}
+_JSON, _YAML = (".json", ".json.gz"), (".yaml", ".yml")
+
+
+class StoredObjects:
+    """A cluster's objects, as `kubectl get -A -o yaml` wrote them."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[str, list[Obj]] = defaultdict(list)
+
+    def add(self, found: Obj) -> None:
+        """Add an object, or each of a list."""
+        for one in found.get("items") or [found]:
+            kind = str(one.get("kind") or str(found.get("kind", "")).removesuffix("List"))
+            self._by_kind[kind].append(one)
+
+    def items(self, path: str) -> list[Obj]:
+        """Return the objects of a kind, by the path of its list."""
+        return self._by_kind.get(PATHS[path], [])
+
+    @property
+    def whole(self) -> bool:
+        """Return whether pods and Services are there."""
+        return all(self._by_kind.get(kind) for kind in NEEDED)
+
+
+def inventory(paths: Sequence[Path], namespaces: Sequence[str]) -> Inventory:
+    """Return the mesh that is in these files and folders.
+
+    Raises BadArguments where nothing is, and BadEvidence for a file that is damaged.
+    """
+    objects, dumps = StoredObjects(), dict[Path, Any]()
+    for path in _files(paths):
+        for content in _contents(path):
+            if "configs" in content:
+                dumps[path] = content
+            elif "kind" in content:
+                objects.add(content)
+    if not dumps:
+        raise BadArguments(
+            "no config dump of a proxy is there",
+            hint="istioctl proxy-config all POD -n NAMESPACE -o json > FILE",
+        )
+    if not objects.whole:
+        return DumpedInventory([*dumps])
+    return ApiInventory(ApiMesh(objects, _Dumps(dumps).of), namespaces)
+
+
+class _Dumps:
+    """The config dumps, by the pod that each is of."""
+
+    def __init__(self, dumps: dict[Path, Any]) -> None:
+        self._by_pod = {}
+        for path, content in dumps.items():
+            try:
+                name = node.workload(content, dump.read(content)).name
+            except BadEvidence as wrong:
+                raise BadEvidence(f"{path}: {wrong}") from None
+            self._by_pod[name] = content
+
+    def of(self, pod: PodRef) -> Any:
+        """Return a pod's. Raises BadEvidence where there is none."""
+        name = f"{pod.namespace}/{pod.name}"
+        if name not in self._by_pod:
+            raise BadEvidence(f"no config dump is of {name}")
+        return self._by_pod[name]
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            every = (one for one in path.rglob("*") if one.name.endswith((*_JSON, *_YAML)))
+            yield from sorted(every)
+        else:
+            yield path
+
+
+def _contents(path: Path) -> Iterator[Any]:
+    """Yield the objects in a file: one in JSON, several in YAML. Raises BadEvidence."""
+    data = untrusted.read_bytes(path, path.parent, MOST)
+    try:
+        if data.startswith(untrusted.GZIP_MAGIC):
+            data = untrusted.gunzip(data)
+        found = [untrusted.parse(data.decode())] if not path.name.endswith(_YAML) else _yaml(data)
+    except ValueError as wrong:
+        raise BadEvidence(f"{path} is damaged: {wrong}") from None
+    yield from (one for one in found if isinstance(one, dict))
+
+
+MOST = 256 << 20
+"""Bytes of one file."""
+
+
+def _yaml(data: bytes) -> list[Any]:
+    import yaml
+
+    try:
+        return [*yaml.load_all(data, Loader=yaml.CSafeLoader)]
+    except (yaml.YAMLError, RecursionError) as wrong:
+        raise ValueError(str(wrong).partition("\n")[0]) from None

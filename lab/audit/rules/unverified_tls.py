@@ -1,0 +1,19 @@
+"""TLS whose server nobody verifies."""
+
+from lab.audit import seen
+from lab.audit.rule import EdgeRule
+
+RULE = EdgeRule(
+    "unverified-tls",
+    "medium",
+    "crosses by TLS that verifies nothing: whoever answers is believed",
+    "A DestinationRule with mode SIMPLE or MUTUAL, and without `caCertificates`.",
+    "Set caCertificates (or credentialName) and subjectAltNames in the rule.",
+    (),
+    lambda edge: (
+        edge.way.wire is not None
+        and edge.way.wire.tls is not None
+        and not edge.way.wire.tls.verifies
+    ),
+    lambda edge: seen.present(seen.rule_of(edge), seen.service(edge)),
+)

@@ -1,0 +1,115 @@
+"""What rules ask of an edge: how it crosses, what carried it, and which objects are behind that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lab.audit.edges import Edge
+from lab.envoy.way import CLIENT
+
+_GENERATED = re.compile(r"(-[0-9a-z]{5,10})?-[0-9a-z]{5}$|-\d+$")
+"""How Kubernetes ends the names of pods: after the template's hash, or by their number."""
+PASSTHROUGH = "PassthroughCluster"
+EXCLUDED = "its sidecar leaves this port out"
+"""The words of a walk's step at a pod (lab/envoy/walk.py)."""
+NOT_TAKEN = "the call leaves the pod as it is"
+Part = Mapping[str, Any]
+
+
+def workload(pod: str) -> str:
+    """Return what made a pod, by the pod's name: `shop/web-7d4b9c-x2x9k` -> `shop/web`."""
+    return _GENERATED.sub("", pod) or pod
+
+
+def in_plaintext(edge: Edge) -> bool:
+    """Return whether an edge between two sidecars can be read on the network."""
+    return edge.in_mesh and edge.crossed in ("plaintext", "mixed")
+
+
+def cluster(edge: Edge) -> str:
+    """Return the name of the cluster that carries it from the caller's proxy; empty: none does."""
+    named = [
+        one.source for one in edge.way.steps if one.where == CLIENT and "cluster " in one.source
+    ]
+    return named[-1].partition("cluster ")[2] if named else ""
+
+
+def configured(edge: Edge) -> Part:
+    """Return that cluster's configuration."""
+    proxy = edge.caller.proxy
+    return (proxy.clusters.get(cluster(edge)) or {}) if proxy else {}
+
+
+def rule_of(edge: Edge) -> str:
+    """Return the DestinationRule behind that cluster: `DestinationRule shop/web`; empty: none."""
+    path = str(_istio(configured(edge)).get("config", ""))
+    parts = path.split("/")
+    if "destination-rule" not in parts:
+        return ""
+    return f"DestinationRule {parts[-3]}/{parts[-1]}"
+
+
+def _istio(part: Part) -> Part:
+    found: Part = ((part.get("metadata") or {}).get("filter_metadata") or {}).get("istio") or {}
+    return found
+
+
+def has_one_socket(edge: Edge) -> bool:
+    """Return whether the cluster sends to whatever address is asked, all by one socket."""
+    return configured(edge).get("type") == "ORIGINAL_DST" and cluster(edge) != PASSTHROUGH
+
+
+def past_sidecar(edge: Edge) -> bool:
+    """Return whether it goes past one of the two sidecars."""
+    return any(EXCLUDED in one.what or NOT_TAKEN in one.what for one in edge.way.steps)
+
+
+def service(edge: Edge) -> str:
+    """Return the port that is called, with its name: `Service shop/web, port 9000 "udp-foo"`."""
+    to = edge.to
+    if to.kind == "other":
+        return f"port {to.port}"
+    if to.kind == "ServiceEntry":
+        return f"ServiceEntry with host {to.host}, port {to.port}"
+    name, _, rest = to.host.partition(".")
+    called = f' "{to.port_name}"' if to.port_name else " without a name"
+    return f"Service {rest.partition('.')[0]}/{name}, port {to.port}{called}"
+
+
+def server_pod(edge: Edge) -> str:
+    """Return the pod that it goes to: `pod shop/web-7d4b9c-x2x9k`."""
+    return f"pod {edge.server.name}" if edge.server else ""
+
+
+def server(edge: Edge) -> str:
+    """Return the workload that it goes to: `shop/web`, whichever its pod is."""
+    return workload(edge.server.name) if edge.server else ""
+
+
+def who_leaves_out(edge: Edge) -> str:
+    """Return whose sidecar leaves the call out: `shop/web`."""
+    by_caller = any(NOT_TAKEN in one.what for one in edge.way.steps)
+    return workload(edge.caller.name) if by_caller else server(edge)
+
+
+def first_end(edge: Edge) -> str:
+    """Return the address that the call leaves the caller for; empty: it does not leave."""
+    first = edge.way.earlier[0] if edge.way.earlier else edge.way.wire
+    return first.to[0] if first else ""
+
+
+def hangs(edge: Edge) -> bool:
+    """Return whether a call of the mesh hangs in a proxy."""
+    return edge.caller.has_sidecar and edge.way.outcome == "hangs"
+
+
+def refused_by(edge: Edge, who: str) -> bool:
+    """Return whether one of the proxies, CLIENT or SERVER, refuses it."""
+    return edge.way.outcome == "refused" and edge.way.by == who
+
+
+def present(*names: str) -> tuple[str, ...]:
+    """Return the names that are not empty."""
+    return tuple(filter(None, names))

@@ -1,0 +1,58 @@
+"""An audit for a terminal: the worst first."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from lab.audit import findings as found
+from lab.audit.edges import Walked
+from lab.audit.findings import Finding
+from lab.audit.rule import Severity
+
+MOST_CALLERS = 4
+
+
+def lines(
+    walked: Walked, findings: Sequence[Finding], least: Severity, width: int
+) -> Iterator[str]:
+    """Yield the lines of an audit. least: the severity from which on findings are told."""
+    shown = found.at_or_above(findings, least)
+    for one in shown:
+        yield from _finding(one, width)
+        yield ""
+    if len(shown) < len(findings):
+        yield f"{len(findings) - len(shown)} more, less severe: --show low"
+    counted = found.crossings(walked)
+    each = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counted.most_common())
+    yield f"{len(walked.edges)} edges walked; between two sidecars: {each or 'none'}"
+    for why, there in found.unknown(walked).items():
+        yield f"unknown: {there}: {why}"
+    for unread in walked.unread:
+        yield f"not read: {unread.what}: {unread.why}"
+
+
+def _finding(one: Finding, width: int) -> Iterator[str]:
+    callers = one.callers
+    more = f" and {len(callers) - MOST_CALLERS} more" if len(callers) > MOST_CALLERS else ""
+    yield f"{one.rule.severity.upper()} {one.rule.name}  {one.about}"
+    told = {
+        "": f"{', '.join(one.destinations) or one.about}: {one.rule.says}.",
+        "called by": f"{', '.join(callers[:MOST_CALLERS])}{more}, sending {' or '.join(one.sent)}"
+        if callers
+        else "",
+        "because of": "; ".join(one.causes),
+        "walk": one.why,
+        "means": one.rule.means,
+        "heals": one.rule.heals,
+        "proven by": ", ".join(one.rule.proven_by) or "no measurement of the lab's",
+    }
+    for name, text in told.items():
+        if not text:
+            continue
+        yield from textwrap.wrap(
+            text,
+            width,
+            initial_indent=f"  {name + ':' if name else '':12}",
+            subsequent_indent=" " * 14,
+        )

@@ -1,0 +1,83 @@
+"""`istio-lab audit`: which edges of a mesh are not mutual TLS, and why; no call is made."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.commands.arguments import add_cluster
+from lab.common import files
+from lab.common.text import printable, terminal_width
+
+if TYPE_CHECKING:
+    from lab.audit.edges import Inventory
+
+SEVERITIES = ("high", "medium", "low")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take where the mesh is read from, and what ends with 1."""
+    parser.add_argument(
+        "dumps",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="files, or folders of them, in place of a cluster: config dumps of the proxies "
+        "(istioctl proxy-config all POD -o json), and objects (kubectl get -A -o yaml)",
+    )
+    parser.add_argument(
+        "-n", "--namespace", action="append", default=[], help="callers of this namespace only"
+    )
+    parser.add_argument(
+        "--fail-on", choices=SEVERITIES, default="high", help="ends with 1; default: high"
+    )
+    parser.add_argument(
+        "--show", choices=SEVERITIES, default="medium", help="what is told; default: medium"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON too")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML too")
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="an earlier audit's JSON: what is in it does not end with 1",
+    )
+    add_cluster(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Return 0: nothing as severe as --fail-on; 1: something; 3: not everything could be read."""
+    from lab.audit import as_json, baseline, edges, findings, junit, text
+    from lab.audit.rules import rules
+
+    inventory = _inventory(options)
+    walked = edges.walk_all(inventory)
+    found = findings.find(walked.edges, inventory.objects(), rules())
+    known = baseline.read(options.baseline) if options.baseline else frozenset()
+    counted = findings.at_or_above(baseline.new(found, known), options.fail_on)
+    if options.junit:
+        files.write_text(options.junit, junit.junit(walked, rules(), counted))
+    if options.json:
+        told = json.dumps(as_json.told(walked, found), indent=1) + "\n"
+        files.write_text(options.json, told)
+    for line in text.lines(walked, found, options.show, terminal_width()):
+        print(printable(line))
+    if counted:
+        return 1
+    if walked.unread or findings.unknown(walked):
+        print("not everything could be read", file=sys.stderr)
+        return 3
+    return 0
+
+
+def _inventory(options: argparse.Namespace) -> Inventory:
+    from lab.audit import folder
+    from lab.audit.api import ApiInventory
+    from lab.predict.cluster import Live
+
+    if options.dumps:
+        return folder.inventory(options.dumps, options.namespace)
+    return ApiInventory(Live.open(options.cluster), options.namespace)

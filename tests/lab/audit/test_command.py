@@ -1,0 +1,70 @@
+"""The command, on config dumps in files: what it prints, writes, and ends with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from lab.commands.line import main
+from lab.model import store
+
+
+def dumps(failure: str, into: Path) -> Path:
+    """Copy the configurations of a failure's posted world."""
+    for path in (store.RECORDED / failure / "config").glob("posted-*.json.gz"):
+        if "remedies" not in path.name:
+            (into / path.name).write_bytes(path.read_bytes())
+    return into
+
+
+def test_what_is_found_ends_with_1_and_is_written_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    words = ["--json", str(tmp_path / "a.json"), "--show", "low"]
+    code = main(["audit", str(dumps("wrong_version_number", folder)), *words])
+    said = capsys.readouterr().out
+    assert code == 1, said
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert {one["severity"] for one in told["findings"]} <= {"high", "medium", "low"}
+    for one in told["findings"]:
+        assert one["rule"] in said
+
+
+def test_a_file_that_is_no_dump_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dump.json").write_text("{}")
+    assert main(["audit", str(tmp_path)]) not in (0, 1)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_what_is_known_already_does_not_fail_a_build(tmp_path: Path) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    asked, known = str(dumps("wrong_version_number", folder)), str(tmp_path / "known.json")
+    first = main(["audit", asked, "--json", known, "--junit", str(tmp_path / "first.xml")])
+    again = main(["audit", asked, "--baseline", known, "--junit", str(tmp_path / "again.xml")])
+    assert (first, again) == (1, 0)
+    failures = [
+        int(ElementTree.parse(tmp_path / f"{name}.xml").getroot().get("failures", "0"))
+        for name in ("first", "again")
+    ]
+    assert failures[0] > 0
+    assert failures[1] == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"findings": [1]}'])
+def test_a_baseline_that_is_no_audit_is_a_sentence(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    (tmp_path / "known.json").write_text(text)
+    asked = str(dumps("wrong_version_number", folder))
+    assert main(["audit", asked, "--baseline", str(tmp_path / "known.json")]) == 254
+    assert "is no audit" in capsys.readouterr().err
