@@ -71,6 +71,7 @@ class ApiInventory:
         address = str(spec.get("clusterIP") or "")
         if spec.get("type") == "ExternalName" or not address:
             return
+        exported = _exported_to(meta)
         behind = frozenset(self._source.behind(meta["namespace"], meta["name"]))
         for port in spec.get("ports") or ():
             if port.get("protocol", "TCP") != "TCP":
@@ -78,4 +79,17 @@ class ApiInventory:
             name = str(port.get("name") or "")
             protocol = declared(name, str(port.get("appProtocol") or ""))
             addresses = tuple(sorted(behind)) if address == "None" else (address,)
-            yield Destination(host, int(port["port"]), protocol, addresses, name, behind)
+            number = int(port["port"])
+            yield Destination(host, number, protocol, addresses, name, behind, exported_to=exported)
+
+
+def _exported_to(meta: Obj) -> frozenset[str]:
+    """Return the namespaces that a Service is exported to; empty: all.
+
+    https://istio.io/latest/docs/reference/config/annotations/#NetworkingExportTo
+    """
+    told = str((meta.get("annotations") or {}).get("networking.istio.io/exportTo", "*"))
+    names = {one.strip() for one in told.split(",")}
+    if "*" in names:
+        return frozenset()
+    return frozenset(meta["namespace"] if one == "." else one for one in names)

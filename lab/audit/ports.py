@@ -79,6 +79,8 @@ class Destination:
     ends: frozenset[str] = frozenset()
     """Addresses of the pods behind it; empty: not known."""
     kind: Kind = "Service"
+    exported_to: frozenset[str] = frozenset()
+    """Namespaces whose sidecars are told of it; empty: all."""
 
     @property
     def name(self) -> str:

@@ -61,6 +61,12 @@ def has_one_socket(edge: Edge) -> bool:
     return configured(edge).get("type") == "ORIGINAL_DST" and cluster(edge) != PASSTHROUGH
 
 
+def is_told(edge: Edge) -> bool:
+    """Return whether the Service is exported to the caller's namespace."""
+    namespace = edge.caller.name.partition("/")[0]
+    return not edge.to.exported_to or namespace in edge.to.exported_to
+
+
 def past_sidecar(edge: Edge) -> bool:
     """Return whether it goes past one of the two sidecars."""
     return any(EXCLUDED in one.what or NOT_TAKEN in one.what for one in edge.way.steps)

@@ -12,6 +12,8 @@ RULE = EdgeRule(
     "Name the port after what it carries (tcp-..., http-...), not udp-...; in a Sidecar, name the "
     "host.",
     ("tcp_mtls C2", "sidecar_scope S1", "pod_address A1"),
-    lambda edge: seen.in_plaintext(edge) and seen.cluster(edge) == seen.PASSTHROUGH,
+    lambda edge: (
+        seen.in_plaintext(edge) and seen.cluster(edge) == seen.PASSTHROUGH and seen.is_told(edge)
+    ),
     lambda edge: (seen.service(edge),),
 )

@@ -18,7 +18,7 @@ def _found(there: Objects) -> Iterator[Found]:
         for service, port, _ in behind:
             number = int(port["port"])
             if number in numbers and number not in listening:
-                name = "{namespace}/{name}".format(**service["metadata"])
+                name = "{name}.{namespace}".format(**service["metadata"])
                 cause = f"{objects.named(policy)}, spec.portLevelMtls.{number}"
                 yield Found(f"{name}:{number}", (cause,))
 

@@ -11,6 +11,11 @@ RULE = EdgeRule(
     "The call fails. What the client sends first has crossed the network all the same.",
     "Remove what keeps the caller's sidecar from using mTLS: a rule, or the port's name.",
     ("tcp_mtls C2", "pod_address A1"),
-    lambda edge: edge.in_mesh and seen.refused_by(edge, SERVER) and edge.crossed == "plaintext",
+    lambda edge: (
+        edge.in_mesh
+        and seen.is_told(edge)
+        and seen.refused_by(edge, SERVER)
+        and edge.crossed == "plaintext"
+    ),
     lambda edge: seen.present(seen.rule_of(edge), seen.service(edge)),
 )

@@ -32,7 +32,9 @@ def namespaces(cluster: Embedded) -> Iterator[dict[tuple[str, str], str]]:
     live = {}
     try:
         for name, declared in WORLDS:
-            failure = with_parameters(failures.load(name), {})
+            failure = failures.load(name)
+            defaults = {key: one.default for key, one in failure.parameters.items()}
+            failure = with_parameters(failure, defaults)
             live[name, declared] = world.deploy(
                 cluster, failure.world(declared), RUN, name, settings
             )
