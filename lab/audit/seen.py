@@ -107,8 +107,8 @@ def first_end(edge: Edge) -> str:
 
 
 def hangs(edge: Edge) -> bool:
-    """Return whether a call of the mesh hangs in a proxy."""
-    return edge.caller.has_sidecar and edge.way.outcome == "hangs"
+    """Return whether a call of the mesh hangs in a proxy, though its sidecar is told of it."""
+    return edge.caller.has_sidecar and edge.way.outcome == "hangs" and is_told(edge)
 
 
 def refused_by(edge: Edge, who: str) -> bool:
