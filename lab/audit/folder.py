@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lab.audit.edges import Inventory
 from lab.common import untrusted
 from lab.common.errors import BadArguments, BadEvidence
 from lab.envoy import dump, node
+from lab.envoy.dump import MISSHAPEN
 from lab.predict.cluster import ApiMesh
 
 NEEDED = ("Pod", "Service", "EndpointSlice")
@@ -49,6 +51,17 @@ class StoredObjects:
     def whole(self) -> bool:
         """Return whether pods and Services are there."""
         return all(self._by_kind.get(kind) for kind in NEEDED)
+
+
+@contextmanager
+def refusing_other_shapes() -> Iterator[None]:
+    """Raise BadEvidence, in a sentence, for objects that do not have Kubernetes' fields."""
+    try:
+        yield
+    except MISSHAPEN as wrong:
+        raise BadEvidence(
+            f"the files' objects are not such as Kubernetes has them: {wrong!r}"
+        ) from None
 
 
 def inventory(paths: Sequence[Path], namespaces: Sequence[str]) -> Inventory:

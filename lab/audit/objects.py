@@ -49,9 +49,16 @@ def named(obj: Obj) -> str:
     return f"{obj['kind']} {meta['namespace']}/{meta['name']}"
 
 
+def spec(obj: Obj) -> Mapping[str, Any]:
+    """Return an object's specification; a policy may have none."""
+    found: Mapping[str, Any] = obj.get("spec") or {}
+    return found
+
+
 def selector(obj: Obj) -> Mapping[str, str]:
     """Return the labels that an object of Istio's security API selects pods by."""
-    found: Mapping[str, str] = (obj.get("spec") or {}).get("selector", {}).get("matchLabels") or {}
+    chosen: Mapping[str, Any] = spec(obj).get("selector") or {}
+    found: Mapping[str, str] = chosen.get("matchLabels") or {}
     return found
 
 

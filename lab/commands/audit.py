@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,12 +51,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0: nothing as severe as --fail-on; 1: something; 3: not everything could be read."""
-    from lab.audit import as_json, baseline, edges, findings, junit, text
+    from lab.audit import as_json, baseline, edges, findings, folder, junit, text
     from lab.audit.rules import rules
 
-    inventory = _inventory(options)
-    walked = edges.walk_all(inventory)
-    found = findings.find(walked.edges, inventory.objects(), rules())
+    with folder.refusing_other_shapes() if options.dumps else nullcontext():
+        inventory = _inventory(options)
+        walked = edges.walk_all(inventory)
+        found = findings.find(walked.edges, inventory.objects(), rules())
     known = baseline.read(options.baseline) if options.baseline else frozenset()
     counted = findings.at_or_above(baseline.new(found, known), options.fail_on)
     if options.junit:

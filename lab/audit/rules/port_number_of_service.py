@@ -11,7 +11,7 @@ from lab.audit.rule import Found, ObjectRule
 
 def _found(there: Objects) -> Iterator[Found]:
     for policy in there.peer_authentications:
-        numbers = {int(one) for one in (policy["spec"].get("portLevelMtls") or {})}
+        numbers = {int(one) for one in (objects.spec(policy).get("portLevelMtls") or {})}
         pods = [*objects.selected(policy, there.pods)] if objects.selector(policy) else []
         behind = [*objects.serving(pods, there.services)]
         listening = {objects.target(port, pod) for _, port, pod in behind}

@@ -8,7 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from lab.audit.objects import Objects
+from lab.audit.rule import ObjectRule
+from lab.audit.rules import rules
 from lab.commands.line import main
+from lab.common.errors import BadEvidence
 from lab.model import store
 
 
@@ -68,3 +72,33 @@ def test_a_baseline_that_is_no_audit_is_a_sentence(
     asked = str(dumps("wrong_version_number", folder))
     assert main(["audit", asked, "--baseline", str(tmp_path / "known.json")]) == 254
     assert "is no audit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: Pod\nmetadata: 1\n",
+        "kind: List\nitems: [1]\n",
+        "kind: List\nitems: [{kind: Pod}, {kind: Service}, {kind: EndpointSlice}]\n",
+        "kind: [\n",
+        "{a: " * 2000,
+    ],
+)
+def test_objects_that_are_none_of_kubernetes_are_a_sentence(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (dumps("wrong_version_number", folder) / "objects.yaml").write_text(text)
+    assert main(["audit", str(folder)]) in (1, BadEvidence("").exit_code)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_policy_without_a_specification_is_one() -> None:
+    policy = {"kind": "PeerAuthentication", "metadata": {"namespace": "shop", "name": "default"}}
+    assert [
+        found
+        for rule in rules()
+        if isinstance(rule, ObjectRule)
+        for found in rule.found(Objects(peer_authentications=[policy]))
+    ] == []
