@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -15,6 +16,7 @@ from clusters.embedded.cluster import Embedded
 from lab import failures
 from lab.audit.folder import PATHS
 from lab.commands.line import main
+from lab.model import store
 from lab.model.parameters import with_parameters
 from lab.record import envoy_admin, readiness, world
 from lab.record.world import reference
@@ -61,6 +63,7 @@ def audited(
     told = capsys.readouterr()
     assert code == 1, told
     found: dict[str, Any] = json.loads(file.read_text())
+    jsonschema.validate(found, json.loads((store.ROOT / "docs" / "audit.schema.json").read_text()))
     return found
 
 

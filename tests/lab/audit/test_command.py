@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from lab.audit.objects import Objects
@@ -14,6 +15,8 @@ from lab.audit.rules import rules
 from lab.commands.line import main
 from lab.common.errors import BadEvidence
 from lab.model import store
+
+SCHEMA = store.ROOT / "docs" / "audit.schema.json"
 
 
 def dumps(failure: str, into: Path) -> Path:
@@ -34,7 +37,7 @@ def test_what_is_found_ends_with_1_and_is_written_as_json(
     said = capsys.readouterr().out
     assert code == 1, said
     told = json.loads((tmp_path / "a.json").read_text())
-    assert {one["severity"] for one in told["findings"]} <= {"high", "medium", "low"}
+    jsonschema.validate(told, json.loads(SCHEMA.read_text()))
     for one in told["findings"]:
         assert one["rule"] in said
 
