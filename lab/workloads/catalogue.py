@@ -37,6 +37,9 @@ CATALOGUE: Mapping[str, Image] = {
                 "gunicorn",
                 *(f"--bind=0.0.0.0:{port}" for port in range(8080, 8085)),
                 "--threads=4",
+                # Longer than a sidecar keeps an idle connection: at gunicorn's two seconds a
+                # request can meet the end of the connection it is sent on, and fails with UC.
+                "--keep-alive=7200",
                 "--access-logfile=-",
                 "httpbin:app",
             ),
