@@ -30,7 +30,7 @@ def audited(failure: str, world: str) -> list[Finding]:
         ("neighbours_port", "posted", "neighbours-port", ""),
         ("deny_bypassed", "posted", "plaintext-accepted", "pod"),
         ("sidecar_scope", "strict", "server-demands-mtls", "Service"),
-        ("permissive_refuses", "posted", "past-the-sidecar", ""),
+        ("permissive_refuses", "posted", "past-the-sidecar", "with-istio"),
     ],
 )
 def test_a_failures_cause_is_found(failure: str, world: str, rule: str, cause: str) -> None:
