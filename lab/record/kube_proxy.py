@@ -3,8 +3,8 @@
 kube-proxy follows the API late, by default once a second at most. When a Service's port gets
 another name, its ClusterIP is first served by the old rules, then refused for a moment, since no
 endpoint has the new name yet, and then served again. Only connections to the ClusterIP meet this:
-those of pods without a sidecar, and those that a sidecar passes through. A sidecar that has the
-Service's endpoints connects to them directly.
+those of pods without a sidecar, and those that a sidecar passes through. What matches a filter
+chain of the Service's goes to an endpoint directly, and does not meet it.
 https://kubernetes.io/docs/reference/networking/virtual-ips/#optimizing-iptables-mode-performance
 """
 

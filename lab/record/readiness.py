@@ -195,18 +195,13 @@ def _for_udp(port: Port) -> bool:
 
 
 def service_routes(live: LiveWorld, calls: Iterable[Call]) -> Iterator[kube_proxy.ServiceRoute]:
-    """Yield the routes of those calls that connect to a ClusterIP, and not to an endpoint."""
-    passed_through = {
-        (service.name, port.number)
-        for service in live.world.services
-        for port in service.ports
-        if _for_udp(port)
-    }
+    """Yield the routes of those calls that may connect to a ClusterIP, and not to an endpoint.
+
+    Any call to a Service may: what none of its filter chains takes passes through a sidecar.
+    """
     for call in calls:
-        _, service, port = call.asked
-        if call.source == "api" or service not in live.services:
-            continue
-        if not live.pods[call.source].has_sidecar or (service, port) in passed_through:
+        _, service, _ = call.asked
+        if call.source != "api" and service in live.services:
             yield service_route(live, call)
 
 
