@@ -65,13 +65,12 @@ class NotebookRun:
 
     def about(self) -> Text:
         """Show where this runs and why there, with which versions, in which namespaces."""
-        from lab.render.wording import said
+        from lab.render.wording import policies, said
 
         evidence = self._source.evidence
         first = said(evidence) if self._source.source == "recorded" else self._live(evidence)
         worlds = [
-            f"  {world.namespace}: PeerAuthentication {world.mtls or 'none'}, "
-            f"DestinationRule {world.rule or 'none'}{_on_nodes(world)}"
+            f"  {world.namespace}: {policies(declared, world)}{_on_nodes(world)}"
             for declared in self._source.failure.worlds
             if (world := evidence.worlds.get(declared.name))
         ]
@@ -140,6 +139,12 @@ class NotebookRun:
     def log(self, *names: str) -> Table:
         """Show what the server's own proxy logged of the same connections."""
         return call_tables.log_table(self._case, self._required(names))
+
+    def chains(self, *names: str) -> Table:
+        """Show the filter chains that the server's sidecar has for the port of a call."""
+        from lab.render.chains_table import chains_table
+
+        return chains_table(self._case, self._required(names))
 
     def route(self, *names: str) -> Table:
         """Show where the client's own proxy sent a call."""
@@ -212,9 +217,10 @@ class NotebookRun:
 
     def verdict(self) -> Table:
         """Show the verdicts, from the stored files alone."""
-        from lab.render.tables import claims_table
+        from lab.render.tables import questions_table
 
-        return claims_table([self._source.judge()], "Verdicts, from the stored files alone")
+        title = "Verdicts, from the stored files alone"
+        return questions_table(self._source.failure, self._source.judge(), title)
 
     def why(self, *names: str) -> Text:
         """Show which packet, log line and configuration led to each verdict, or to those named."""

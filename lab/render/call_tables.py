@@ -20,18 +20,21 @@ Cells = tuple[str, ...]
 
 
 def wire_table(case: Case, names: Sequence[str]) -> Table:
-    """Return what crossed between the pods: security, first bytes, how often the marker is read."""
+    """Return what crossed between the pods: security, first bytes, how often the marker is read.
+
+    The ClientHello is readable in any TLS: which server name it asks for, and which ALPN it offers.
+    """
 
     def cells(seen: Observation) -> Cells:
         return *_crossed(seen.wire), f"{seen.marker_count}x"
 
-    header = ("call", "on the wire", "connection begins with", "SNI", "marker read")
+    header = ("call", "on the wire", "connection begins with", "SNI; ALPN", "marker read")
     return _table(case, names, "Packets at both pods' eth0", header, cells)
 
 
 def inside_table(case: Case, names: Sequence[str]) -> Table:
     """Return what the server's sidecar sent to its application, without Istio's own TLS."""
-    header = ("call", "handed on as", "connection begins with", "SNI")
+    header = ("call", "handed on as", "connection begins with", "SNI; ALPN")
     title = "Packets between the server's sidecar and its application"
     return _table(case, names, title, header, lambda seen: _crossed(handed_on(case, seen)))
 
@@ -40,16 +43,18 @@ def log_table(case: Case, names: Sequence[str]) -> Table:
     """Return what the server's own proxy logged of the same connections."""
 
     def cells(seen: Observation) -> Cells:
-        if seen.server_line is None:
+        line = seen.server_line
+        if line is None:
             return "no line of it", "-", "-"
         facts = seen.server.facts
-        flags = f"{facts.get('flags') or '-'} {facts.get('details') or ''}".strip()
+        details = facts.get("details") or line.get("connection_termination_details")
+        flags = f"{facts.get('flags') or '-'} {details or ''}".strip()
         unmatched = "filter_chain_not_found" in flags
         took = "nothing it knows" if unmatched else seen.server.security
         return took, str(facts.get("peer") or "-"), flags
 
     header = ("call", "took it for", "peer, from its certificate", "flags, details")
-    return _table(case, names, "Access log of the server's sidecar", header, cells)
+    return _table(case, names, "Access log of the server's proxy", header, cells)
 
 
 def route_table(case: Case, names: Sequence[str]) -> Table:
@@ -63,7 +68,7 @@ def route_table(case: Case, names: Sequence[str]) -> Table:
 
     header = ("call", "cluster it chose", "sent to", "details")
     rows = tuple((name, *cells(case.see(name))) for name in names)
-    return Table("Access log of the client's sidecar", header, rows)
+    return Table("Access log of the client's proxy", header, rows)
 
 
 def strangers_table(case: Case, names: Sequence[str]) -> Table:
@@ -137,8 +142,9 @@ def _table(
 
 
 def _crossed(said: WireSeen) -> Cells:
-    """Return how it crossed, its first bytes and the SNI; or why none can be shown."""
+    """Return how it crossed, its first bytes, SNI and ALPN; or why none can be shown."""
     first = said.packets.first_bytes[:12]
     text = "".join(chr(b) if 32 <= b < 127 else "." for b in first)
     shown = f"{first.hex(' ')}\n{text}" if first else said.why
-    return said.security, shown, said.packets.sni or "-"
+    hello = [said.packets.sni, ", ".join(said.packets.alpn_offered)]
+    return said.security, shown, "\n".join(part for part in hello if part) or "-"

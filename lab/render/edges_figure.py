@@ -11,7 +11,7 @@ from lab.judge.observation import FINAL_HOP, Observation
 from lab.planes import log
 from lab.render import svg
 from lab.render.display import Picture, Table
-from lab.render.wording import AROUND, SHOWS, crossed
+from lab.render.wording import AROUND, SHOWS, crossed, policies
 
 # Never by colour alone: each has a line of its own, and its name is written on the edge.
 STYLES = {
@@ -174,8 +174,8 @@ def _heading(case: Case, world: str, remedy: str) -> tuple[str, str]:
     record = case.world(world)
     if record is None:
         return case.failure.world(world).about, ""
-    policy = f"PeerAuthentication {record.mtls or 'none'}, DestinationRule {record.rule or 'none'}"
-    return case.failure.world(world).about, policy
+    declared = case.failure.world(world)
+    return declared.about, policies(declared, record)
 
 
 def _edge(axes: Any, edge: DrawnEdge, level: float) -> None:

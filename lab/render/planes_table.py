@@ -12,7 +12,7 @@ from lab.judge.observation import FINAL_HOP, Observation
 from lab.judge.planes import column_answers, column_titles
 from lab.model.failure import Failure
 from lab.render.display import Table
-from lab.render.wording import SHOWS, crossed
+from lab.render.wording import SHOWS, crossed, policies
 
 STEPS = {"broken": "as it is", "changed": "with it"}
 """Of a remedy: what is shown of it. Taken back it is as before, or its verdict says otherwise."""
@@ -85,9 +85,10 @@ def _heading(case: Case, seen: Observation, remedy: str) -> tuple[str, str]:
     if remedy:
         return f"Remedy: {next(r.says for r in case.failure.remedies if r.name == remedy)}", ""
     world = case.evidence.worlds[seen.record.world]
-    policy = f"PeerAuthentication {world.mtls or 'none'}, DestinationRule {world.rule or 'none'}"
-    policy = policy if case.failure.claims else f"asked in {world.namespace}"  # an edge of no world
-    return case.failure.world(world.name).about, policy
+    declared = case.failure.world(world.name)
+    told = policies(declared, world)
+    # An edge that was asked for by `observe` is of no failure's world.
+    return declared.about, told if case.failure.claims else f"asked in {world.namespace}"
 
 
 def _why(edge: Edge) -> str:

@@ -22,7 +22,7 @@ from lab.packets.flights import Flight
 from lab.render import svg
 from lab.render.display import Picture, Table, wrap
 from lab.render.edges_figure import STYLES
-from lab.render.wording import SHOWS
+from lab.render.wording import SHOWS, policies
 
 MOST = 40
 """Most arrows of one drawing; the middle of a longer exchange is left out."""
@@ -186,8 +186,7 @@ class _Page:
         told = f"call {record.name} of {self._case.evidence.failure}"
         if world is None:
             return told
-        rule = f"DestinationRule {world.rule or 'none'}"
-        return f"{told}; PeerAuthentication {world.mtls or 'none'}, {rule}"
+        return f"{told}; {policies(self._case.failure.world(record.world), world)}"
 
     def _life_lines(self) -> None:
         bottom = self._ends + 0.08

@@ -11,6 +11,7 @@ from lab.judge.case import Case
 from lab.judge.disagreements import find_disagreements
 from lab.judge.edge import observe_edge
 from lab.judge.verdict import CellVerdict, ClaimVerdict, RemedyVerdict, Said, Verdict
+from lab.model.failure import Failure
 from lab.render.display import Table
 from lab.render.wording import SHOWS
 
@@ -33,6 +34,22 @@ def claims_table(verdicts: Iterable[Verdict], title: str = "") -> Table:
     )
     header = ("", "the claim", "as posted", "on the wire", "today's form", "on the wire", "pin")
     return Table(title, header, rows)
+
+
+def questions_table(failure: Failure, verdict: Verdict, title: str = "") -> Table:
+    """Return two rows for each claim: what was asked of it as posted, and in today's form."""
+    declared = {claim.id: claim for claim in failure.claims}
+    rows: list[tuple[str, ...]] = []
+    for one in verdict.claims:
+        claim = declared[one.id]
+        posted = f"As posted: {claim.as_posted.question}"
+        said = one.as_posted
+        rows.append((one.id, f"{one.says}\n{posted}", said.word, wire(said), one.agreement))
+        rows.append(
+            ("", f"Today's form: {claim.today.question}", one.today.word, wire(one.today), "")
+        )
+    header = ("", "the claim, and what was asked of it", "answer", "on the wire", "pin")
+    return Table(title, header, tuple(rows))
 
 
 def _in_order(verdicts: Iterable[Verdict], what: str) -> list[Any]:

@@ -8,15 +8,31 @@ import textwrap
 
 from lab.judge.observation import Observation
 from lab.judge.verdict import Verdict
-from lab.model.evidence import CallRecord, Evidence
+from lab.model.evidence import CallRecord, Evidence, WorldRecord
 from lab.model.failure import Remedy
-from lab.model.scenario import fill
+from lab.model.scenario import World, fill
+
+_OBJECT = re.compile(r"^kind: (\S+)\nmetadata:\s[^\n]*?\s*name: ([\w.-]+)", re.MULTILINE)
 
 
 def filled(text: str, world: str, evidence: Evidence) -> str:
     """Fill in the namespace that a world had, if it was deployed, into a manifest."""
     record = evidence.worlds.get(world)
     return fill(text, {"namespace": record.namespace}) if record else text
+
+
+def policies(declared: World, record: WorldRecord) -> str:
+    """Return what a world's namespace demands and its clients do, and the names of more rules."""
+    peer = policy(declared, "PeerAuthentication", record.mtls)
+    return f"PeerAuthentication {peer}, DestinationRule " + policy(
+        declared, "DestinationRule", record.rule
+    )
+
+
+def policy(declared: World, kind: str, mode: str) -> str:
+    """Return the mode of a world's own policy of a kind, and the names of its others."""
+    others = [name for of, name in _OBJECT.findall(declared.objects) if of == kind]
+    return " and ".join([*([mode] if mode else []), *others]) or "none"
 
 
 def difference(remedy: Remedy, evidence: Evidence) -> list[str]:

@@ -14,10 +14,11 @@ from lab.common import files
 from lab.common.errors import LabError
 from lab.judge.proof import Proof
 from lab.judge.verdict import RemedyVerdict, Said
+from lab.model.evidence import Evidence
 from lab.model.failure import Answer, Remedy
-from lab.model.scenario import STEPS
+from lab.model.scenario import STEPS, World
 from lab.render import explain, tables, tools
-from lab.render.wording import difference, filled
+from lab.render.wording import difference, filled, policy
 from lab.report import figure
 from lab.report.files import Files
 from lab.report.shown_calls import Witness, show_call, show_witness, witnesses_of
@@ -48,7 +49,7 @@ def story(report: FailureReport, _files: Files) -> Shown:
     """List sources, worlds with their policies, and what went wrong while recording."""
     evidence = report.evidence
     worlds = [
-        (world, evidence.worlds.get(world.name), filled(world.policy, world.name, evidence))
+        (world, evidence.worlds.get(world.name), _policies(world, evidence))
         for world in report.failure.worlds
     ]
     notes = [f"The cluster failed: {evidence.trouble}"] if evidence.trouble else []
@@ -58,7 +59,13 @@ def story(report: FailureReport, _files: Files) -> Shown:
     notes += [
         f"Setting of this mesh that is not Istio's default: {one}" for one in report.verdict.unusual
     ]
-    return {"worlds": worlds, "notes": notes}
+    return {"worlds": worlds, "notes": notes, "policy": policy}
+
+
+def _policies(world: World, evidence: Evidence) -> str:
+    """Return the manifests of a world's policies, and of its further objects."""
+    texts = [text for text in (world.policy, world.objects) if text]
+    return filled("---\n".join(texts), world.name, evidence)
 
 
 def picture(report: FailureReport, _files: Files) -> Shown:

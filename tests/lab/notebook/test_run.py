@@ -35,7 +35,7 @@ def test_an_explanation_names_no_place_outside_the_checkout() -> None:
 
 def test_inside_mutual_tls_the_services_own_tls_is_seen() -> None:
     row = run("https_in_mtls").inside("tcp-name:changed").rows[0]
-    assert (row[1], row[3]) == ("tls", "b-tcp")
+    assert (row[1], row[3]) == ("tls", "b-tcp\nh2, http/1.1")
     assert run("https_in_mtls").inside("http").rows[0][1] == "plaintext"
 
 

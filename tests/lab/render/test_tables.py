@@ -17,6 +17,7 @@ from lab.model.parameters import with_parameters
 from lab.render import junit, tables
 from lab.render.display import Table
 from lab.render.edges_figure import picture
+from lab.render.wording import policies
 
 NAMES = failures.names()
 FIRST_BYTES = re.compile(r"(?:[0-9a-f]{2} ){8}")
@@ -122,3 +123,23 @@ def test_the_graphs_of_2019_and_today_stand_beside_the_wire_in_the_summary() -> 
     text = " ".join(" ".join(lines[told[0] : told[0] + 4]).split())
     assert "graph not reproduced on the wire; reproduced in a Kiali graph of 2019" in text
     assert max(len(line) for line in lines[told[0] : told[0] + 4]) <= 100
+
+
+def test_each_answer_stands_beside_what_was_asked() -> None:
+    run = recorded_run("http10_plaintext")
+    shown = tables.questions_table(run.failure, run.judge())
+    asked = [question for one in run.failure.claims for question in (one.as_posted, one.today)]
+    assert len(shown.rows) == len(asked)
+    assert all(one.question in row[1] for one, row in zip(asked, shown.rows, strict=True))
+
+
+def test_a_world_is_described_by_its_own_mode_and_the_names_of_its_other_policies() -> None:
+    def told(name: str, world: str) -> str:
+        case = recorded_run(name).case
+        return policies(case.failure.world(world), case.evidence.worlds[world])
+
+    assert told("wrong_version_number", "numbered") == (
+        "PeerAuthentication httpbin, DestinationRule none"
+    )
+    assert told("old_answers", "posted") == "PeerAuthentication STRICT, DestinationRule ruled"
+    assert told("rest_mtls", "posted") == "PeerAuthentication STRICT, DestinationRule ISTIO_MUTUAL"
