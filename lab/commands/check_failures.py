@@ -12,8 +12,16 @@ from lab.declare.validate import place, without_pins
 from lab.model.failure import Claim, Failure
 from lab.notebook import execute
 
-LINES = 200
+LINES = 130
 """The most that a failure's file may have, as the formatter leaves it."""
+OWN_LINES = {
+    "grpc_h2c": 165,
+    "https_in_mtls": 200,
+    "pod_address": 150,
+    "rest_mtls": 135,
+    "tcp_mtls": 160,
+}
+"""Those of files that are harder to read if shorter: the post's four, and one of five ports."""
 
 
 def problems(folder: Path) -> list[str]:
@@ -21,9 +29,7 @@ def problems(folder: Path) -> list[str]:
     found: list[str] = []
     loaded: list[Failure] = []
     for path in sorted(folder.glob("[!_]*.py")):
-        count = len(path.read_text().splitlines())
-        if count > LINES:
-            found.append(f"{path}:{LINES + 1}: it has {count} lines; a failure has {LINES} at most")
+        found += too_long(path)
         try:
             loaded.append(failures.load_file(path))
         except BadFailure as wrong:
@@ -31,6 +37,14 @@ def problems(folder: Path) -> list[str]:
             continue
         found += without_pins(loaded[-1])
     return [*found, *claims_twice(loaded)]
+
+
+def too_long(path: Path) -> list[str]:
+    """Return a sentence, with the first line too many, where a failure's file is too long."""
+    count, most = len(path.read_text().splitlines()), OWN_LINES.get(path.stem, LINES)
+    if count <= most:
+        return []
+    return [f"{path}:{most + 1}: it has {count} lines, and may have {most} at most"]
 
 
 def claims_twice(loaded: Iterable[Failure]) -> list[str]:

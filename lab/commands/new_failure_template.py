@@ -23,9 +23,7 @@ FAILURE = d.Failure(
     ),
     worlds=(
         d.plain(("client", "httpbin"), (HTTPBIN,)),
-        d.world(
-            "posted",
-            "during",
+        d.posted(
             "mTLS is wanted, not demanded",
             ("client", "httpbin"),
             (HTTPBIN, MISNAMED),
@@ -65,7 +63,7 @@ FAILURE = d.Failure(
         ),
     ),
     parameters={
-        "port_name": d.Parameter("name of the second port", "udp-web", ("udp-web", "http-web")),
+        "port_name": d.parameter("name of the second port", "udp-web", "http-web"),
     },
     passthrough=True,  # it rests on a mesh that lets pass what is for no Service
     symptoms=d.seen_as(

@@ -5,7 +5,17 @@ the three strangers; and the checks, which say what is seen of a call.
 """
 
 from lab.declare import strangers
-from lab.declare.calls import apply, call, curl, grpcurl, say, tls_probe, to_address
+from lab.declare.calls import (
+    apply,
+    call,
+    curl,
+    curl_pod,
+    grpcurl,
+    say,
+    say_pod,
+    tls_probe,
+    to_address,
+)
 from lab.declare.changes import (
     destination_rule,
     envoy_filter,
@@ -25,10 +35,26 @@ from lab.declare.claims import (
     pins_on_ours,
     seen_as,
     stranger_gets_through,
+    stranger_is_read,
     strangers_are_refused,
+    whether_refused,
+    whether_unread,
 )
-from lab.declare.objects import authorization_policy, service_of_others, sidecar_scope
-from lab.declare.outcomes import own_tls_answer, ssl_error
+from lab.declare.objects import (
+    authorization_policy,
+    headless_by_label,
+    service_of_others,
+    sidecar_scope,
+)
+from lab.declare.outcomes import (
+    hangs,
+    own_tls_answer,
+    plaintext_refused,
+    readable_answer,
+    ssl_error,
+    wrong_version_number,
+)
+from lab.declare.parameters import parameter
 from lab.declare.remedies import (
     Trial,
     put_in_front,
@@ -40,7 +66,17 @@ from lab.declare.remedies import (
 )
 from lab.declare.remedies import apply as applies
 from lab.declare.validate import refuse_wrong, without_pins
-from lab.declare.worlds import echo, permissive, plain, posted, service, world
+from lab.declare.worlds import (
+    echo,
+    headless,
+    permissive,
+    plain,
+    posted,
+    service,
+    strict,
+    under_policy,
+    world,
+)
 from lab.judge.checks import (
     all_of,
     answered,
@@ -129,10 +165,14 @@ __all__ = [
     "client_logged",
     "costs_more",
     "curl",
+    "curl_pod",
     "destination_rule",
     "echo",
     "envoy_filter",
     "grpcurl",
+    "hangs",
+    "headless",
+    "headless_by_label",
     "http2_gateway",
     "identities",
     "left_client",
@@ -143,17 +183,20 @@ __all__ = [
     "originate_tls",
     "own_tls_answer",
     "own_tls_only",
+    "parameter",
     "peer_authentication",
     "permissive",
     "pin",
     "pins_on_ours",
     "plain",
+    "plaintext_refused",
     "port_mtls",
     "posted",
     "protocol_error",
     "put_in_front",
     "reached",
     "readable",
+    "readable_answer",
     "received",
     "refuse_wrong",
     "refused_upgrade",
@@ -163,6 +206,7 @@ __all__ = [
     "replace_objects",
     "retarget",
     "say",
+    "say_pod",
     "secured",
     "secured_answer",
     "secured_hops",
@@ -174,8 +218,10 @@ __all__ = [
     "sidecar_scope",
     "ssl_error",
     "stranger_gets_through",
+    "stranger_is_read",
     "strangers",
     "strangers_are_refused",
+    "strict",
     "succeeded",
     "tcp_gateway",
     "tls_probe",
@@ -184,11 +230,15 @@ __all__ = [
     "together",
     "unanswered",
     "under",
+    "under_policy",
     "unread",
     "unsent",
     "upgrade_is_gone",
     "went_to",
+    "whether_refused",
+    "whether_unread",
     "without_pins",
     "without_tls",
     "world",
+    "wrong_version_number",
 ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from lab.model.scenario import Call, Service
 
+READS_FIRST = "--read-first"
+"""The flag of `say` by which it waits for the server's greeting."""
+
 
 def curl(
     name: str,
@@ -43,7 +46,7 @@ def say(
     number = port or service.ports[0].number
     asked = f"gateway {gateway}" if gateway else f"{service.name} {number}"
     through = f"gateway:{gateway}" if gateway else ""
-    command = f"say {asked} {{marker}}" + (" --read-first" if reads_first else "")
+    command = _words("say", asked, "{marker}", READS_FIRST if reads_first else "")
     return call(name, world, service, command, port=number, through=through, source=source)
 
 
@@ -76,6 +79,34 @@ def to_address(
     """
     typed = command.replace("{ip}", f"{{ip:{workload}}}").replace("{port}", str(port))
     return Call(name, world, source, workload, port, typed)
+
+
+def curl_pod(
+    name: str,
+    world: str,
+    workload: str,
+    port: int,
+    *,
+    path: str = "/{marker}",
+    source: str = "client",
+) -> Call:
+    """Return a request to a pod's own address, past every Service; see `curl`."""
+    command = f"curl -sS http://{{ip}}:{{port}}{path}"
+    return to_address(name, world, workload, port, command, source=source)
+
+
+def say_pod(
+    name: str,
+    world: str,
+    workload: str,
+    port: int,
+    *,
+    reads_first: bool = False,
+    source: str = "client",
+) -> Call:
+    """Return a call over TCP to a pod's own address, past every Service; see `say`."""
+    command = _words("say {ip} {port} {marker}", READS_FIRST if reads_first else "")
+    return to_address(name, world, workload, port, command, source=source)
 
 
 def call(

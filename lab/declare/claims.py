@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from lab.declare import strangers
 from lab.declare.validate import named_calls
-from lab.judge.checks import readable, under
-from lab.model.failure import Answer, Check, Claim, Control, Symptom
+from lab.judge.checks import (
+    all_of,
+    answered,
+    broken_off,
+    no_filter_chain,
+    readable,
+    secured,
+    under,
+)
+from lab.model.failure import Answer, Check, CheckOf, Claim, Control, Symptom
 from lab.model.pins import Pin
 
 OURS = ("embedded", "kind")
@@ -52,6 +60,21 @@ def answer(
     return Answer(question, reproduced, instead, otherwise, shown)
 
 
+def whether_unread(call: str) -> Answer:
+    """Return the answer whether nothing of a call can be read between the pods."""
+    question = "Does nothing of it cross readably?"
+    return answer(question, secured(call), instead=readable(call))
+
+
+def whether_refused(call: str, ends: CheckOf = broken_off) -> Answer:
+    """Return the answer whether the server's proxy refuses a call: no filter chain takes it.
+
+    ends: how the caller meets it: `broken_off`, or `unanswered`, which an HTTP error is too.
+    """
+    refused = all_of(ends(call), no_filter_chain(call))
+    return answer("Is it refused?", refused, instead=answered(call))
+
+
 def seen_as(words: str, *, where: str, tell: str, says: str) -> tuple[Symptom, ...]:
     """Return what a person sees first, as a failure's `symptoms`; several are added up.
 
@@ -86,6 +109,11 @@ def marker_is_read(
 ) -> Control:
     """Return the control that packets can be read at all, by calls that nothing secures."""
     return Control(says, readable(*names), plane="wire")
+
+
+def stranger_is_read(name: str) -> Control:
+    """Return the control that packets can be read at all, by a caller without a sidecar."""
+    return marker_is_read(name, says="what a stranger sends is read on the wire")
 
 
 def stranger_gets_through(check: Check) -> Control:

@@ -40,10 +40,31 @@ def service_of_others(ports: Mapping[str, int]) -> str:
 
     ports: name -> number.
     """
-    listed = ", ".join(f"{{name: {name}, port: {number}}}" for name, number in ports.items())
     return f"""\
 apiVersion: v1
 kind: Service
 metadata: {{name: unrelated, annotations: {{networking.istio.io/exportTo: "{{namespace}}"}}}}
-spec: {{selector: {{app: nothing}}, ports: [{listed}]}}
+spec: {{selector: {{app: nothing}}, ports: [{_listed(ports)}]}}
 """
+
+
+def headless_by_label(name: str, label: Mapping[str, str], ports: Mapping[str, int]) -> str:
+    """Return a headless Service of all pods with a label, whichever their workload.
+
+    ports: name -> number.
+    """
+    selector = ", ".join(f"{key}: {value}" for key, value in label.items())
+    return f"""\
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  clusterIP: None
+  selector: {{{selector}}}
+  ports: [{_listed(ports)}]
+"""
+
+
+def _listed(ports: Mapping[str, int]) -> str:
+    """Return the ports of a Service as YAML, in one line."""
+    return ", ".join(f"{{name: {name}, port: {number}}}" for name, number in ports.items())

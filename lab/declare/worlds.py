@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.model.scenario import Namespace, Phase, Port, Service, World
 from lab.workloads.variants import Variant
 
@@ -19,7 +21,6 @@ def service(
     *,
     target: int | str = 0,
     workload: str = "",
-    headless: bool = False,
     more: tuple[Port, ...] = (),
 ) -> Service:
     """Return a Service. Without a target the workload listens at the port itself.
@@ -27,7 +28,12 @@ def service(
     more: its ports beside the first, which calls ask unless they name another.
     """
     ports = (Port(port_name, port, target or port), *more)
-    return Service(name, workload or name, ports, headless)
+    return Service(name, workload or name, ports)
+
+
+def headless(name: str, port: int, port_name: str = "http", *, workload: str = "") -> Service:
+    """Return a Service without an address: its name resolves to those of its workload's pods."""
+    return replace(service(name, port, port_name, workload=workload), headless=True)
 
 
 def echo(name: str, *ports: int, greets: tuple[int, ...] = (), sidecar: bool = True) -> Variant:
@@ -54,6 +60,8 @@ def world(
 ) -> World:
     """Return a world; a workload that is not just as the lab has it is given as a Variant.
 
+    Most worlds are one of `plain`, `posted`, `permissive` and `strict`.
+
     phase: `before`, `during` or `after`. about: what is set up, in a sentence. mtls: the mode of a
     PeerAuthentication of the namespace; rule: the TLS mode of a DestinationRule of its Services.
     Without them there is no such object, and the mesh's default holds. objects: YAML of more.
@@ -74,9 +82,24 @@ def plain(
     return World("plain", "before", WITHOUT_MTLS[mtls], workloads, services, mtls, "DISABLE")
 
 
-def posted(workloads: tuple[str, ...], services: tuple[Service, ...]) -> World:
-    """Return the world `posted`: during, under the two rules of the parameters POLICY."""
-    return World("posted", "during", AS_POSTED, workloads, services, "{mtls}", "{rule}")
+def posted(
+    about: str,
+    workloads: tuple[str | Variant, ...],
+    services: tuple[Service, ...],
+    mtls: str = "",
+    rule: str = "",
+    *,
+    objects: str = "",
+    others: tuple[Namespace, ...] = (),
+) -> World:
+    """Return the world `posted`: during, as the report has it. What it takes: see `world`."""
+    own = (about, workloads, services, mtls, rule)
+    return world("posted", "during", *own, objects=objects, others=others)
+
+
+def under_policy(workloads: tuple[str, ...], services: tuple[Service, ...]) -> World:
+    """Return the world `posted`, under the two rules of the parameters POLICY."""
+    return posted(AS_POSTED, workloads, services, "{mtls}", "{rule}")
 
 
 def permissive(
@@ -88,3 +111,23 @@ def permissive(
     """Return the world `permissive`: its servers accept both plaintext and mTLS."""
     about = "the post's rule, and a server that accepts both" if rule else "both accepted"
     return World("permissive", phase, about, workloads, services, "PERMISSIVE", rule)
+
+
+def strict(
+    workloads: tuple[str | Variant, ...],
+    services: tuple[Service, ...],
+    mtls: str = "STRICT",
+    *,
+    same: str = "",
+    objects: str = "",
+    others: tuple[Namespace, ...] = (),
+) -> World:
+    """Return the world `strict`: after, with servers that demand mTLS.
+
+    mtls: another mode, where a parameter gives it. same: what it shares with the world `posted`, as
+    in "the same DENY, and mTLS is demanded". objects, others: see `world`.
+    """
+    about = f"the same {same}, and mTLS is demanded" if same else "mTLS is demanded"
+    return world(
+        "strict", "after", about, workloads, services, mtls, objects=objects, others=others
+    )

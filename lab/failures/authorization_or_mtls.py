@@ -35,8 +35,8 @@ FAILURE = d.Failure(
         "https://istio.io/latest/docs/tasks/security/authorization/authz-tcp/",
     ),
     worlds=(
-        d.world(
-            *("posted", "during", "mTLS is demanded, POST is denied, and a server allows nobody"),
+        d.posted(
+            "mTLS is demanded, POST is denied, and a server allows nobody",
             ("client", "stranger", "httpbin", "tcp-echo", ECHO_TWO, GREETER),
             (HTTPBIN, ECHO, OTHER, GREETS, WAITS),
             "STRICT",
@@ -97,7 +97,7 @@ FAILURE = d.Failure(
     controls=(
         d.Control("the policy denies the method on HTTP", d.unanswered("post", status=403)),
         d.Control("mTLS works", d.secured_answer("get")),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     remedies=(
         d.remedy(

@@ -21,7 +21,7 @@ NOBODY = "notPrincipals: ['*']"
 
 def by_address(name: str, port: int = 8080, world: str = "posted") -> d.Call:
     """Return a request to httpbin's pod at its own address."""
-    return d.to_address(name, world, "httpbin", port, f"curl -sS http://{{ip}}:{{port}}{ANY}")
+    return d.curl_pod(name, world, "httpbin", port, path=ANY)
 
 
 heal = d.remedies(
@@ -39,22 +39,14 @@ FAILURE = d.Failure(
         "https://github.com/istio/istio.io/issues/9524",
     ),
     worlds=(
-        d.world(
-            "posted",
-            "during",
+        d.posted(
             "a DENY for the client, and mTLS is not demanded",
             ("client", "stranger", "httpbin"),
             (HTTPBIN,),
             "{mode}",
             objects=NO_CLIENT,
         ),
-        d.world(
-            *("strict", "after", "the same DENY, and mTLS is demanded"),
-            ("client", "httpbin"),
-            (HTTPBIN,),
-            "STRICT",
-            objects=NO_CLIENT,
-        ),
+        d.strict(("client", "httpbin"), (HTTPBIN,), same="DENY", objects=NO_CLIENT),
     ),
     calls=(
         d.curl("by-service", "posted", HTTPBIN, path=ANY),
@@ -95,7 +87,7 @@ FAILURE = d.Failure(
         d.Control(
             "the policy is in force", d.server_logged("by-service", words="rbac_access_denied")
         ),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     remedies=(
         heal(
@@ -122,9 +114,7 @@ FAILURE = d.Failure(
             pinned=d.pin("does not heal", because="all fields of a source must match: none can"),
         ),
     ),
-    parameters={
-        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT"))
-    },
+    parameters={"mode": d.parameter("PeerAuthentication mode", "PERMISSIVE", "STRICT")},
     passthrough=True,
     symptoms=d.seen_as(
         "PassthroughCluster, 200, RBAC",

@@ -12,23 +12,18 @@ HTTPBIN = d.service("httpbin", 8000, target=8080)
 TO_NOBODY = d.service("deaf", 8001, target=NOBODY)
 AGENT = 15020
 """The port at which the sidecar's agent answers probes that Istio rewrote at injection."""
+REWRITTEN = "/app-health/httpbin/readyz?{marker}"
+"""What it is asked there; it asks the application inside the pod."""
 
 
 def knock(name: str, workload: str, source: str = "stranger") -> d.Call:
     """Return a connection to a port of a pod at which nothing listens."""
-    return d.to_address(name, "posted", workload, NOBODY, "say {ip} {port} {marker}", source=source)
+    return d.say_pod(name, "posted", workload, NOBODY, source=source)
 
 
-def probe(name: str) -> d.Call:
+def probe(name: str, port: int = 8080, path: str = ANY) -> d.Call:
     """Return an HTTP probe, made in plaintext from outside of the mesh, as a kubelet makes it."""
-    command = f"curl -sS http://{{ip}}:{{port}}{ANY}"
-    return d.to_address(name, "strict", "httpbin", 8080, command, source="stranger")
-
-
-def by_agent(name: str) -> d.Call:
-    """Return the same, as Istio rewrites it: the agent asks the application inside the pod."""
-    command = "curl -sS http://{ip}:{port}/app-health/httpbin/readyz?{marker}"
-    return d.to_address(name, "strict", "httpbin", AGENT, command, source="stranger")
+    return d.curl_pod(name, "strict", "httpbin", port, path=path, source="stranger")
 
 
 def taken(*names: str) -> d.Check:
@@ -47,16 +42,12 @@ FAILURE = d.Failure(
         "https://github.com/istio/istio/issues/41010",
     ),
     worlds=(
-        d.world(
-            "posted",
-            "during",
+        d.posted(
             "a pod whose TCP probe is left as it was written, and asks a port of nobody",
             ("client", "stranger", "httpbin", DEAF, BARE),
             (HTTPBIN, TO_NOBODY),
         ),
-        d.world(
-            "strict", "after", "mTLS is demanded", ("stranger", "httpbin"), (HTTPBIN,), "{mode}"
-        ),
+        d.strict(("stranger", "httpbin"), (HTTPBIN,), "{mode}"),
     ),
     calls=(
         d.curl("healthy", "posted", HTTPBIN, path=ANY),
@@ -65,7 +56,7 @@ FAILURE = d.Failure(
         knock("open-from-mesh", "bare", "client"),
         knock("closed", "bare"),
         probe("probe"),
-        by_agent("rewritten"),
+        probe("rewritten", AGENT, REWRITTEN),
     ),
     claims=(
         d.claim(
@@ -91,7 +82,7 @@ FAILURE = d.Failure(
             "an HTTP probe fails where mTLS is demanded",
             as_posted=d.answer(
                 "Is plaintext to the application's port refused, as a kubelet sends it?",
-                d.all_of(d.broken_off("probe"), d.no_filter_chain("probe")),
+                d.plaintext_refused("probe"),
                 instead=d.answered("probe", status=200),
             ),
             today=d.answer(
@@ -105,7 +96,7 @@ FAILURE = d.Failure(
     ),
     controls=(
         d.Control("httpbin is reached in the mesh", d.secured_answer("healthy")),
-        d.marker_is_read("open", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("open"),
     ),
     remedies=(
         d.remedy(
@@ -113,7 +104,7 @@ FAILURE = d.Failure(
             "let Istio rewrite the probe, as it does by default",
             claim="B2",
             call=probe(""),
-            instead=by_agent(""),
+            instead=probe("", AGENT, REWRITTEN),
             broken=d.broken_off,
             healed=d.succeeded,
             price="containers that another webhook adds later are not seen",
@@ -121,7 +112,7 @@ FAILURE = d.Failure(
         ),
     ),
     parameters={
-        "mode": d.Parameter("PeerAuthentication mode", "STRICT", ("STRICT", "PERMISSIVE")),
+        "mode": d.parameter("PeerAuthentication mode", "STRICT", "PERMISSIVE"),
     },
     passthrough=True,
     symptoms=d.seen_as(

@@ -41,8 +41,8 @@ FAILURE = d.Failure(
         "https://github.com/istio/istio/issues/19966",
     ),
     worlds=(
-        d.world(
-            *("posted", "during", "Istio's defaults, and a gateway"),
+        d.posted(
+            "Istio's defaults, and a gateway",
             ("client", "stranger", "grpcbin", "gateway"),
             (NAMED, GRPC, RENAMED, DECLARED, GATEWAY),
             objects=d.together(*(d.http2_gateway(port, to) for port, to in BEHIND.items())),
@@ -77,7 +77,7 @@ FAILURE = d.Failure(
     ),
     controls=(
         d.Control("gRPC works in the mesh", d.secured_answer("mesh")),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     remedies=(
         heal(
@@ -95,7 +95,7 @@ FAILURE = d.Failure(
             pinned=d.pin("heals", because="it tells the same, as a name cannot"),
         ),
     ),
-    parameters={"port_name": d.Parameter("name of the port", "h2c", ("h2c", "grpc"))},
+    parameters={"port_name": d.parameter("name of the port", "h2c", "grpc")},
     symptoms=d.seen_as(
         "UNAVAILABLE, 502, UPE, UC",
         where="the gRPC client; the gateway's log",

@@ -41,7 +41,7 @@ FAILURE = d.Failure(
     ),
     worlds=(
         d.plain(("client", "stranger", "grpcbin"), (GRPCBIN,), "PERMISSIVE"),
-        d.posted(("client", "stranger", "member", "grpcbin", "httpbin"), SERVICES),
+        d.under_policy(("client", "stranger", "member", "grpcbin", "httpbin"), SERVICES),
     ),
     calls=(
         d.grpcurl("plain-grpc", "plain", GRPCBIN, *UNARY),

@@ -2,23 +2,16 @@
 
 from lab import declare as d
 
-HEADLESS = d.service("web-h", 8084, target=8084, workload="httpbin", headless=True)
+HEADLESS = d.headless("web-h", 8084, workload="httpbin")
 ORDINARY = d.service("web-c", 8004, target=8084, workload="httpbin")
-RULE = d.service("web-rule", 8083, target=8083, workload="httpbin", headless=True)
+RULE = d.headless("web-rule", 8083, workload="httpbin")
 EXCEPTED = d.port_mtls("httpbin", (8083, 8084), "{port_mode}", mode="STRICT")
-INJECTED = d.Variant("injected", of="httpbin", labels={"part": "mixed"})
-BARE = d.Variant("bare", of="httpbin", labels={"part": "mixed"}, sidecar=False)
-ALONE = d.service("alone", 8082, target=8082, workload="injected", headless=True)
-TOO = d.service("alone-too", 8084, target=8084, workload="injected", headless=True)
-MIXED = """\
-apiVersion: v1
-kind: Service
-metadata: {name: mixed}
-spec:
-  clusterIP: None
-  selector: {part: mixed}
-  ports: [{name: http, port: 8081}, {name: http-remedy, port: 8083}]
-"""
+PART = {"part": "mixed"}
+INJECTED = d.Variant("injected", of="httpbin", labels=PART)
+BARE = d.Variant("bare", of="httpbin", labels=PART, sidecar=False)
+MIXED = d.headless_by_label("mixed", PART, {"http": 8081, "http-remedy": 8083})
+ALONE = d.headless("alone", 8082, workload="injected")
+TOO = d.headless("alone-too", 8084, workload="injected")
 ANY = "/anything/{marker}"
 
 
@@ -27,6 +20,8 @@ def at(name: str, service: str, port: int, workload: str) -> d.Call:
     command = f"curl -sS --resolve {service}:{port}:{{ip}} http://{service}:{port}{ANY}"
     return d.to_address(name, "mixed", workload, port, command)
 
+
+heal = d.remedies("L1", d.unanswered, d.answered, lambda own: d.curl("", "posted", own, path=ANY))
 
 FAILURE = d.Failure(
     name="headless_one_socket",
@@ -38,9 +33,7 @@ FAILURE = d.Failure(
         "https://github.com/istio/istio/issues/27376",
     ),
     worlds=(
-        d.world(
-            "posted",
-            "during",
+        d.posted(
             "STRICT, and two ports excepted",
             ("client", "stranger", "httpbin"),
             (HEADLESS, ORDINARY, RULE),
@@ -77,12 +70,8 @@ FAILURE = d.Failure(
             ),
             today=d.answer(
                 "Does the client's sidecar speak TLS to it by the headless name alone?",
-                d.all_of(
-                    d.client_logged("by-headless", words="WRONG_VERSION_NUMBER"),
-                    d.readable("by-cluster-ip"),
-                ),
+                d.all_of(d.wrong_version_number("by-headless"), d.readable("by-cluster-ip")),
                 instead=d.answered("by-headless", status=200),
-                shows="by-headless",
             ),
             pinned=("not reproduced", "reproduced"),
             because="a headless Service's cluster has one socket, chosen for the whole Service; "
@@ -94,9 +83,7 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Is it, behind a headless Service that has a pod without a sidecar too?",
                 d.secured_answer("mixed-injected"),
-                instead=d.all_of(
-                    d.answered("mixed-injected", status=200), d.readable("mixed-injected")
-                ),
+                instead=d.readable_answer("mixed-injected", status=200),
             ),
             today=d.answer(
                 "Is it, where all pods of the Service have one?",
@@ -109,17 +96,13 @@ FAILURE = d.Failure(
     ),
     controls=(
         d.Control("both pods behind the headless Service answer", d.answered("mixed-bare")),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     remedies=(
-        d.remedy(
+        heal(
             "rule",
             "tell clients, by a rule with mode DISABLE for the headless name",
-            claim="L1",
-            call=d.curl("", "posted", RULE, path=ANY),
-            broken=d.unanswered,
-            healed=d.answered,
-            change=d.Change("", d.without_tls("web-rule")),
+            d.applies(RULE, d.without_tls("web-rule")),
             seen_at=("client",),
             price="a rule for each such Service; the port is in plaintext, as was wanted",
             pinned=d.pin("heals", because="a rule decides the one socket"),
@@ -136,9 +119,7 @@ FAILURE = d.Failure(
             pinned=d.pin("heals", because="then each endpoint can take mTLS"),
         ),
     ),
-    parameters={
-        "port_mode": d.Parameter("mode of the excepted ports", "DISABLE", ("DISABLE", "STRICT"))
-    },
+    parameters={"port_mode": d.parameter("mode of the excepted ports", "DISABLE", "STRICT")},
     symptoms=d.seen_as(
         "WRONG_VERSION_NUMBER, 503, UF",
         where="the client's proxy's log",

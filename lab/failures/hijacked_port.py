@@ -29,7 +29,7 @@ UNRESOLVED = entry(9103).replace("STATIC", "NONE").replace(ENDPOINTS, "")
 
 def ask(name: str, server: str, port: int, source: str = "client") -> d.Call:
     """Return a line that is sent to a server's own address."""
-    return d.to_address(name, "posted", server, port, "say {ip} {port} {marker}", source=source)
+    return d.say_pod(name, "posted", server, port, source=source)
 
 
 def hostname(server: str) -> d.CheckOf:
@@ -51,9 +51,7 @@ FAILURE = d.Failure(
         "https://github.com/istio/istio/issues/24937",
     ),
     worlds=(
-        d.world(
-            "posted",
-            "during",
+        d.posted(
             "an entry for the server one, without an address",
             ("client", "stranger", ONE, TWO),
             (),
@@ -90,7 +88,7 @@ FAILURE = d.Failure(
     controls=(
         d.Control("the first server answers", hostname("one")("one")),
         d.Control("the second answers a stranger", hostname("two")("two-stranger")),
-        d.marker_is_read("two-stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("two-stranger"),
     ),
     remedies=(
         heal(
@@ -110,7 +108,7 @@ FAILURE = d.Failure(
             pinned=d.pin("heals", because="the call goes on to the address that was asked"),
         ),
     ),
-    parameters={"protocol": d.Parameter("protocol of the entry's port", "TCP", ("TCP", "HTTP"))},
+    parameters={"protocol": d.parameter("protocol of the entry's port", "TCP", "HTTP")},
     passthrough=True,
     symptoms=d.seen_as(
         "wrong password, unknown database",

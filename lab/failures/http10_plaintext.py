@@ -33,14 +33,12 @@ FAILURE = d.Failure(
         "https://github.com/SigNoz/charts/issues/53",
     ),
     worlds=(
-        d.world(
-            "posted",
-            "during",
+        d.posted(
             "Istio's defaults: clients use mTLS, servers accept both",
             ("client", "stranger", "httpbin", SERVES_HTTP10),
             SERVICES,
         ),
-        d.world("strict", "after", "mTLS is demanded", ("client", "httpbin"), (HTTPBIN,), "STRICT"),
+        d.strict(("client", "httpbin"), (HTTPBIN,)),
     ),
     calls=(
         d.curl("http11", "posted", HTTPBIN, path=ANY),
@@ -69,23 +67,15 @@ FAILURE = d.Failure(
         d.claim(
             "H1a",
             "a STRICT server keeps it from being read",
-            as_posted=d.answer(
-                "Does nothing of it cross readably?",
-                d.secured("http10-strict"),
-                instead=d.readable("http10-strict"),
-            ),
-            today=d.answer(
-                "Is it refused?",
-                d.all_of(d.broken_off("http10-strict"), d.no_filter_chain("http10-strict")),
-                instead=d.answered("http10-strict"),
-            ),
+            as_posted=d.whether_unread("http10-strict"),
+            today=d.whether_refused("http10-strict"),
             pinned=("not reproduced", "reproduced"),
             because="a server refuses what has been sent already",
         ),
     ),
     controls=(
         d.Control("HTTP/1.1 is answered by mTLS", d.secured_answer("http11")),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     remedies=(
         heal(
@@ -119,7 +109,7 @@ FAILURE = d.Failure(
             pinned=d.pin("does not heal", because="the client's proxy decides how it leaves"),
         ),
     ),
-    parameters={"port_name": d.Parameter("name of the port", "http", ("http", "tcp-web"))},
+    parameters={"port_name": d.parameter("name of the port", "http", "tcp-web")},
     passthrough=True,
     symptoms=d.seen_as(
         "426, Upgrade Required, low_version",

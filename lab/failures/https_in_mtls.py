@@ -158,7 +158,7 @@ FAILURE = d.Failure(
     ),
     worlds=(
         d.plain(("a", "b"), (B, COST)),
-        d.posted(("a", "b", "stranger", "member"), SERVICES),
+        d.under_policy(("a", "b", "stranger", "member"), SERVICES),
         d.world("open", "after", "no rule at all: Istio's defaults", ("a", "b", "stranger"), (B,)),
     ),
     calls=(

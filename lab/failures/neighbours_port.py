@@ -8,13 +8,7 @@ THEIRS = d.Namespace("theirs", d.service_of_others({"{port_name}": 9100, "http-t
 
 def listen(name: str, port: int, source: str = "client") -> d.Call:
     """Return a call to the server's own address that waits for its greeting."""
-    command = "say {ip} {port} {marker} --read-first"
-    return d.to_address(name, "posted", "bare", port, command, source=source)
-
-
-def hangs(*names: str) -> d.Check:
-    """Return the check that a caller waits for a greeting that does not come."""
-    return d.came_out(*names, outcomes=("hang",))
+    return d.say_pod(name, "posted", "bare", port, reads_first=True, source=source)
 
 
 FAILURE = d.Failure(
@@ -26,9 +20,7 @@ FAILURE = d.Failure(
         "https://istio.io/latest/docs/ops/deployment/application-requirements/",
     ),
     worlds=(
-        d.world(
-            "posted",
-            "during",
+        d.posted(
             "a server outside the mesh, and another team's Services",
             ("client", "stranger", BARE),
             (),
@@ -43,12 +35,12 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Is it read at a port number that others have for HTTP?",
                 d.answered("alone", "taken"),
-                instead=d.all_of(d.answered("alone", "stranger"), hangs("taken")),
+                instead=d.all_of(d.answered("alone", "stranger"), d.hangs("taken")),
                 shows="taken",
             ),
             today=d.answer(
                 "Does it wait in the caller's own proxy?",
-                d.all_of(hangs("taken"), d.unsent("taken"), d.answered("stranger")),
+                d.all_of(d.hangs("taken"), d.unsent("taken"), d.answered("stranger")),
                 instead=d.answered("taken"),
             ),
             pinned=("not reproduced", "reproduced"),
@@ -57,7 +49,7 @@ FAILURE = d.Failure(
     ),
     controls=(
         d.Control("the server is reached at a number that nobody has", d.answered("alone")),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     remedies=(
         d.remedy(
@@ -65,16 +57,14 @@ FAILURE = d.Failure(
             "tell the caller's proxy of its own namespace alone",
             claim="P1",
             call=listen("", 9102),
-            broken=hangs,
+            broken=d.hangs,
             healed=d.answered,
             change=d.Change("", d.sidecar_scope("client", "./*")),
             price="Services of other namespaces have to be named",
             pinned=d.pin("heals", because="then their Services are no listeners of this proxy"),
         ),
     ),
-    parameters={
-        "port_name": d.Parameter("name of the other team's port", "http", ("http", "tcp-other"))
-    },
+    parameters={"port_name": d.parameter("name of the other team's port", "http", "tcp-other")},
     passthrough=True,
     symptoms=d.seen_as(
         "hang, timeout, timed out",

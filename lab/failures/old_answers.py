@@ -28,9 +28,7 @@ FAILURE = d.Failure(
         "https://github.com/istio/istio/issues/6279",
     ),
     worlds=(
-        d.world(
-            "posted",
-            "during",
+        d.posted(
             "mTLS is demanded; an ExternalName, and a rule that has only a load balancer",
             ("client", "stranger", "httpbin"),
             (HTTPBIN, RULED),
@@ -80,12 +78,10 @@ FAILURE = d.Failure(
     ),
     controls=(
         d.Control("httpbin is called by mTLS", d.secured_answer("by-name")),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     parameters={
-        "client": d.Parameter(
-            "who calls, with a sidecar or without", "client", ("client", "stranger")
-        ),
+        "client": d.parameter("who calls, with a sidecar or without", "client", "stranger"),
     },
     symptoms=d.seen_as(
         "ExternalName, DestinationRule without tls",

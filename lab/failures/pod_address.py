@@ -11,39 +11,32 @@ ROWS = {
 }
 """What the mesh has of a pod's port -> the port."""
 KINDS = (
-    d.service("of-http", 8081, "http", workload="httpbin", headless=True),
-    d.service("of-tcp", 8082, "tcp-http", workload="httpbin", headless=True),
-    d.service("of-any", 8083, "", workload="httpbin", headless=True),
+    d.headless("of-http", 8081, "http", workload="httpbin"),
+    d.headless("of-tcp", 8082, "tcp-http", workload="httpbin"),
+    d.headless("of-any", 8083, "", workload="httpbin"),
 )
 THEIRS = (d.Namespace("theirs", d.service_of_others({"http": 8084})),)
 PEER = d.Variant("peer", of="httpbin")
-IN_PLAINTEXT = ("none", "headless-http", "unrelated-http")
-BY_MTLS = ("headless-tcp", "headless-unnamed")
-
-
-def call(name: str, world: str, workload: str, port: int, source: str = "client") -> d.Call:
-    """Return a request to a pod's own address."""
-    command = "curl -sS http://{ip}:{port}/anything/{marker}"
-    return d.to_address(name, world, workload, port, command, source=source)
+PLAINTEXT = ("none", "headless-http", "unrelated-http")
+MTLS = ("headless-tcp", "headless-unnamed")
+STRICT_ROWS = tuple(f"{name}-strict" for name in ROWS)
+STRICT_PLAINTEXT = tuple(f"{name}-strict" for name in PLAINTEXT)
+STRICT_MTLS = tuple(f"{name}-strict" for name in MTLS)
+ANY = "/anything/{marker}"
 
 
 def rows(world: str, suffix: str = "") -> tuple[d.Call, ...]:
-    """Return a call to each port of httpbin's pod."""
-    return tuple(call(name + suffix, world, "httpbin", port) for name, port in ROWS.items())
+    """Return a request to each port of httpbin's pod, at the pod's own address."""
+    return tuple(
+        d.curl_pod(name + suffix, world, "httpbin", port, path=ANY) for name, port in ROWS.items()
+    )
 
 
-def at_peer(port: int, name: str) -> d.Trial:
-    """Return the trial of a headless Service for a port of the pod `peer`."""
-    made = d.service(f"peer-{port}", port, name, workload="peer", headless=True)
-    return d.applies(port, made.manifest)
-
-
-STRICT_ROWS = tuple(f"{name}-strict" for name in ROWS)
 heal = d.remedies(
     "A1",
     d.readable,
     d.secured_answer,
-    lambda port: call("", "strict", "peer", port),
+    lambda port: d.curl_pod("", "strict", "peer", port, path=ANY),
     seen_at=("client",),
 )
 
@@ -58,24 +51,18 @@ FAILURE = d.Failure(
         "https://istio.io/latest/docs/ops/deployment/application-requirements/",
     ),
     worlds=(
-        d.world(
-            *("posted", "during", "both accepted, and a Service of each kind"),
+        d.posted(
+            "both accepted, and a Service of each kind",
             ("client", "stranger", "httpbin"),
             KINDS,
             "{mode}",
             others=THEIRS,
         ),
-        d.world(
-            *("strict", "after", "the same Services, and mTLS is demanded"),
-            ("client", "httpbin", PEER),
-            KINDS,
-            "STRICT",
-            others=THEIRS,
-        ),
+        d.strict(("client", "httpbin", PEER), KINDS, same="Services", others=THEIRS),
     ),
     calls=(
         *rows("posted"),
-        call("stranger", "posted", "httpbin", 8080, "stranger"),
+        d.curl_pod("stranger", "posted", "httpbin", 8080, path=ANY, source="stranger"),
         *rows("strict", "-strict"),
     ),
     claims=(
@@ -85,10 +72,7 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Is each port refused?",
                 d.unanswered(*STRICT_ROWS),
-                instead=d.all_of(
-                    d.secured_answer(*(f"{name}-strict" for name in BY_MTLS)),
-                    d.unanswered(*(f"{name}-strict" for name in IN_PLAINTEXT)),
-                ),
+                instead=d.all_of(d.secured_answer(*STRICT_MTLS), d.unanswered(*STRICT_PLAINTEXT)),
                 shows="headless-tcp-strict",
             ),
             today=d.answer(
@@ -96,7 +80,7 @@ FAILURE = d.Failure(
                 d.all_of(
                     d.broken_off("none-strict"),
                     d.unanswered("headless-http-strict", "unrelated-http-strict", status=503),
-                    d.readable(*(f"{name}-strict" for name in IN_PLAINTEXT)),
+                    d.readable(*STRICT_PLAINTEXT),
                 ),
                 instead=d.secured_answer(*STRICT_ROWS),
                 shows="headless-http-strict",
@@ -111,14 +95,12 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Is each port answered?",
                 d.answered(*ROWS, status=200),
-                instead=d.unanswered(*IN_PLAINTEXT),
-                shows="none",
+                instead=d.unanswered(*PLAINTEXT),
             ),
             today=d.answer(
                 "Are three of the five in plaintext?",
-                d.all_of(d.readable(*IN_PLAINTEXT), d.secured(*BY_MTLS)),
+                d.all_of(d.readable(*PLAINTEXT), d.secured(*MTLS)),
                 instead=d.secured(*ROWS),
-                shows="none",
             ),
             pinned=("reproduced", "reproduced"),
             because="what no Service names passes through, as it is",
@@ -126,34 +108,32 @@ FAILURE = d.Failure(
     ),
     controls=(
         d.Control("a headless port of TCP is called by mTLS", d.secured("headless-tcp")),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     remedies=(
         heal(
             "headless-tcp",
             "give the pods a headless Service, its port named tcp-...",
-            at_peer(8082, "tcp-http"),
+            d.applies(8082, d.headless("peer-8082", 8082, "tcp-http", workload="peer").manifest),
             price="no routes, retries or HTTP metrics for it",
             pinned=d.pin("heals", because="it has a listener for each pod's address"),
         ),
         heal(
             "headless-unnamed",
             "give them one whose port has no name",
-            at_peer(8083, ""),
+            d.applies(8083, d.headless("peer-8083", 8083, "", workload="peer").manifest),
             price="Istio looks at the first bytes",
             pinned=d.pin("heals", because="it has a listener for each pod's address"),
         ),
         heal(
             "headless-http",
             "give them one whose port is named http",
-            at_peer(8081, "http"),
+            d.applies(8081, d.headless("peer-8081", 8081, "http", workload="peer").manifest),
             price="it looks as if it did",
             pinned=d.pin("does not heal", because="it has a route by name, and none by address"),
         ),
     ),
-    parameters={
-        "mode": d.Parameter("PeerAuthentication mode", "PERMISSIVE", ("PERMISSIVE", "STRICT"))
-    },
+    parameters={"mode": d.parameter("PeerAuthentication mode", "PERMISSIVE", "STRICT")},
     passthrough=True,
     symptoms=d.seen_as(
         "UC, 503, allow_any",

@@ -35,7 +35,7 @@ FAILURE = d.Failure(
     worlds=(
         d.plain(BOTH, (HTTPBIN,)),
         d.permissive("before", ("stranger", "httpbin"), (HTTPBIN,)),
-        d.posted((*BOTH, "stranger", "member"), (HTTPBIN,)),
+        d.under_policy((*BOTH, "stranger", "member"), (HTTPBIN,)),
         d.world("auto", "after", "without the post's DestinationRule", BOTH, (HTTPBIN,), "STRICT"),
     ),
     calls=(

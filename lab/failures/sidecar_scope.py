@@ -31,20 +31,14 @@ FAILURE = d.Failure(
         "https://github.com/istio/istio/issues/17463",
     ),
     worlds=(
-        d.world(
-            *("posted", "during", "the callers' Sidecar names no host of this namespace"),
+        d.posted(
+            "the callers' Sidecar names no host of this namespace",
             ("client", SECOND, OPEN, "stranger", "httpbin"),
             (HTTPBIN,),
             "PERMISSIVE",
             objects=d.together(*LIMITED.values()),
         ),
-        d.world(
-            *("strict", "after", "the same Sidecar, and mTLS is demanded"),
-            ("client", "httpbin"),
-            (HTTPBIN,),
-            "STRICT",
-            objects=LIMITED["client"],
-        ),
+        d.strict(("client", "httpbin"), (HTTPBIN,), same="Sidecar", objects=LIMITED["client"]),
     ),
     calls=(
         ask("open", "open"),
@@ -59,7 +53,7 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Is a Service that it leaves out still called by mTLS?",
                 d.secured_answer("limited"),
-                instead=d.all_of(d.answered("limited", status=200), d.readable("limited")),
+                instead=d.readable_answer("limited", status=200),
             ),
             today=d.answer(
                 "Does the call pass as it is, for the sidecar knows no such Service?",
@@ -69,7 +63,6 @@ FAILURE = d.Failure(
                     d.secured("open"),
                 ),
                 instead=d.secured("limited"),
-                shows="limited",
             ),
             pinned=("not reproduced", "reproduced"),
             because="what is not in scope is unknown traffic, and unknown traffic is passed on",
@@ -77,23 +70,15 @@ FAILURE = d.Failure(
         d.claim(
             "S1a",
             "a STRICT server keeps such calls from being read",
-            as_posted=d.answer(
-                "Does nothing of it cross readably?",
-                d.secured("limited-strict"),
-                instead=d.readable("limited-strict"),
-            ),
-            today=d.answer(
-                "Is it refused?",
-                d.all_of(d.unanswered("limited-strict"), d.no_filter_chain("limited-strict")),
-                instead=d.answered("limited-strict"),
-            ),
+            as_posted=d.whether_unread("limited-strict"),
+            today=d.whether_refused("limited-strict", d.unanswered),
             pinned=("not reproduced", "reproduced"),
             because="a server refuses what has been sent already",
         ),
     ),
     controls=(
         d.Control("a caller without a Sidecar resource is secured", d.secured_answer("open")),
-        d.marker_is_read("stranger", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger"),
     ),
     remedies=(
         heal(
@@ -119,7 +104,7 @@ FAILURE = d.Failure(
         ),
     ),
     parameters={
-        "hosts": d.Parameter("what the Sidecar names", "istio-system/*", ("istio-system/*", "./*")),
+        "hosts": d.parameter("what the Sidecar names", "istio-system/*", "./*"),
     },
     passthrough=True,
     symptoms=d.seen_as(

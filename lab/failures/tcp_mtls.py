@@ -39,7 +39,7 @@ FAILURE = d.Failure(
     ),
     worlds=(
         d.plain(("client", "tcp-echo"), (ECHO,)),
-        d.posted(("client", "stranger", "member", "tcp-echo", "gateway"), SERVICES),
+        d.under_policy(("client", "stranger", "member", "tcp-echo", "gateway"), SERVICES),
         d.permissive("after", ("client", "stranger", "tcp-echo"), (ECHO,), "ISTIO_MUTUAL"),
     ),
     calls=(

@@ -12,17 +12,12 @@ PLAIN = d.service("plain", 9103, "tcp-greet", workload="greeter")
 NUMBERED = d.service("mysql", 3306, "", target=9104, workload="greeter")
 
 
-def hangs(*names: str) -> d.Check:
-    """Return the check that a caller waits for a greeting that does not come."""
-    return d.came_out(*names, outcomes=("hang",))
-
-
 def listen(name: str, service: d.Service, source: str = "client") -> d.Call:
     """Return a call that waits for the server's greeting."""
     return d.say(name, "posted", service, reads_first=True, source=source)
 
 
-heal = d.remedies("F1", hangs, d.secured_answer, lambda own: listen("", own))
+heal = d.remedies("F1", d.hangs, d.secured_answer, lambda own: listen("", own))
 
 FAILURE = d.Failure(
     name="who_speaks_first",
@@ -34,8 +29,8 @@ FAILURE = d.Failure(
         "https://istio.io/latest/docs/ops/deployment/application-requirements/",
     ),
     worlds=(
-        d.world(
-            *("posted", "during", "both plaintext and mTLS are accepted"),
+        d.posted(
+            "both plaintext and mTLS are accepted",
             ("client", "stranger", GREETER),
             (TCP, UNNAMED, RENAMED, PLAIN, NUMBERED),
             "PERMISSIVE",
@@ -55,11 +50,11 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Is the greeting read at a port without a name?",
                 d.answered("unnamed"),
-                instead=d.all_of(hangs("unnamed"), d.answered("tcp", "unnamed-sends")),
+                instead=d.all_of(d.hangs("unnamed"), d.answered("tcp", "unnamed-sends")),
             ),
             today=d.answer(
                 "Does it wait in the caller's own proxy, so that nothing crosses?",
-                d.all_of(hangs("unnamed"), d.unsent("unnamed"), d.secured_answer("tcp")),
+                d.all_of(d.hangs("unnamed"), d.unsent("unnamed"), d.secured_answer("tcp")),
                 instead=d.answered("unnamed"),
             ),
             pinned=("not reproduced", "reproduced"),
@@ -71,12 +66,12 @@ FAILURE = d.Failure(
             as_posted=d.answer(
                 "Is it, for a caller without a sidecar too?",
                 d.answered("tcp", "stranger"),
-                instead=d.all_of(d.answered("tcp"), hangs("stranger")),
+                instead=d.all_of(d.answered("tcp"), d.hangs("stranger")),
                 shows="stranger",
             ),
             today=d.answer(
                 "Is it the server's proxy that waits, to tell TLS from plaintext?",
-                d.all_of(hangs("stranger"), d.unread("stranger"), d.answered("tcp")),
+                d.all_of(d.hangs("stranger"), d.unread("stranger"), d.answered("tcp")),
                 instead=d.answered("stranger"),
                 shows="stranger",
             ),
@@ -86,7 +81,7 @@ FAILURE = d.Failure(
     ),
     controls=(
         d.Control("the server greets by mTLS", d.secured_answer("tcp")),
-        d.marker_is_read("stranger-sends", says="what a stranger sends is read on the wire"),
+        d.stranger_is_read("stranger-sends"),
     ),
     remedies=(
         heal(
@@ -109,7 +104,7 @@ FAILURE = d.Failure(
             "turn mTLS off for the port",
             claim="F2",
             call=listen("", PLAIN, "stranger"),
-            broken=hangs,
+            broken=d.hangs,
             healed=d.answered,
             change=d.Change("", d.port_mtls("greeter", 9103, "DISABLE")),
             seen_at=("greeter",),
@@ -117,7 +112,7 @@ FAILURE = d.Failure(
             pinned=d.pin("heals", because="a proxy that expects no TLS need not look for it"),
         ),
     ),
-    parameters={"port_name": d.Parameter("name of the port", "", ("", "greet", "tcp-greet"))},
+    parameters={"port_name": d.parameter("name of the port", "", "greet", "tcp-greet")},
     symptoms=d.seen_as(
         "hang, timeout, timed out, downstream_pre_cx_active",
         where="the client; nothing is in any log",

@@ -69,14 +69,26 @@ def test_the_failures_here_may_be_committed(capsys: pytest.CaptureFixture[str]) 
     )
 
 
-def test_one_of_201_lines_one_without_pins_and_a_wrong_one_may_not(tmp_path: Path) -> None:
-    long = (store.ROOT / "lab/failures/rest_mtls.py").read_text()
-    long += "# one line more\n" * (201 - len(long.splitlines()))
-    (tmp_path / "rest_mtls.py").write_text(long)
+@pytest.mark.parametrize(("name", "most"), [("old_answers", 130), ("rest_mtls", 135)])
+def test_one_that_has_a_line_too_many_may_not(name: str, most: int, tmp_path: Path) -> None:
+    text = (store.ROOT / f"lab/failures/{name}.py").read_text()
+    full = text + "# a line more\n" * (most - len(text.splitlines()))
+    path = tmp_path / f"{name}.py"
+    path.write_text(full)
+    assert check_failures.problems(tmp_path) == []
+    path.write_text(full + "# and another\n")
     assert check_failures.problems(tmp_path) == [
-        f"{tmp_path}/rest_mtls.py:201: it has 201 lines; a failure has 200 at most"
+        f"{path}:{most + 1}: it has {most + 1} lines, and may have {most} at most"
     ]
-    (tmp_path / "rest_mtls.py").unlink()
+
+
+def test_a_failure_has_a_limit_of_its_own_only_where_it_needs_one() -> None:
+    for name, most in check_failures.OWN_LINES.items():
+        lines = (store.ROOT / f"lab/failures/{name}.py").read_text().splitlines()
+        assert check_failures.LINES < len(lines) <= most
+
+
+def test_one_without_pins_and_a_wrong_one_may_not(tmp_path: Path) -> None:
     new.write("unpinned", tmp_path, tmp_path)
     claim, remedy = check_failures.problems(tmp_path)
     assert claim.startswith(f"{tmp_path}/unpinned.py:")

@@ -86,7 +86,7 @@ def test_case_1_an_http_1_0_client() -> None:
 
 
 def test_case_6_a_headless_service_and_a_port_without_mtls() -> None:
-    headless = d.service("httpbin-h", 8080, "http", workload="httpbin", headless=True)
+    headless = d.headless("httpbin-h", 8080, workload="httpbin")
     ordinary = d.service("httpbin-c", 8080, "http", workload="httpbin")
     world = d.world(
         "posted",

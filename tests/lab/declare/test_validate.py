@@ -30,7 +30,7 @@ PINNED = 'pinned=("reproduced", "reproduced")'
         (
             '"{port_name}", target=8081',
             '"{prot_name}", target=8081',
-            "d.world(",
+            "d.posted(",
             "nothing fills in {prot_name}: did you mean port_name? there is {port_name}, {marker}",
         ),
         (
@@ -94,8 +94,8 @@ PINNED = 'pinned=("reproduced", "reproduced")'
             "control 'httpbin answers without mTLS': no call 'plian': did you mean plain?",
         ),
         (
-            '"udp-web", ("udp-web", "http-web")',
-            '"udp-foo", ("udp-web", "http-web")',
+            'd.parameter("name of the second port", "udp-web", "http-web")',
+            'd.Parameter("name of the second port", "udp-foo", ("udp-web", "http-web"))',
             "d.Parameter(",
             "parameter 'port_name': its default 'udp-foo' is not among its values: udp-web, http",
         ),
@@ -106,8 +106,8 @@ PINNED = 'pinned=("reproduced", "reproduced")'
             "no workload 'httpbn': did you mean httpbin? there is client, stranger",
         ),
         (
-            '"during",',
-            '"durring",',
+            "d.posted(",
+            'd.world("posted", "durring",',
             "d.world(",
             "no phase 'durring': did you mean during? there is before, during, after",
         ),
