@@ -49,7 +49,7 @@ FAILURE = d.Failure(
     claims=(
         d.claim(
             "H1",
-            "426 is a matter of versions, and nothing else",
+            "an HTTP/1.0 request is answered 426 Upgrade Required",
             as_posted=d.answer(
                 "Is HTTP/1.0 answered 426?",
                 d.unanswered("http10", status=426),

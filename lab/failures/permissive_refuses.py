@@ -83,7 +83,7 @@ FAILURE = d.Failure(
         ),
         heal(
             "offer-alpn",
-            "let the program offer the ALPN `istio`",
+            "let the program offer the ALPN istio",
             d.Trial(OFFERED),
             instead=scrape("", "posted", OFFERED, "istio"),
             healed=d.let_in,

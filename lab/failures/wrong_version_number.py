@@ -7,8 +7,9 @@ EXCLUDED = d.service("excluded", 8000, target=8080)
 RULE = d.service("excluded-rule", 8001, target=8081, workload="excluded")
 KEPT = d.service("kept", 8003, target=8083, workload="excluded")
 HTTPBIN = d.service("httpbin", 8000, target=8080)
-TARGET = d.service("web-target", 8001, target=8081, workload="httpbin")
+TARGET = d.service("web-target", 8000, target=8081, workload="httpbin")
 ANY = "/anything/{marker}"
+# Both Services have this number; at 8080 and 8081 their workload listens.
 SERVICE_NUMBER = d.port_mtls("httpbin", "{policy_port}", "STRICT", mode="PERMISSIVE")
 TARGET_NUMBER = d.port_mtls("httpbin", 8081, "STRICT", mode="PERMISSIVE")
 
