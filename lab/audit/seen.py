@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.audit.edges import Edge
-from lab.envoy.way import CLIENT
+from lab.envoy.way import CALLER, CLIENT
 
 _GENERATED = re.compile(r"(-[0-9a-z]{5,10})?-[0-9a-z]{5}$|-\d+$")
 """How Kubernetes ends the names of pods: after the template's hash, or by their number."""
 PASSTHROUGH = "PassthroughCluster"
-EXCLUDED = "its sidecar leaves this port out"
-"""The words of a walk's step at a pod (lab/envoy/walk.py)."""
-NOT_TAKEN = "the call leaves the pod as it is"
 Part = Mapping[str, Any]
 
 
@@ -30,10 +27,8 @@ def in_plaintext(edge: Edge) -> bool:
 
 def cluster(edge: Edge) -> str:
     """Return the name of the cluster that carries it from the caller's proxy; empty: none does."""
-    named = [
-        one.source for one in edge.way.steps if one.where == CLIENT and "cluster " in one.source
-    ]
-    return named[-1].partition("cluster ")[2] if named else ""
+    named = [one.cluster for one in edge.way.steps if one.where == CLIENT and one.cluster]
+    return named[-1] if named else ""
 
 
 def configured(edge: Edge) -> Part:
@@ -69,7 +64,7 @@ def is_told(edge: Edge) -> bool:
 
 def past_sidecar(edge: Edge) -> bool:
     """Return whether it goes past one of the two sidecars."""
-    return any(EXCLUDED in one.what or NOT_TAKEN in one.what for one in edge.way.steps)
+    return any(one.kind == "left out" for one in edge.way.steps)
 
 
 def service(edge: Edge) -> str:
@@ -96,7 +91,7 @@ def server(edge: Edge) -> str:
 
 def who_leaves_out(edge: Edge) -> str:
     """Return whose sidecar leaves the call out: `shop/web`."""
-    by_caller = any(NOT_TAKEN in one.what for one in edge.way.steps)
+    by_caller = any(one.kind == "left out" and one.where == CALLER for one in edge.way.steps)
     return workload(edge.caller.name) if by_caller else server(edge)
 
 
