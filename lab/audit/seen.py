@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.audit.edges import Edge
+from lab.envoy import authorization
 from lab.envoy.way import CALLER, CLIENT
 
 _GENERATED = re.compile(r"(-[0-9a-z]{5,10})?-[0-9a-z]{5}$|-\d+$")
@@ -95,6 +96,19 @@ def who_leaves_out(edge: Edge) -> str:
     return workload(edge.caller.name) if by_caller else server(edge)
 
 
+def why_left_out(edge: Edge) -> str:
+    """Return what of that workload is the reason: an annotation of its pods, or their user."""
+    caller, server = edge.caller, edge.server
+    if who_leaves_out(edge) != workload(caller.name):
+        taken = server.interception if server else None
+        return f"{taken.why_not_in} of {who_leaves_out(edge)}" if taken else ""
+    if caller.uid:
+        return f"runAsUser or runAsGroup {caller.uid} of {workload(caller.name)}"
+    asked = edge.to.addresses[0]
+    taken = caller.interception
+    return f"{taken.why_not_out(asked, edge.to.port)} of {workload(caller.name)}" if taken else ""
+
+
 def first_end(edge: Edge) -> str:
     """Return the address that the call leaves the caller for; empty: it does not leave."""
     first = edge.way.earlier[0] if edge.way.earlier else edge.way.wire
@@ -109,6 +123,20 @@ def hangs(edge: Edge) -> bool:
 def refused_by(edge: Edge, who: str) -> bool:
     """Return whether one of the proxies, CLIENT or SERVER, refuses it."""
     return edge.way.outcome == "refused" and edge.way.by == who
+
+
+def policies(edge: Edge, action: str) -> list[str]:
+    """Return the policies of the server that name identities, for the port that is called."""
+    wire, pod = edge.way.wire, edge.server
+    if wire is None or pod is None or pod.proxy is None or not pod.has_sidecar:
+        return []
+    named = authorization.by_identity(pod.proxy, wire.to[1], action)
+    return [f"AuthorizationPolicy {one}" for one in named]
+
+
+def shows_nobody(edge: Edge) -> bool:
+    """Return whether the server is shown no identity."""
+    return edge.way.wire is not None and not edge.way.wire.identity
 
 
 def present(*names: str) -> tuple[str, ...]:

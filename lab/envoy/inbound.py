@@ -21,6 +21,8 @@ from lab.envoy.way import SERVER, Way, Wire, arriving, chain_told, responded, se
 Part = Mapping[str, Any]
 PORT = 15006
 """Where intercepted connections from elsewhere come to."""
+NAME = "virtualInbound"
+"""Of the listener there."""
 
 
 def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]:

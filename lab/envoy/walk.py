@@ -33,7 +33,7 @@ def _ways(mesh: Mesh, caller: Workload, flow: Flow) -> Iterator[Way]:
     if caller.is_gateway:
         raise Unreadable(f"{caller.name} is a gateway: nothing in its pod calls of its own accord")
     wire = Wire(flow.to, flow.sent, request=flow.request)
-    taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid)
+    taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid or caller.uid)
     if not taken or flow.sent.udp:
         yield from _over_node(mesh, caller, _untaken(caller, Way(wire=wire)))
     elif caller.proxy is None:

@@ -1,0 +1,150 @@
+"""Rules that no recorded failure shows, on a real mesh: found, and proven by calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from audited_meshes import OWN, WORLDS
+
+from clusters.embedded.cluster import Embedded
+from lab.commands.line import main
+from lab.common.wait import until
+from lab.model import store
+from lab.observe import ends
+from lab.record import envoy_admin
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+Namespaces = dict[tuple[str, str], str]
+REFUSED = """\
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: refused}
+spec:
+  workloadSelector: {labels: {app: client}}
+  configPatches:
+  - applyTo: LISTENER
+    match: {context: SIDECAR_OUTBOUND, listener: {name: virtualOutbound}}
+    patch: {operation: MERGE, value: {listener_filters: [{name: no.such.filter}]}}
+"""
+
+
+@pytest.fixture
+def audit(
+    cluster: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
+    """Audit callers of namespaces by the command, and return its JSON."""
+    monkeypatch.setenv("LAB_CLUSTER_NAME", cluster.name)
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
+
+    def run(*namespaces: str, words: tuple[str, ...] = ()) -> dict[str, Any]:
+        file = tmp_path / "audit.json"
+        chosen = [word for one in namespaces for word in ("-n", one)]
+        main(["audit", "--cluster", "embedded", "--json", str(file), *chosen, *words])
+        told: dict[str, Any] = json.loads(file.read_text())
+        schema = json.loads((store.ROOT / "docs" / "audit.schema.json").read_text())
+        jsonschema.validate(told, schema)
+        return told
+
+    return run
+
+
+def by_rule(told: dict[str, Any], rule: str) -> dict[str, list[str]]:
+    """What a rule found -> the causes."""
+    return {one["about"]: one["causes"] for one in told["findings"] if one["rule"] == rule}
+
+
+def test_each_cause_is_found_with_its_objects_and_nothing_else(
+    audit: Callable[..., dict[str, Any]], namespaces: Namespaces
+) -> None:
+    own, other = namespaces[OWN], namespaces[WORLDS[0]]
+    told = audit(own, other)
+    rule = f"DestinationRule {own}"
+    assert by_rule(told, "credential-without-selector") == {
+        f"credential.{own}:8000": [f"{rule}/credential, spec.trafficPolicy.tls.credentialName"]
+    }
+    assert by_rule(told, "allow-without-identity") == {
+        f"allowed.{own}:8000": [f"AuthorizationPolicy {own}/allowed", f"{rule}/allowed"]
+    }
+    assert by_rule(told, "younger-rule") == {
+        f"{rule}/twice-b": [f"{rule}/twice-a, spec.trafficPolicy"]
+    }
+    nearer = f"DestinationRule {other}/nearer-here, which callers in {other} have"
+    assert by_rule(told, "shadowed-rule") == {
+        f"{rule}/nearer": [nearer],
+        f"{rule}/kept": ["its spec.exportTo"],
+    }
+    assert by_rule(told, "two-protocols") == {
+        f"raw.{own}:8000": [f'Service {own}/httpbin, port 8000 "http"']
+    }
+    left_out = by_rule(told, "past-the-sidecar")[f"{own}/as-proxy"]
+    assert left_out == [f"runAsUser or runAsGroup 1337 of {own}/as-proxy"]
+    for rule in ("rejected-configuration", "expired-certificate", "another-root"):
+        assert by_rule(told, rule) == {}
+    severe = {to for one in told["findings"] if one["severity"] == "high" for to in one["to"]}
+    assert f"httpbin.{own}:8000" not in severe
+    assert f"nearer.{own}:8000" in severe  # called in plaintext from the other namespace
+    assert told["not_read"] == []
+
+
+def test_the_older_service_decides_what_a_sidecar_reads(
+    namespaces: Namespaces, cluster: Embedded, in_pod: Callable[..., str]
+) -> None:
+    client = ends.source(cluster.kube, f"{namespaces[OWN]}/client").name
+    told = json.loads(in_pod(namespaces[OWN], client, "say", "raw", "8000", "no HTTP"))
+    assert "400 Bad Request" in told["received"]
+
+
+def test_the_most_serious_findings_are_proven_by_calls(
+    audit: Callable[..., dict[str, Any]],
+    namespaces: Namespaces,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own, xml = namespaces[OWN], tmp_path / "audit.xml"
+    told = audit(own, words=("--verify", "4", "--junit", str(xml)))
+    said = capsys.readouterr().out
+    verified = [one for one in told["findings"] if one["verified"]]
+    assert len(verified) == 4
+    assert {one["severity"] for one in verified} == {"high"}
+    for one in verified:
+        assert one["verified"]["said"] == "proven on the wire", one
+        assert one["verified"]["saw"] in said
+    text = " ".join(ElementTree.parse(xml).getroot().itertext())
+    assert text.count("proven on the wire") == 4
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {
+        Path(one["verified"]["run"]).name for one in verified
+    }
+
+
+@pytest.fixture
+def refused(cluster: Embedded, namespaces: Namespaces) -> Iterator[str]:
+    """The client's pod, whose proxy refuses what it is sent."""
+    cluster.kube.apply(REFUSED, namespaces[OWN])
+    client = ends.source(cluster.kube, f"{namespaces[OWN]}/client")
+    try:
+        until(
+            lambda: "error_state" in json.dumps(envoy_admin.config_dump(cluster, client)),
+            "the client's proxy to refuse its listener",
+            timeout=60,
+            every=0.5,
+        )
+        yield client.name
+    finally:
+        cluster.kube.delete(REFUSED, namespaces[OWN])
+
+
+def test_a_proxy_that_refuses_what_it_is_sent_is_found_with_its_words(
+    audit: Callable[..., dict[str, Any]], namespaces: Namespaces, refused: str
+) -> None:
+    told = audit(namespaces[OWN])
+    found = by_rule(told, "rejected-configuration")
+    assert [*found] == [f"{namespaces[OWN]}/client"]
+    why, pod = found[f"{namespaces[OWN]}/client"]
+    assert "no.such.filter" in why
+    assert pod == f"pod {namespaces[OWN]}/{refused}"
