@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.audit import seen
 from lab.audit.edges import Edge
 from lab.model.evidence import CallRecord
 
@@ -41,6 +42,8 @@ def ended(edge: Edge, record: CallRecord) -> bool:
     """Return whether a call ended as its edge was walked."""
     answered = record.outcome == "answered" and record.status < 500
     match edge.way.outcome:
+        case "arrives" if seen.gives_tls(edge):
+            return not answered  # an application has no use for the mesh's
         case "arrives":
             return answered and record.status not in _BY_PROXIES
         case "refused":

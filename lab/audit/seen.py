@@ -68,6 +68,14 @@ def past_sidecar(edge: Edge) -> bool:
     return any(one.kind == "left out" for one in edge.way.steps)
 
 
+def gives_tls(edge: Edge) -> bool:
+    """Return whether the mesh's TLS goes to an end where no proxy takes it off."""
+    wire = edge.way.wire
+    last = edge.way.steps[-1:]
+    ends_at_pod = any(one.kind in ("left out", "no sidecar") for one in last)
+    return wire is not None and wire.tls is not None and wire.tls.is_workloads and ends_at_pod
+
+
 def service(edge: Edge) -> str:
     """Return the port that is called, with its name: `Service shop/web, port 9000 "udp-foo"`."""
     to = edge.to

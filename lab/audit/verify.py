@@ -105,6 +105,8 @@ def _crossed(edge: Edge, seen_so: Observation) -> bool:
         return seen_so.security == "none" and seen_so.left_client is True
     if edge.crossed == "mutual_tls" and edge.way.outcome != "arrives":
         return seen_so.wire.security == "tls"  # a handshake that is refused names nobody
+    if seen.gives_tls(edge):  # who is given a handshake may answer it in plaintext
+        return seen_so.wire.security in (edge.crossed, "mixed")
     return edge.crossed == seen_so.security
 
 

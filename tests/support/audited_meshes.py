@@ -64,7 +64,7 @@ def own_world() -> World:
     )
     return d.world(
         *("own", "during", "what no failure has"),
-        ("client", "httpbin"),
+        ("client", "httpbin", "stranger"),
         (httpbin, raw, *others),
         "PERMISSIVE",
         objects=d.together(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,10 +13,15 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 from audited_meshes import OWN, WORLDS
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from clusters.embedded.cluster import Embedded
+from lab.audit import certificates
 from lab.commands.line import main
 from lab.common.wait import until
+from lab.envoy import dump
 from lab.model import store
 from lab.observe import ends
 from lab.record import envoy_admin
@@ -148,3 +155,60 @@ def test_a_proxy_that_refuses_what_it_is_sent_is_found_with_its_words(
     why, pod = found[f"{namespaces[OWN]}/client"]
     assert "no.such.filter" in why
     assert pod == f"pod {namespaces[OWN]}/{refused}"
+
+
+def issued(ca: Mapping[str, str], uri: str, until_day: int) -> bytes:
+    """A key and a certificate (PEM) of the mesh's own CA, valid until so many days from now."""
+    key = serialization.load_pem_private_key(base64.b64decode(ca["ca-key.pem"]), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    root = x509.load_pem_x509_certificate(base64.b64decode(ca["ca-cert.pem"]))
+    own, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(root.subject)
+        .public_key(own.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=2))
+        .not_valid_after(now + datetime.timedelta(days=until_day))
+        .add_extension(names, critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return own.private_bytes(pem, form, serialization.NoEncryption()) + made.public_bytes(pem)
+
+
+@pytest.mark.parametrize("until_day", [1, -1], ids=["valid", "expired"])
+def test_a_certificate_of_the_mesh_that_has_expired_is_refused(
+    cluster: Embedded, namespaces: Namespaces, until_day: int
+) -> None:
+    own = namespaces[OWN]
+    path = "/api/v1/namespaces/istio-system/secrets/istio-ca-secret"
+    ca = cluster.kube.request("GET", path)["data"]
+    pem = issued(ca, f"spiffe://cluster.local/ns/{own}/sa/client", until_day)
+    send = f"GET / HTTP/1.1\\r\\nHost: httpbin.{own}\\r\\nConnection: close\\r\\n\\r\\n"
+    argv = ["tls-probe", f"httpbin.{own}", "8000", "--alpn", "istio", "--stdin", "--send", send]
+    stranger = ends.source(cluster.kube, f"{own}/stranger")
+    told = json.loads(cluster.exec(stranger, argv, stdin=pem).stdout)
+    if until_day > 0:
+        assert "200 OK" in told["received"]
+    else:
+        assert told["error"] == "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+
+
+def test_what_the_proxies_hold_leads_to_the_root_that_each_trusts(
+    cluster: Embedded, namespaces: Namespaces
+) -> None:
+    held = []
+    for name in ("client", "httpbin"):
+        pod = ends.source(cluster.kube, f"{namespaces[OWN]}/{name}")
+        held.append(dump.read(envoy_admin.config_dump(cluster, pod)))
+    for one in held:
+        assert one.updated
+        for other in held:
+            assert certificates.leads_to(certificates.shown(one), certificates.trusted(other))
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30)
+    assert [one.partition(",")[0] for one in certificates.expired(held[0], later)] == [
+        "secret default"
+    ]
