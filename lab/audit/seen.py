@@ -47,6 +47,12 @@ def rule_of(edge: Edge) -> str:
     return f"DestinationRule {parts[-3]}/{parts[-1]}"
 
 
+def asks(edge: Edge) -> str:
+    """Return the same with the subset that the call is routed to, where it is."""
+    subset = (cluster(edge).split("|") + [""] * 3)[2]
+    return f"{rule_of(edge)}, subset {subset}" if rule_of(edge) and subset else rule_of(edge)
+
+
 def _istio(part: Part) -> Part:
     found: Part = ((part.get("metadata") or {}).get("filter_metadata") or {}).get("istio") or {}
     return found

@@ -101,8 +101,9 @@ def is_as_foretold(edge: Edge, seen_so: Observation) -> bool:
 
 
 def _crossed(edge: Edge, seen_so: Observation) -> bool:
-    if edge.crossed == "none":  # its bytes were there, and stayed in the pod
-        return seen_so.security == "none" and seen_so.left_client is True
+    if edge.crossed == "none":  # its bytes were there, if it sends any, and stayed in the pod
+        was_made = edge.sends == "nothing" or seen_so.left_client is True
+        return seen_so.security == "none" and was_made
     if edge.crossed == "mutual_tls" and edge.way.outcome != "arrives":
         return seen_so.wire.security == "tls"  # a handshake that is refused names nobody
     if seen.gives_tls(edge):  # who is given a handshake may answer it in plaintext

@@ -36,6 +36,11 @@ spec: {{host: {host}, trafficPolicy: {{tls: {{{tls}}}}}{more}}}
 """
 
 
+def with_port(rule: str) -> str:
+    """The same rule with settings of its port that do not speak of TLS."""
+    return rule.replace("trafficPolicy: {", f"trafficPolicy: {{portLevelSettings: [{OF_PORT}], ")
+
+
 def for_all(name: str, target: int) -> str:
     """A Service of httpbin that is exported to all namespaces."""
     return f"""\
@@ -46,6 +51,14 @@ spec: {{selector: {{app: httpbin}}, ports: [{{name: http, port: 8000, targetPort
 """
 
 
+TO_SUBSET = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: subset}
+spec: {hosts: [subset], http: [{route: [{destination: {host: subset, subset: old}}]}]}
+"""
+SUBSET = ", subsets: [{name: old, labels: {app: httpbin}, trafficPolicy: {tls: {mode: DISABLE}}}]"
+OF_PORT = "{port: {number: 8000}, connectionPool: {tcp: {maxConnections: 9}}}"
 MUTUAL, DISABLE = "mode: ISTIO_MUTUAL", "mode: DISABLE"
 CLIENT = "cluster.local/ns/{namespace}/sa/client"
 ALLOWED = (
@@ -60,7 +73,14 @@ def own_world() -> World:
     raw = d.service("raw", 8000, "tcp-raw", target=8080, workload="httpbin")
     others = (
         d.service(name, 8000, target=target, workload="httpbin")
-        for name, target in (("credential", 8081), ("allowed", 8082), ("twice", 8083))
+        for name, target in (
+            ("credential", 8081),
+            ("allowed", 8082),
+            ("twice", 8083),
+            ("subset", 8083),
+            ("settings", 8083),
+            ("replaced", 8083),
+        )
     )
     return d.world(
         *("own", "during", "what no failure has"),
@@ -73,6 +93,10 @@ def own_world() -> World:
             d.authorization_policy("allowed", "httpbin", "ALLOW", ALLOWED),
             rule("twice-a", "twice", DISABLE),
             rule("twice-b", "twice", MUTUAL),
+            rule("subset", "subset", MUTUAL, SUBSET),
+            TO_SUBSET,
+            with_port(rule("settings", "settings", DISABLE)),
+            with_port(rule("replaced", "replaced", "mode: SIMPLE, insecureSkipVerify: true")),
             for_all("nearer", 8084),
             rule("nearer", "nearer", MUTUAL),
             for_all("kept", 8084),
@@ -123,7 +147,8 @@ def deployed(cluster: Cluster) -> Iterator[dict[tuple[str, str], str]]:
             if one is not live[OWN]:
                 problem = readiness.wait_active(cluster, one)
                 assert not problem, problem
-        _wait_for(cluster, live[OWN].pods["client"], "credential", "allowed", "twice-a", "kept")
+        names = "credential", "allowed", "twice-a", "kept", "subset", "replaced"
+        _wait_for(cluster, live[OWN].pods["client"], *names)
         _wait_for(cluster, live[WORLDS[0]].pods["client"], "nearer-here")
         _wait_for(cluster, live[OWN].pods["httpbin"], kind="policy[allowed]")
         yield {key: one.namespace for key, one in live.items()}
