@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lab.common.errors import BadEvidence
@@ -14,24 +15,28 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 
-def shown(proxy: Proxy) -> list[Certificate]:
+def shown(proxy: Proxy) -> tuple[Certificate, ...]:
     """Return the chain that a workload shows, its own first; empty: the dump does not have it."""
     return _read(proxy, WORKLOAD)
 
 
-def trusted(proxy: Proxy) -> list[Certificate]:
+def trusted(proxy: Proxy) -> tuple[Certificate, ...]:
     """Return the mesh's authorities, as a proxy was given them; empty: the dump has none."""
     return _read(proxy, AUTHORITY)
 
 
-def _read(proxy: Proxy, name: str) -> list[Certificate]:
-    from cryptography import x509
-
-    data = proxy.certificates.get(name)
+def _read(proxy: Proxy, name: str) -> tuple[Certificate, ...]:
     try:
-        return x509.load_pem_x509_certificates(data) if data else []
+        return _parsed(proxy.certificates.get(name, b""))
     except ValueError:
         raise BadEvidence(f"secret {name} of a config dump holds no certificate in PEM") from None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(data: bytes) -> tuple[Certificate, ...]:
+    from cryptography import x509
+
+    return tuple(x509.load_pem_x509_certificates(data)) if data else ()
 
 
 def expired(proxy: Proxy, now: datetime.datetime) -> Iterator[str]:
@@ -43,7 +48,8 @@ def expired(proxy: Proxy, now: datetime.datetime) -> Iterator[str]:
             yield f"{what}, valid until {max(ends):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def leads_to(chain: list[Certificate], roots: list[Certificate]) -> bool:
+@lru_cache(maxsize=4096)
+def leads_to(chain: tuple[Certificate, ...], roots: tuple[Certificate, ...]) -> bool:
     """Return whether a chain ends at one of these authorities, by its signatures."""
     return any(one in roots or any(_issued(one, root) for root in roots) for one in chain)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
+from lab.audit import seen
 from lab.audit.edges import Edge
 from lab.audit.objects import Objects
 from lab.envoy.dump import Proxy
@@ -75,6 +77,15 @@ class Audited:
         ends = (one for edge in self.edges for one in (edge.caller, edge.server) if one)
         each = {one.name: one for one in ends if one.read_proxy}
         return [*each.values()]
+
+    @cached_property
+    def by_rule(self) -> Mapping[str, list[Edge]]:
+        """Return the edges that are carried as a DestinationRule says, by that rule's name."""
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            if rule := seen.rule_of(edge):
+                found.setdefault(rule, []).append(edge)
+        return found
 
     def time_of(self, proxy: Proxy) -> datetime.datetime | None:
         """Return a time at which a proxy's configuration held; None: nothing tells any.

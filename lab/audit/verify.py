@@ -11,7 +11,7 @@ from clusters.base import Cluster, PodRef
 from lab.audit import calling, seen
 from lab.audit.edges import Edge
 from lab.audit.findings import Finding, Key
-from lab.common.errors import BadArguments, LabError
+from lab.common.errors import LabError
 from lab.judge.case import Case
 from lab.judge.observation import Observation
 from lab.model import store
@@ -19,6 +19,9 @@ from lab.observe import ends, stored
 from lab.observe.ends import Target
 from lab.observe.recording import Recording
 from lab.render.wording import SHOWS, came_back
+
+MOST_TRIED = 8
+"""Edges of one finding of which a caller and a server are looked for."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,12 @@ def verify(
 def _possible(cluster: Cluster, finding: Finding) -> Iterator[_Call]:
     """Yield the calls that can be made of a finding's edges, the most certain first."""
     called = [one for one in finding.edges if calling.command(one)]
-    for edge in sorted(called, key=lambda one: (-one.way.share, calling.turn(one))):
+    called.sort(key=lambda one: (-one.way.share, calling.turn(one)))
+    for edge in called[:MOST_TRIED]:
         try:
             source = ends.source(cluster.kube, edge.caller.name)
             target = ends.target(cluster.kube, edge.to.name, source.namespace)
-        except BadArguments:  # its pod is gone or is not ready, or too many pods would be captured
+        except LabError:  # its pod is gone or is not ready, or too many pods would be captured
             continue
         yield _Call(edge, source, target, calling.command(edge))
 

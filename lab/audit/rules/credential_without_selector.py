@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.audit import destination_rules, objects, seen
+from lab.audit import destination_rules, objects
 from lab.audit.rule import Audited, Found, MeshRule
 
 _FOR_EVERYBODY = "configmap://"
@@ -17,7 +17,7 @@ def _found(there: Audited) -> Iterator[Found]:
             name = str(tls.get("credentialName") or "")
             if not name or name.startswith(_FOR_EVERYBODY):
                 continue
-            edges = [one for one in there.edges if seen.rule_of(one) == objects.named(rule)]
+            edges = there.by_rule.get(objects.named(rule), [])
             plain = [one for one in edges if one.caller.has_sidecar and one.crossed == "plaintext"]
             for to in dict.fromkeys(one.to.name for one in plain):
                 own = tuple(one for one in plain if one.to.name == to)

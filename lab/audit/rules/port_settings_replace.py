@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.kube import Obj
-from lab.audit import destination_rules, objects, seen
+from lab.audit import destination_rules, objects
 from lab.audit.rule import Audited, Found, MeshRule
 
 _ASKED = {"DISABLE": "plaintext", "ISTIO_MUTUAL": "mutual_tls", "SIMPLE": "tls", "MUTUAL": "tls"}
@@ -19,10 +19,8 @@ def _found(there: Audited) -> Iterator[Found]:
         for field, port in _without_tls(rule):
             edges = tuple(
                 one
-                for one in there.edges
-                if one.to.port == port
-                and seen.rule_of(one) == objects.named(rule)
-                and one.crossed not in ("none", "unknown", _ASKED.get(mode))
+                for one in there.by_rule.get(objects.named(rule), ())
+                if one.to.port == port and one.crossed not in ("none", "unknown", _ASKED.get(mode))
             )
             if edges:
                 yield Found(edges[0].to.name, (f"{objects.named(rule)}, {field}",), edges)

@@ -12,6 +12,7 @@ from lab.audit.edges import Edge
 from lab.audit.verify import is_as_foretold
 from lab.envoy.way import Outcome
 from lab.judge.observation import Observation
+from lab.model import call_types
 
 
 def walked(failure: str, sends: str, world: str = "posted", host: str = "httpbin") -> Edge:
@@ -68,3 +69,14 @@ def test_only_a_pods_call_to_what_has_a_name_can_be_made() -> None:
         assert bool(called) == (
             edge.caller.read_proxy is not None and edge.to.kind != "other" and edge.sends != "mysql"
         )
+
+
+def test_each_command_sends_what_its_edge_was_walked_with() -> None:
+    edge = walked("deny_bypassed", "http1.1")
+    for sends in ("http1.1", "h2", "grpc", "tls", "line", "nothing"):
+        told = call_types.sending(calling.command(replace(edge, sends=sends)))
+        if sends == "grpc":
+            assert (told.names, told.method) == (("h2",), "POST")
+            assert told.headers["content-type"] == "application/grpc"
+        else:
+            assert sends in told.names
