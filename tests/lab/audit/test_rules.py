@@ -74,6 +74,8 @@ def test_every_rule_is_whole_and_proven_by_failures_that_there_are() -> None:
             there = {"cell": what in cells, "test": (store.ROOT / what).is_file()}
             assert there.get(kind, proof in claims or proof in failures.names()), proof
     names = [rule.name for rule in rules()]
+    listed = (store.ROOT / "docs" / "audit.md").read_text()
+    assert [name for name in names if f"`{name}`" not in listed] == []
     assert len(names) == len(set(names))
 
 

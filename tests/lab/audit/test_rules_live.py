@@ -6,6 +6,7 @@ import base64
 import datetime
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,12 +19,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from clusters.embedded.cluster import Embedded
-from lab.audit import certificates
+from lab.audit import certificates, edges, findings
+from lab.audit.api import ApiInventory
+from lab.audit.rules import rules
+from lab.audit.verify import verify
 from lab.commands.line import main
 from lab.common.wait import until
-from lab.envoy import dump
+from lab.envoy import dump, sends
 from lab.model import store
 from lab.observe import ends
+from lab.predict.cluster import Live
 from lab.record import envoy_admin
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -160,6 +165,27 @@ def test_every_finding_that_a_pod_can_show_is_seen_on_the_wire(
         ("port-settings-replace", "replaced"),
         ("past-the-sidecar", f"{own}/as-proxy"),
     }
+
+
+def test_a_call_that_crosses_otherwise_is_told_as_not_seen(
+    cluster: Embedded, namespaces: Namespaces, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path))
+    inventory = ApiInventory(Live(cluster), [namespaces[OWN]])
+    walked = edges.walk_all(inventory).edges
+    found = findings.find(walked, inventory.objects(), rules())
+    about = f"twice.{namespaces[OWN]}:8000"
+    finding = next(
+        one for one in found if (one.rule.name, one.about) == ("rule-without-tls", about)
+    )
+    edge = finding.edges[0]
+    assert edge.way.wire is not None
+    # As if the caller's application itself had sent TLS.
+    hello, _ = sends.sent("tls", edge.to.host, "/")
+    turned = replace(edge, way=replace(edge.way, wire=replace(edge.way.wire, sent=hello)))
+    told = verify(cluster, [replace(finding, edges=(turned,))], 1, packets=False)
+    assert told[finding.key].said == "not seen"
+    assert told[finding.key].saw == "plaintext; answered 200"
 
 
 @pytest.fixture
