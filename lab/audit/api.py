@@ -8,7 +8,8 @@ from functools import cached_property
 from clusters.kube import Obj
 from lab.audit import known, objects, seen
 from lab.audit.objects import Objects
-from lab.audit.ports import Destination, declared
+from lab.audit.ports import Destination
+from lab.common.port_protocols import of_port
 from lab.envoy.mesh import Mesh, Workload
 from lab.predict.cluster import ApiMesh
 from lab.predict.question import STRANGER
@@ -77,9 +78,8 @@ class ApiInventory:
             if port.get("protocol", "TCP") != "TCP":
                 continue
             name = str(port.get("name") or "")
-            protocol = declared(name, str(port.get("appProtocol") or ""))
+            number, protocol = int(port["port"]), of_port(port)
             addresses = tuple(sorted(behind)) if address == "None" else (address,)
-            number = int(port["port"])
             yield Destination(host, number, protocol, addresses, name, behind, exported_to=exported)
 
 

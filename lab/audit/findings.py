@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,8 +10,20 @@ from dataclasses import dataclass
 
 from lab.audit.edges import Edge, Walked
 from lab.audit.objects import Objects
-from lab.audit.rule import SEVERITIES, EdgeRule, ObjectRule, Rule, Severity
+from lab.audit.rule import (
+    SEVERITIES,
+    Audited,
+    EdgeRule,
+    Found,
+    MeshRule,
+    ObjectRule,
+    Rule,
+    Severity,
+)
 from lab.planes import walked as words
+
+Key = tuple[str, str, tuple[str, ...]]
+"""Rule, what it is about, and its causes: together they name one finding of an audit."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,10 @@ class Finding:
     """`httpbin.shop:8000`, or `pod shop/httpbin-7d4b9c-x2x9k`."""
     causes: tuple[str, ...]
     edges: tuple[Edge, ...]
+
+    @property
+    def key(self) -> Key:
+        return self.rule.name, self.about, self.causes
 
     @property
     def destinations(self) -> list[str]:
@@ -54,13 +71,22 @@ class Finding:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def find(edges: Iterable[Edge], objects: Objects, rules: Sequence[Rule]) -> list[Finding]:
-    """Return what the rules find, the worst first."""
-    found: dict[tuple[str, str, tuple[str, ...]], list[Edge]] = {}
+def find(
+    edges: Iterable[Edge],
+    objects: Objects,
+    rules: Sequence[Rule],
+    now: datetime.datetime | None = None,
+) -> list[Finding]:
+    """Return what the rules find, the worst first.
+
+    now: when the proxies were asked; None: they are files'.
+    """
+    edges = [*edges]
+    found: dict[Key, list[Edge]] = {}
     by_name = {rule.name: rule for rule in rules}
     for one in rules:
-        if isinstance(one, ObjectRule):
-            found |= {(one.name, *told): [] for told in one.found(objects)}
+        for about, causes, own in _told(one, Audited(edges, objects, now)):
+            found.setdefault((one.name, about, causes), []).extend(own)
     for edge in edges:
         for rule in rules:
             if isinstance(rule, EdgeRule) and rule.holds(edge):
@@ -73,6 +99,12 @@ def find(edges: Iterable[Edge], objects: Objects, rules: Sequence[Rule]) -> list
     return sorted(
         made, key=lambda one: (SEVERITIES.index(one.rule.severity), one.rule.name, one.about)
     )
+
+
+def _told(rule: Rule, audited: Audited) -> Iterable[Found]:
+    if isinstance(rule, ObjectRule):
+        return rule.found(audited.objects)
+    return rule.found(audited) if isinstance(rule, MeshRule) else ()
 
 
 def at_or_above(findings: Iterable[Finding], least: Severity) -> list[Finding]:

@@ -27,6 +27,7 @@ PATHS = {
     "/apis/discovery.k8s.io/v1/endpointslices": "EndpointSlice",
     "/apis/security.istio.io/v1/peerauthentications": "PeerAuthentication",
     "/apis/security.istio.io/v1/authorizationpolicies": "AuthorizationPolicy",
+    "/apis/networking.istio.io/v1/destinationrules": "DestinationRule",
 }
 _JSON, _YAML = (".json", ".json.gz"), (".yaml", ".yml")
 

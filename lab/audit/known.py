@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from lab.audit.ports import AUTO, Destination, Kind
+from lab.audit.ports import Destination, Kind
+from lab.common.port_protocols import AUTO
 from lab.envoy import services, upstream
 from lab.envoy.dump import Proxy
 from lab.envoy.matching import Unreadable

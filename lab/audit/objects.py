@@ -12,6 +12,7 @@ from lab.predict.cluster import Objects as Listed
 ROOT = "istio-system"
 """The root namespace, whose policies without a selector are for the whole mesh."""
 SECURITY = "/apis/security.istio.io/v1"
+NETWORKING = "/apis/networking.istio.io/v1"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Objects:
     services: Sequence[Obj] = ()
     peer_authentications: Sequence[Obj] = ()
     authorization_policies: Sequence[Obj] = ()
+    destination_rules: Sequence[Obj] = ()
 
 
 def read(kube: Listed) -> Objects:
@@ -31,6 +33,7 @@ def read(kube: Listed) -> Objects:
         kube.items("/api/v1/services"),
         _items(kube, "PeerAuthentication", f"{SECURITY}/peerauthentications"),
         _items(kube, "AuthorizationPolicy", f"{SECURITY}/authorizationpolicies"),
+        _items(kube, "DestinationRule", f"{NETWORKING}/destinationrules"),
     )
 
 
@@ -41,6 +44,12 @@ def _items(kube: Listed, kind: str, path: str) -> list[Obj]:
         if refused.status != 404:
             raise
         return []
+
+
+def age(obj: Obj) -> tuple[str, str]:
+    """Return what istiod orders objects by, the oldest first: age, then name."""
+    meta = obj["metadata"]
+    return str(meta.get("creationTimestamp", "")), str(meta["name"])
 
 
 def named(obj: Obj) -> str:

@@ -1,4 +1,4 @@
-"""What a port is declared to speak, and which clients it is walked for."""
+"""The ports that can be called, and which clients each is walked for."""
 
 from __future__ import annotations
 
@@ -6,22 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-AUTO = ""
-"""Istio looks at the first bytes."""
-UDP = "udp"
-_KNOWN = (
-    "grpc-web",
-    "grpc",
-    "http2",
-    "http",
-    "https",
-    "mongo",
-    "mysql",
-    "redis",
-    "tcp",
-    "tls",
-    UDP,
-)
+from lab.common.port_protocols import AUTO, UDP
+
 _SENDS: Mapping[str, tuple[str, ...]] = {
     "http": ("http1.1",),
     "http2": ("h2",),
@@ -38,22 +24,6 @@ _SENDS: Mapping[str, tuple[str, ...]] = {
 }
 """Protocol -> what clients of it write, by the names of lab/envoy/sends.py. A TCP port that Istio
 takes for UDP is called by clients of TCP all the same. `nothing`: the server speaks first."""
-
-
-def declared(name: str, app_protocol: str = "") -> str:
-    """Return the protocol that Istio reads from a port: its appProtocol, else its name's prefix.
-
-    https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/
-    """
-    told = app_protocol.lower().removeprefix("kubernetes.io/")
-    if told in _ALIASES:
-        told = _ALIASES[told]
-    if told in _KNOWN:
-        return told
-    return next((one for one in _KNOWN if name == one or name.startswith(f"{one}-")), AUTO)
-
-
-_ALIASES = {"h2c": "http2", "ws": "http", "wss": "https"}
 
 
 def sends(protocol: str) -> tuple[str, ...]:

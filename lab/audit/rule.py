@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
+from lab.audit import seen
 from lab.audit.edges import Edge
 from lab.audit.objects import Objects
+from lab.envoy.dump import Proxy
+from lab.envoy.mesh import Workload
 
 Severity = Literal["high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
@@ -26,7 +31,8 @@ class Rule:
     heals: str
     """The smallest change that heals it."""
     proven_by: tuple[str, ...]
-    """`tcp_mtls C2`: failures and their claims in which it was seen on the wire."""
+    """In what it was seen on the wire: `tcp_mtls C2`, a failure and its claim; `cell NAME`, of the
+    truth table; `test FILE`, a test that makes the call."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Found(NamedTuple):
 
     about: str
     causes: tuple[str, ...]
+    edges: tuple[Edge, ...] = ()
+    """That show it, where calls do."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +60,48 @@ class ObjectRule(Rule):
     """A rule that is read from the cluster's objects, whether or not a call meets them."""
 
     found: Callable[[Objects], Iterable[Found]]
+
+
+@dataclass(frozen=True)
+class Audited:
+    """All that an audit has read."""
+
+    edges: Sequence[Edge]
+    objects: Objects
+    now: datetime.datetime | None = None
+    """When it was read; None: of files, which do not say."""
+
+    @property
+    def proxied(self) -> list[Workload]:
+        """Return the pods at the ends of edges whose proxies were read."""
+        ends = (one for edge in self.edges for one in (edge.caller, edge.server) if one)
+        each = {one.name: one for one in ends if one.read_proxy}
+        return [*each.values()]
+
+    @cached_property
+    def by_rule(self) -> Mapping[str, list[Edge]]:
+        """Return the edges that are carried as a DestinationRule says, by that rule's name."""
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            if rule := seen.rule_of(edge):
+                found.setdefault(rule, []).append(edge)
+        return found
+
+    def time_of(self, proxy: Proxy) -> datetime.datetime | None:
+        """Return a time at which a proxy's configuration held; None: nothing tells any.
+
+        Of files it is when the proxy was last sent anything: what happened since is not known.
+        """
+        if self.now or not proxy.updated:
+            return self.now
+        try:
+            return datetime.datetime.fromisoformat(proxy.updated).astimezone(datetime.UTC)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class MeshRule(Rule):
+    """A rule that is read from several things together: edges, objects, proxies."""
+
+    found: Callable[[Audited], Iterable[Found]]

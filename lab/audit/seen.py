@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.audit.edges import Edge
-from lab.envoy.way import CLIENT
+from lab.envoy import authorization
+from lab.envoy.way import CALLER, CLIENT
 
 _GENERATED = re.compile(r"(-[0-9a-z]{5,10})?-[0-9a-z]{5}$|-\d+$")
 """How Kubernetes ends the names of pods: after the template's hash, or by their number."""
 PASSTHROUGH = "PassthroughCluster"
-EXCLUDED = "its sidecar leaves this port out"
-"""The words of a walk's step at a pod (lab/envoy/walk.py)."""
-NOT_TAKEN = "the call leaves the pod as it is"
 Part = Mapping[str, Any]
 
 
@@ -30,10 +28,8 @@ def in_plaintext(edge: Edge) -> bool:
 
 def cluster(edge: Edge) -> str:
     """Return the name of the cluster that carries it from the caller's proxy; empty: none does."""
-    named = [
-        one.source for one in edge.way.steps if one.where == CLIENT and "cluster " in one.source
-    ]
-    return named[-1].partition("cluster ")[2] if named else ""
+    named = [one.cluster for one in edge.way.steps if one.where == CLIENT and one.cluster]
+    return named[-1] if named else ""
 
 
 def configured(edge: Edge) -> Part:
@@ -49,6 +45,12 @@ def rule_of(edge: Edge) -> str:
     if "destination-rule" not in parts:
         return ""
     return f"DestinationRule {parts[-3]}/{parts[-1]}"
+
+
+def asks(edge: Edge) -> str:
+    """Return the same with the subset that the call is routed to, where it is."""
+    subset = (cluster(edge).split("|") + [""] * 3)[2]
+    return f"{rule_of(edge)}, subset {subset}" if rule_of(edge) and subset else rule_of(edge)
 
 
 def _istio(part: Part) -> Part:
@@ -69,7 +71,15 @@ def is_told(edge: Edge) -> bool:
 
 def past_sidecar(edge: Edge) -> bool:
     """Return whether it goes past one of the two sidecars."""
-    return any(EXCLUDED in one.what or NOT_TAKEN in one.what for one in edge.way.steps)
+    return any(one.kind == "left out" for one in edge.way.steps)
+
+
+def gives_tls(edge: Edge) -> bool:
+    """Return whether the mesh's TLS goes to an end where no proxy takes it off."""
+    wire = edge.way.wire
+    last = edge.way.steps[-1:]
+    ends_at_pod = any(one.kind in ("left out", "no sidecar") for one in last)
+    return wire is not None and wire.tls is not None and wire.tls.is_workloads and ends_at_pod
 
 
 def service(edge: Edge) -> str:
@@ -96,8 +106,21 @@ def server(edge: Edge) -> str:
 
 def who_leaves_out(edge: Edge) -> str:
     """Return whose sidecar leaves the call out: `shop/web`."""
-    by_caller = any(NOT_TAKEN in one.what for one in edge.way.steps)
+    by_caller = any(one.kind == "left out" and one.where == CALLER for one in edge.way.steps)
     return workload(edge.caller.name) if by_caller else server(edge)
+
+
+def why_left_out(edge: Edge) -> str:
+    """Return what of that workload is the reason: an annotation of its pods, or their user."""
+    caller, server = edge.caller, edge.server
+    if who_leaves_out(edge) != workload(caller.name):
+        taken = server.interception if server else None
+        return f"{taken.why_not_in} of {who_leaves_out(edge)}" if taken else ""
+    if caller.uid:
+        return f"runAsUser or runAsGroup {caller.uid} of {workload(caller.name)}"
+    asked = edge.to.addresses[0]
+    taken = caller.interception
+    return f"{taken.why_not_out(asked, edge.to.port)} of {workload(caller.name)}" if taken else ""
 
 
 def first_end(edge: Edge) -> str:
@@ -114,6 +137,20 @@ def hangs(edge: Edge) -> bool:
 def refused_by(edge: Edge, who: str) -> bool:
     """Return whether one of the proxies, CLIENT or SERVER, refuses it."""
     return edge.way.outcome == "refused" and edge.way.by == who
+
+
+def policies(edge: Edge, action: str) -> list[str]:
+    """Return the policies of the server that name identities, for the port that is called."""
+    wire, pod = edge.way.wire, edge.server
+    if wire is None or pod is None or pod.proxy is None or not pod.has_sidecar:
+        return []
+    named = authorization.by_identity(pod.proxy, wire.to[1], action)
+    return [f"AuthorizationPolicy {one}" for one in named]
+
+
+def shows_nobody(edge: Edge) -> bool:
+    """Return whether the server is shown no identity."""
+    return edge.way.wire is not None and not edge.way.wire.identity
 
 
 def present(*names: str) -> tuple[str, ...]:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lab.audit import findings as found
 from lab.audit.edges import Walked
-from lab.audit.findings import Finding
+from lab.audit.findings import Finding, Key
 from lab.audit.rule import Severity
+from lab.audit.verify import Verified
 
 MOST_CALLERS = 4
 
 
 def lines(
-    walked: Walked, findings: Sequence[Finding], least: Severity, width: int
+    walked: Walked,
+    findings: Sequence[Finding],
+    verified: Mapping[Key, Verified],
+    least: Severity,
+    width: int,
 ) -> Iterator[str]:
     """Yield the lines of an audit. least: the severity from which on findings are told."""
-    shown = found.at_or_above(findings, least)
+    severe = found.at_or_above(findings, least)
+    shown = [one for one in findings if one in severe or one.key in verified]
     for one in shown:
-        yield from _finding(one, width)
+        yield from _finding(one, verified.get(one.key), width)
         yield ""
     if len(shown) < len(findings):
         yield f"{len(findings) - len(shown)} more, less severe: --show low"
@@ -32,7 +38,7 @@ def lines(
         yield f"not read: {unread.what}: {unread.why}"
 
 
-def _finding(one: Finding, width: int) -> Iterator[str]:
+def _finding(one: Finding, verified: Verified | None, width: int) -> Iterator[str]:
     callers = one.callers
     more = f" and {len(callers) - MOST_CALLERS} more" if len(callers) > MOST_CALLERS else ""
     yield f"{one.rule.severity.upper()} {one.rule.name}  {one.about}"
@@ -45,6 +51,7 @@ def _finding(one: Finding, width: int) -> Iterator[str]:
         "walk": one.why,
         "means": one.rule.means,
         "heals": one.rule.heals,
+        "verified": _verified(verified) if verified else "",
         "proven by": ", ".join(one.rule.proven_by) or "no measurement of the lab's",
     }
     for name, text in told.items():
@@ -56,3 +63,8 @@ def _finding(one: Finding, width: int) -> Iterator[str]:
             initial_indent=f"  {name + ':' if name else '':12}",
             subsequent_indent=" " * 14,
         )
+
+
+def _verified(one: Verified) -> str:
+    where = f" ({one.run})" if one.run else ""
+    return f"{one.said}: {one.saw}, when {one.caller} ran {one.call}{where}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import sys
 from contextlib import nullcontext
@@ -11,10 +12,15 @@ from typing import TYPE_CHECKING
 
 from lab.commands.arguments import add_cluster
 from lab.common import files
+from lab.common.errors import BadArguments
 from lab.common.text import printable, terminal_width
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from lab.audit.edges import Inventory
+    from lab.audit.findings import Finding, Key
+    from lab.audit.verify import Verified
 
 SEVERITIES = ("high", "medium", "low")
 
@@ -46,7 +52,27 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="an earlier audit's JSON: what is in it does not end with 1",
     )
+    parser.add_argument(
+        "--verify",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="make a call for each of the N most serious findings that a pod's call can show; "
+        "needs a running cluster",
+    )
+    parser.add_argument(
+        "--packets",
+        action="store_true",
+        help="on an existing cluster, with --verify: capture packets, by an ephemeral container "
+        "left in each pod",
+    )
     add_cluster(parser)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of findings")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,18 +80,22 @@ def run(options: argparse.Namespace) -> int:
     from lab.audit import as_json, baseline, edges, findings, folder, junit, text
     from lab.audit.rules import rules
 
+    if options.verify and options.dumps:
+        raise BadArguments("--verify makes calls, so it needs a running cluster, and no files")
     with folder.refusing_other_shapes() if options.dumps else nullcontext():
         inventory = _inventory(options)
         walked = edges.walk_all(inventory)
-        found = findings.find(walked.edges, inventory.objects(), rules())
+        now = None if options.dumps else datetime.datetime.now(datetime.UTC)
+        found = findings.find(walked.edges, inventory.objects(), rules(), now)
+    verified = _verified(options, found)
     known = baseline.read(options.baseline) if options.baseline else frozenset()
     counted = findings.at_or_above(baseline.new(found, known), options.fail_on)
     if options.junit:
-        files.write_text(options.junit, junit.junit(walked, rules(), counted))
+        files.write_text(options.junit, junit.junit(walked, rules(), counted, verified))
     if options.json:
-        told = json.dumps(as_json.told(walked, found), indent=1) + "\n"
+        told = json.dumps(as_json.told(walked, found, verified), indent=1) + "\n"
         files.write_text(options.json, told)
-    for line in text.lines(walked, found, options.show, terminal_width()):
+    for line in text.lines(walked, found, verified, options.show, terminal_width()):
         print(printable(line))
     if counted:
         return 1
@@ -73,6 +103,19 @@ def run(options: argparse.Namespace) -> int:
         print("not everything could be read", file=sys.stderr)
         return 3
     return 0
+
+
+def _verified(options: argparse.Namespace, found: Sequence[Finding]) -> Mapping[Key, Verified]:
+    if not options.verify:
+        return {}
+    from clusters import open_cluster
+    from lab.audit.verify import verify
+
+    cluster = open_cluster(options.cluster)
+    told = verify(cluster, found, options.verify, packets=options.packets)
+    if len(told) < options.verify:
+        print(f"{len(told)} findings could be verified by a pod's call", file=sys.stderr)
+    return told
 
 
 def _inventory(options: argparse.Namespace) -> Inventory:

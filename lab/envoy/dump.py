@@ -6,6 +6,7 @@ still warms up carries nothing.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,12 @@ class Proxy:
     clusters: Mapping[str, Part]
     endpoints: Mapping[str, Part]
     """A cluster's load assignment, by the name that its discovery asks for."""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    """What the proxy refused of what it was last sent, and why."""
+    certificates: Mapping[str, bytes] = field(default_factory=dict)
+    """In PEM, by the name of the secret: chains that it shows, and authorities that it trusts."""
+    updated: str = ""
+    """When it was last sent anything: the dump is not older (RFC 3339)."""
 
     _found: dict[str, VirtualHosts] = field(default_factory=dict, compare=False, repr=False)
 
@@ -75,7 +82,45 @@ def read(dump: Any) -> Proxy:
         {one["name"]: one for one in routes if "name" in one},
         {one["name"]: one for one in clusters},
         {one["cluster_name"]: one for one in assignments if one.get("cluster_name")},
+        dict(_rejected(dump)),
+        dict(_certificates(dump)),
+        max(
+            (str(one["last_updated"]) for one in _entries(dump) if one.get("last_updated")),
+            default="",
+        ),
     )
+
+
+def _entries(dump: Part) -> Iterator[Part]:
+    """Yield what has a version and a time: each listener, cluster, route, endpoint and secret."""
+    for part in dump["configs"]:
+        for name, each in part.items():
+            if name.startswith("dynamic_"):
+                yield from each
+                yield from (one["active_state"] for one in each if one.get("active_state"))
+
+
+def _rejected(dump: Part) -> Iterator[tuple[str, str]]:
+    """Yield what Envoy refused, and its words.
+
+    https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/config_dump_shared.proto
+    """
+    for one in _entries(dump):
+        if error := one.get("error_state"):
+            failed = error.get("failed_configuration") or {}
+            kind = type_of(failed).rpartition(".")[2].lower() or "resource"
+            name = one.get("name") or failed.get("name") or failed.get("cluster_name") or "?"
+            yield f"{kind} {name}", str(error.get("details", ""))
+
+
+def _certificates(dump: Part) -> Iterator[tuple[str, bytes]]:
+    """Yield the public certificates of a dump's secrets; keys are not read."""
+    for one in (*_all(dump, "static_secrets"), *_all(dump, "dynamic_active_secrets")):
+        secret = one.get("secret") or {}
+        shown = (secret.get("tls_certificate") or {}).get("certificate_chain") or {}
+        trusted = (secret.get("validation_context") or {}).get("trusted_ca") or {}
+        if data := shown.get("inline_bytes") or trusted.get("inline_bytes"):
+            yield str(one["name"]), base64.b64decode(data)
 
 
 def _all(dump: Part, key: str) -> Iterator[Part]:

@@ -40,7 +40,7 @@ def ways(
             yield responded(way, answer, who)
             return
         where = f"virtual host {answer.virtual_host}, route {answer.route or 'without a name'}"
-        way = way.then(who, f"Host {flow.request.host if flow.request else ''}", where)
+        way = way.then(who, "route", f"Host {flow.request.host if flow.request else ''}", where)
         yield from _sent_on(sender, flow, way, answer.clusters, does.manager, answer.request)
 
 
@@ -60,9 +60,9 @@ def _sent_on(
         chosen = replace(way, share=way.share * one.share)
         if not found:
             flag, status = "UH", 503 if manager else 0
-            yield chosen.then(who, "no endpoint can be used", f"cluster {one.cluster}").ends(
-                "refused", who, "no_healthy_upstream", flag=flag, status=status
-            )
+            yield chosen.then(
+                who, "cluster", "no endpoint can be used", f"cluster {one.cluster}"
+            ).ends("refused", who, "no_healthy_upstream", flag=flag, status=status)
         for end in found:
             yield _departed(sender, flow, chosen, end, len(found), manager, request)
 
@@ -91,7 +91,7 @@ def _departed(
     on = replace(way, share=way.share / among, wire=wire)
     how = _how(tls) if tls or not version else "without TLS"
     what = ", ".join(filter(None, (f"to {address_text(end.address)}", version, how)))
-    return on.then(sending(sender), what, f"cluster {end.cluster}")
+    return on.then(sending(sender), "cluster", what, f"cluster {end.cluster}")
 
 
 def _how(tls: Tls | None) -> str:

@@ -44,7 +44,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
     _refuse_unread(found)
     taken = listener.take(found, *wire.to, hello(wire))
     here = replace(way, wire=None, earlier=(*way.earlier, wire))
-    here = here.then(GATEWAY, chain_told(taken), taken.place)
+    here = here.then(GATEWAY, "chain", chain_told(taken), taken.place)
     if ended := stopped(here, taken, GATEWAY):
         yield ended
         return
@@ -61,7 +61,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
     if refused:
         yield from _broken_off(caller, pod, here, taken.chain, (by, refused))
         return
-    here = here.then(GATEWAY, "it decrypts the connection")
+    here = here.then(GATEWAY, "decrypts", "it decrypts the connection")
     secured = inside.request and replace(inside.request, secure=True)
     inside = replace(inside, request=secured)
     agreed = handshake.agreed(context, wire)
@@ -122,6 +122,6 @@ def _taken(
     request = None if inside.sent.tls else inside.request
     peer = Peer(caller.address, inside.to[1], inside.identity, inside.sent.server_name, request)
     for one in forwarding.ways(pod, flow, way, chain, peer, agreed):
-        if any(step.source.startswith(f"cluster {_BY_SNI}") for step in one.steps[-1:]):
+        if any(step.cluster.startswith(_BY_SNI) for step in one.steps[-1:]):
             raise Unreadable("a gateway's mode AUTO_PASSTHROUGH is not modelled")
         yield one

@@ -21,6 +21,8 @@ from lab.envoy.way import SERVER, Way, Wire, arriving, chain_told, responded, se
 Part = Mapping[str, Any]
 PORT = 15006
 """Where intercepted connections from elsewhere come to."""
+NAME = "virtualInbound"
+"""Of the listener there."""
 
 
 def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]:
@@ -35,7 +37,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
     if found is None:
         raise Unreadable(f"{pod.name}'s proxy has no listener on {PORT}")
     taken = listener.take(found, *wire.to, hello(wire))
-    way = way.then(SERVER, chain_told(taken), taken.place)
+    way = way.then(SERVER, "chain", chain_told(taken), taken.place)
     ended = stopped(way, taken, SERVER)
     if ended:
         yield ended
@@ -49,7 +51,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
         if refused:
             yield way.ends("refused", by, refused)
             return
-        way = way.then(SERVER, "it decrypts the connection")
+        way = way.then(SERVER, "decrypts", "it decrypts the connection")
         agreed = handshake.agreed(context, wire)
         yield from _served(caller, pod, way, taken.chain, inside, agreed)
     else:
@@ -83,9 +85,8 @@ def _served(
     sent = hello(inside) if inside.tls else inside.sent
     if _asks_for_connect(does.manager, sent, request):
         asked = "the upgrade comes as CONNECT in HTTP/2 (RFC 8441), which is not allowed here"
-        way = way.then(
-            SERVER, asked, "http_connection_manager, http2_protocol_options.allow_connect"
-        )
+        allows = "http_connection_manager, http2_protocol_options.allow_connect"
+        way = way.then(SERVER, "refuses", asked, allows)
         yield way.ends("refused", SERVER, "http2.invalid.header.field", flag="DPE")
         return
     answer = requests.handle(pod.proxy, does.manager, sent, peer, agreed)
@@ -118,7 +119,6 @@ def _given(pod: Workload, way: Way, end: Upstream, inside: Wire) -> Way:
     """Return the end of a way at the application."""
     if end.tls:
         raise Unreadable(f"cluster {end.cluster} speaks TLS to the application")
-    on = way.then(
-        SERVER, f"to the application at {address_text(end.address)}", f"cluster {end.cluster}"
-    )
+    to = f"to the application at {address_text(end.address)}"
+    on = way.then(SERVER, "cluster", to, f"cluster {end.cluster}")
     return on.ends("arrives", pod.name, arriving(inside))

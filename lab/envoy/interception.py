@@ -49,6 +49,18 @@ class Interception:
             return False
         return _within(self.include_ranges, address) or _has(self.include_outbound_ports, port)
 
+    def why_not_out(self, address: str, port: int) -> str:
+        """Return the annotation by which it does not take a connection that a pod opens."""
+        if _has(self.exclude_outbound_ports, port):
+            return f"{_PREFIX}excludeOutboundPorts"
+        excluded = _within(self.exclude_ranges, address)
+        return f"{_PREFIX}{'exclude' if excluded else 'include'}OutboundIPRanges"
+
+    @property
+    def why_not_in(self) -> str:
+        """Return the annotation by which it does not take a connection to the pod."""
+        return f"{_PREFIX}{'exclude' if self.include_ports == '*' else 'include'}InboundPorts"
+
     def takes_in(self, port: int) -> bool:
         """Return whether the sidecar takes a connection from elsewhere to a port of the pod."""
         if self.include_ports == "*":
@@ -86,6 +98,20 @@ def _told(told: Mapping[str, str]) -> Interception:
         told.get("-o", ""),
         told.get("-q", ""),
     )
+
+
+def uid(pod: Pod) -> int:
+    """Return PROXY_UID where every application of a pod runs as it, by user or by group; else 0.
+
+    istio-iptables lets pass what either of the two sends.
+    """
+    spec = pod.get("spec") or {}
+    own = [one for one in spec.get("containers") or () if one.get("name") != "istio-proxy"]
+    contexts = [
+        {**(spec.get("securityContext") or {}), **(one.get("securityContext") or {})} for one in own
+    ]
+    runs = [PROXY_UID in (one.get("runAsUser"), one.get("runAsGroup")) for one in contexts]
+    return PROXY_UID if runs and all(runs) else 0
 
 
 def has_sidecar(pod: Pod) -> bool:

@@ -31,6 +31,8 @@ class Workload:
     interception: Interception | None = None
     """None: its connections do not pass a sidecar. A gateway has a proxy and no interception."""
     has_sidecar: bool = False
+    uid: int = 0
+    """Of its processes; the proxy's own is not intercepted."""
 
     @property
     def is_gateway(self) -> bool:

@@ -19,7 +19,7 @@ def ways(caller: Workload, flow: Flow) -> Iterator[Way]:
     if found is None:
         raise Unreadable(f"{caller.name}'s proxy has no listener for intercepted connections")
     taken = listener.take(found, *flow.to, flow.sent)
-    way = Way().then(CLIENT, chain_told(taken), taken.place)
+    way = Way().then(CLIENT, "chain", chain_told(taken), taken.place)
     ended = stopped(way, taken, CLIENT)
     if ended:
         yield ended

@@ -16,6 +16,8 @@ from lab.envoy.matching import Unreadable
 from lab.envoy.routes import Request
 
 Part = Mapping[str, Any]
+PRINCIPAL = "io.istio.peer_principal"
+"""The filter state in which Istio keeps the SPIFFE ID of a peer."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _from(value: Part, peer: Peer) -> bool | None:
 
 def _filter_state(value: Part, peer: Peer) -> bool | None:
     """Istio writes a peer's SPIFFE ID there, which its own policies then ask for."""
-    if value.get("key") != "io.istio.peer_principal" or "string_match" not in value:
+    if value.get("key") != PRINCIPAL or "string_match" not in value:
         return None
     return bool(peer.identity) and routes.text_fits(value["string_match"], peer.identity)
 
@@ -122,3 +124,21 @@ _RULES: dict[str, Callable[[Any, Peer], bool | None]] = {
     "source_ip": _from,
     "filter_state": _filter_state,
 }
+
+
+def by_identity(rules: Part, peer: Peer) -> list[str]:
+    """Return the policies that ask who a peer is, and could speak of a connection to its port."""
+    named = sorted(rules.get("policies", {}).items())
+    return [name for name, one in named if _asks_who(one) and _concerns(one, peer)]
+
+
+def _concerns(policy: Part, peer: Peer) -> bool:
+    return _any(_rule(one, peer) for one in policy.get("permissions") or ()) is not False
+
+
+def _asks_who(part: Any) -> bool:
+    """Return whether any of a policy's principals is one that a certificate tells."""
+    if isinstance(part, Mapping):
+        own = "authenticated" in part or (part.get("filter_state") or {}).get("key") == PRINCIPAL
+        return own or any(_asks_who(one) for one in part.values())
+    return isinstance(part, list) and any(_asks_who(one) for one in part)

@@ -13,7 +13,7 @@ from lab.envoy import gateway, inbound, outbound
 from lab.envoy.dump import MISSHAPEN
 from lab.envoy.matching import Unreadable
 from lab.envoy.mesh import Mesh, Workload, address_text
-from lab.envoy.way import NODE, Flow, Way, Wire, arriving
+from lab.envoy.way import CALLER, NODE, Flow, Way, Wire, arriving
 
 MOST_GATEWAYS = 4
 """On one way: more of them hand a call round."""
@@ -33,15 +33,20 @@ def _ways(mesh: Mesh, caller: Workload, flow: Flow) -> Iterator[Way]:
     if caller.is_gateway:
         raise Unreadable(f"{caller.name} is a gateway: nothing in its pod calls of its own accord")
     wire = Wire(flow.to, flow.sent, request=flow.request)
-    taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid)
+    taken = caller.interception and caller.interception.takes_out(*flow.to, flow.uid or caller.uid)
     if not taken or flow.sent.udp:
-        why = "leaves the pod as it is" if caller.has_sidecar else "passes no sidecar"
-        yield from _over_node(mesh, caller, Way(wire=wire).then("caller", f"the call {why}"))
+        yield from _over_node(mesh, caller, _untaken(caller, Way(wire=wire)))
     elif caller.proxy is None:
         raise Unreadable(f"the configuration of {caller.name}'s proxy is not known")
     else:
         for way in outbound.ways(caller, flow):
             yield from [way] if way.by else _over_node(mesh, caller, way)
+
+
+def _untaken(caller: Workload, way: Way) -> Way:
+    if caller.has_sidecar:
+        return way.then(CALLER, "left out", "the call leaves the pod as it is")
+    return way.then(CALLER, "no sidecar", "the call passes no sidecar")
 
 
 def _over_node(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
@@ -57,7 +62,8 @@ def _over_node(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
         yield way.ends("refused", NODE, f"the Service at {address} has no ready endpoint")
     for end in ends:
         on = replace(way, wire=replace(wire, to=end), share=way.share / len(ends))
-        yield from _at(mesh, caller, on.then(NODE, f"kube-proxy sends it to {address_text(end)}"))
+        on = on.then(NODE, "node", f"kube-proxy sends it to {address_text(end)}")
+        yield from _at(mesh, caller, on)
 
 
 def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
@@ -76,9 +82,8 @@ def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
             raise Unreadable(f"the configuration of {pod.name}'s proxy is not known")
         yield from inbound.ways(mesh, caller, pod, way)
     else:
-        why = _past_sidecar(pod, wire)
         # Whether the application asks for the certificate that a proxy would show is not known.
-        on = replace(way, wire=replace(wire, identity="")).then(pod.name, why)
+        on = _past_sidecar(pod, wire, replace(way, wire=replace(wire, identity="")))
         yield on.ends("arrives", pod.name, arriving(wire))
 
 
@@ -90,7 +95,8 @@ def _through(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[
         yield from [one] if one.by else _over_node(mesh, pod, one)
 
 
-def _past_sidecar(pod: Workload, wire: Wire) -> str:
+def _past_sidecar(pod: Workload, wire: Wire, way: Way) -> Way:
     if not pod.has_sidecar:
-        return "it has no sidecar"
-    return "its sidecar takes no UDP" if wire.sent.udp else "its sidecar leaves this port out"
+        return way.then(pod.name, "no sidecar", "it has no sidecar")
+    why = "its sidecar takes no UDP" if wire.sent.udp else "its sidecar leaves this port out"
+    return way.then(pod.name, "left out", why)

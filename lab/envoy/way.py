@@ -19,6 +19,8 @@ Outcome = Literal["arrives", "refused", "answered by a proxy", "redirected", "ha
 CLIENT, NODE, SERVER = "client's proxy", "node", "server's proxy"
 GATEWAY = "gateway"
 """Its proxy: it is all that its pod runs."""
+CALLER = "caller"
+"""Its pod, where no proxy takes the call."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,32 @@ class Flow:
     """Of the calling process: the proxy's own is not intercepted."""
 
 
+StepKind = Literal[
+    "no sidecar",  # of the pod that it is at
+    "left out",  # that pod's sidecar does not take the connection
+    "node",
+    "chain",
+    "decrypts",
+    "route",
+    "cluster",  # it is sent on, or cannot be
+    "refuses",
+]
+
+
 @dataclass(frozen=True)
 class Step:
     """One decision on the way."""
 
     where: str
+    kind: StepKind
     what: str
     source: str = ""
     """The part of that proxy's configuration which decided it."""
+
+    @property
+    def cluster(self) -> str:
+        """Return the name of the cluster that sends it on; empty: the step is another."""
+        return self.source.removeprefix("cluster ") if self.kind == "cluster" else ""
 
 
 @dataclass(frozen=True)
@@ -81,8 +101,8 @@ class Way:
     unknown: str = ""
     """What is not known, where the outcome is."""
 
-    def then(self, where: str, what: str, source: str = "") -> Way:
-        return replace(self, steps=(*self.steps, Step(where, what, source)))
+    def then(self, where: str, kind: StepKind, what: str, source: str = "") -> Way:
+        return replace(self, steps=(*self.steps, Step(where, kind, what, source)))
 
     def ends(self, outcome: Outcome, by: str, detail: str, **more: Any) -> Way:
         return replace(self, outcome=outcome, by=by, detail=detail, **more)

@@ -11,13 +11,9 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from lab.model.sending import ANYTHING, Sending, curl, grpcurl, of_command, say, tls_probe
-
-Sends = Literal["http", "tls", "bytes"]
-"""What the first bytes of a connection are, as the client's application writes them."""
-Side = Literal["client", "server"]
+from lab.model.sending import ANYTHING, First, Sending, curl, grpcurl, of_command, say, tls_probe
 
 LONGEST = 4000
 """Characters that are kept of each output."""
@@ -57,13 +53,9 @@ class CallType:
     """One program, and all that the lab has to know of it."""
 
     program: str
-    sends: Sends
-    """Its first bytes. A command with an `https://` address sends TLS, whatever stands here."""
     read: Callable[[Ended], Reading]
     sending: Callable[[Sequence[str]], Sending] = lambda _words: ANYTHING
     """What its words, without the program's own name, say of what it sends first."""
-    speaks_first: Side = "client"
-    """A server that speaks first is one whose client waits: no first bytes decide a route then."""
     timeout: tuple[str, ...] = ()
     """Arguments by which it ends before the lab's own patience does."""
     header: tuple[str, ...] = ()
@@ -91,16 +83,15 @@ def for_program(program: str) -> CallType:
     return TYPES.get(program, DEFAULT)
 
 
-def first_bytes(command: str) -> Sends:
-    """What the caller's application writes first, by the command that is typed."""
-    if "https://" in command:
-        return "tls"
-    return for_program((command.split(maxsplit=1) or [""])[0]).sends
-
-
 def sending(command: str) -> Sending:
-    """Return what the caller's application sends first, in more words than `first_bytes` has."""
+    """Return what the caller's application sends first, by the command that is typed."""
     return of_command(command, {name: one.sending for name, one in TYPES.items()})
+
+
+def first_bytes(command: str) -> First:
+    """Return the same in one word. A program that is not known sends TLS to an `https://` URL."""
+    found = sending(command)
+    return "tls" if found == ANYTHING and "https://" in command else found.first
 
 
 CURL_CODES: Mapping[int, str] = {
@@ -192,7 +183,6 @@ TYPES: Mapping[str, CallType] = {
     for one in (
         CallType(
             "curl",
-            "http",
             _read_curl,
             sending=curl,
             timeout=("--max-time", "10"),
@@ -202,15 +192,14 @@ TYPES: Mapping[str, CallType] = {
         ),
         CallType(
             "grpcurl",
-            "http",
             _read_any,
             sending=grpcurl,
             timeout=("-max-time", "10"),
             header=("-H", "x-request-id: {id}"),
         ),
-        CallType("say", "bytes", _read_own_tool, sending=say),
-        CallType("tls-probe", "tls", _read_own_tool, sending=tls_probe, certificate="--stdin"),
+        CallType("say", _read_own_tool, sending=say),
+        CallType("tls-probe", _read_own_tool, sending=tls_probe, certificate="--stdin"),
     )
 }
-DEFAULT = CallType("", "bytes", _read_any)
+DEFAULT = CallType("", _read_any)
 """Any other program: run as it is typed, judged by its exit code alone."""

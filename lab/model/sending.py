@@ -7,7 +7,11 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
+
+First = Literal["http", "tls", "bytes"]
+"""What the first bytes of a connection are, in one word."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,21 @@ class Sending:
     data: bytes = b""
     """The bytes themselves, where the words say them."""
 
+    @property
+    def first(self) -> First:
+        """Return in one word what is sent first; `bytes` too where the words do not tell."""
+        firsts = {_FIRST.get(name, "http") for name in self.names}
+        return firsts.pop() if len(firsts) == 1 else "bytes"
 
+
+_FIRST: Mapping[str, First] = {"tls": "tls", "line": "bytes", "nothing": "bytes"}
+"""Of names that are no HTTP's."""
 ANYTHING = Sending(("http1.1", "tls", "line", "nothing"))
 """Of a program that the lab does not know."""
 _REQUEST = re.compile(rb"([A-Z]+) (\S+) HTTP/(1\.[01])\r?\n")
 WITH_VALUE = {"-H": "header", "-X": "request", "-d": "data", "-F": "form", "-T": "upload-file"}
 """curl's short options that are read here -> the long one."""
+_HOST_AND_PORT = r"[\w.-]+:\d{1,5}(/\S*)?"
 _SENT_BY = {"data": "POST", "form": "POST", "upload-file": "PUT"}
 
 
@@ -64,7 +77,7 @@ def of_bytes(data: bytes, server_name: str = "", alpn: Sequence[str] | None = No
 
 def curl(words: Sequence[str]) -> Sending:
     """Return what curl sends (https://curl.se/docs/manpage.html)."""
-    url = next((word for word in words if "://" in word), "")
+    url = next((word for word in words if "://" in word), "") or _without_scheme(words)
     if not url:
         return ANYTHING
     parts = urlsplit(url)
@@ -88,6 +101,12 @@ def curl(words: Sequence[str]) -> Sending:
         return sent
     alpn = ("http/1.1",) if flags & {"http1.1", "http1.0"} else None
     return Sending(("tls",), parts.hostname or "", alpn=alpn)
+
+
+def _without_scheme(words: Sequence[str]) -> str:
+    """Return the URL that a host and port stand for, typed first or last; empty: there is none."""
+    ends = (*words[:1], *words[-1:])
+    return next((f"http://{one}" for one in ends if re.fullmatch(_HOST_AND_PORT, one)), "")
 
 
 def _curl_options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -130,6 +149,8 @@ def grpcurl(words: Sequence[str]) -> Sending:
     positional = [word for word in words if re.fullmatch(r"[\w.-]+:\d+|[\w.]+[./]\w+", word)]
     address = next((word for word in positional if ":" in word), "")
     host = address.rpartition(":")[0]
+    if not positional:
+        return ANYTHING
     if "-plaintext" not in words:
         return Sending(("tls",), host, alpn=("h2",))
     service, _, method = positional[-1].replace("/", ".").rpartition(".")

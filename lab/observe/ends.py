@@ -9,6 +9,7 @@ from typing import Any
 
 from clusters.base import PodRef
 from clusters.kube import Kube, Obj
+from lab.common import port_protocols
 from lab.common.errors import BadArguments, LabError
 from lab.common.suggest import meant
 from lab.observe import entries
@@ -31,7 +32,7 @@ class Target:
     target: int
     """Where the pods listen."""
     spoken: str
-    """What the port is declared to speak: its appProtocol, or what its name begins with."""
+    """What the port is declared to speak; empty: nothing."""
     pods: tuple[PodRef, ...]
 
     @property
@@ -103,7 +104,7 @@ def _service(kube: Kube, name: str, namespace: str, number: int) -> Target:
         raise BadArguments(f"Service {name} in {namespace} has no ready pod")
     _few(pods, f"Service {name}", _number(port, pods[0]))
     address = "" if spec.get("clusterIP") == "None" else str(spec.get("clusterIP"))
-    spoken = port.get("appProtocol") or str(port.get("name") or "").partition("-")[0]
+    spoken = port_protocols.of_port(port)
     ends = tuple(reference(pod) for pod in pods)
     return Target(name, namespace, address, number, _number(port, pods[0]), spoken, ends)
 

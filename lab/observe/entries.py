@@ -9,6 +9,7 @@ import contextlib
 from typing import NamedTuple
 
 from clusters.kube import ApiError, Kube, Obj
+from lab.common import port_protocols
 from lab.common.errors import BadArguments
 from lab.record.world import ready
 
@@ -54,7 +55,8 @@ def find(kube: Kube, host: str, number: int) -> Entry | None:
     own = (one["ports"][port["name"]] for one in ends if port["name"] in (one.get("ports") or {}))
     target = int(next(own, port.get("targetPort") or number))
     address = next((one for one in spec.get("addresses") or () if "/" not in one), "")
-    return Entry(namespace, address, str(port.get("protocol", "")).lower(), target, pods)
+    spoken = port_protocols.declared("", str(port.get("protocol", "")))
+    return Entry(namespace, address, spoken, target, pods)
 
 
 def _stands(pod: Obj, entry: Obj) -> bool:

@@ -43,7 +43,7 @@ UNASKED = (
 ANOTHER_LOG = "the mesh's access log is not in the lab's format: its lines cannot be read"
 GENERATED = re.compile(r"-[a-z0-9]{5,10}-[a-z0-9]{5}$")
 """What a Deployment adds to its own name for a pod's."""
-TLS, GRPC = ("https", "tls"), ("grpc", "http2", "h2c")
+TLS, HTTP2 = ("https", "tls"), ("grpc", "http2")
 
 
 def command(target: Target, typed: str) -> str:
@@ -64,7 +64,7 @@ def command(target: Target, typed: str) -> str:
 
 def _get(target: Target) -> list[str]:
     secure = target.spoken in TLS
-    how = ["--http2-prior-knowledge"] if target.spoken in GRPC else ["--http0.9"]
+    how = ["--http2-prior-knowledge"] if target.spoken in HTTP2 else ["--http0.9"]
     how += ["-k"] if secure else []
     scheme = "https" if secure else "http"
     return ["curl", "-sS", *how, f"{scheme}://{target.host}:{target.port}/"]

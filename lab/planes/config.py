@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.common.errors import BadEvidence
-from lab.model.call_types import Sends
+from lab.model.sending import First
 from lab.planes import Security, Seen
 
 View = dict[str, Any]
@@ -164,7 +164,7 @@ class Route:
     port: int
     cluster_ip: str
     target: int
-    sends: Sends
+    sends: First
     """What the caller's application writes, which decides the filter chain."""
 
     @property
@@ -252,7 +252,7 @@ def _listener_name(client: View | None, route: Route) -> str:
     return next((name for name in names if name in listeners), "")
 
 
-def _chosen(chains: list[View], sends: Sends) -> View | None:
+def _chosen(chains: list[View], sends: First) -> View | None:
     """Return the chain for what is sent: HTTP goes to the manager, where there is one."""
     managed = [chain for chain in chains if chain.get("filter") == _MANAGER]
     others = [chain for chain in chains if chain.get("filter") == _PROXY]

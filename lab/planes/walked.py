@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from lab.envoy import sends, walk
 from lab.envoy.mesh import Address, Mesh, Workload
-from lab.envoy.way import CLIENT, GATEWAY, Flow, Step, Way, Wire
+from lab.envoy.way import CALLER, CLIENT, GATEWAY, Flow, Step, Way, Wire
 from lab.model.sending import Sending
 from lab.planes import Fact, Security, Seen
 from lab.planes.config import SOURCE
@@ -78,7 +78,7 @@ def summary(way: Way, leg: int = 0) -> str:
     return "; ".join(filter(None, (leaves, _end(way))))
 
 
-_SENDS_ON = {False: (CLIENT, "caller"), True: (GATEWAY,)}
+_SENDS_ON = {False: (CLIENT, CALLER), True: (GATEWAY,)}
 """Whether a gateway lies before a leg -> who sends it there."""
 
 

@@ -74,6 +74,7 @@ class ApiMesh:
             read if has_proxy else None,
             takes if _is_sidecar(pod) else None,
             has_proxy and _is_sidecar(pod),
+            interception.uid(pod),
         )
 
     @cached_property

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lab import failures
 from lab.audit import known
 from lab.audit.objects import Objects
-from lab.audit.ports import Destination, declared
+from lab.audit.ports import Destination
+from lab.common.port_protocols import declared
 from lab.envoy.mesh import Address, Mesh, Workload
 from lab.judge import stored
 from lab.judge.case import Case
@@ -69,7 +70,7 @@ class RecordedWorld:
                 yield Destination(
                     f"{service.name}.{world.namespace}.svc.cluster.local",
                     port.number,
-                    declared(port.name, port.app_protocol),
+                    declared(port.name, port.app_protocol, port.number),
                     (pod.address if headless else kept.cluster_ip,),
                     port.name,
                     frozenset({pod.address}),

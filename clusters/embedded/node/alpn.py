@@ -17,12 +17,9 @@ import threading
 from clusters.embedded.settings import CLUSTER_DOMAIN
 from clusters.kube import ApiError, Kube, Obj
 from lab.common.errors import ClusterGone
+from lab.common.port_protocols import AUTO, of_port
 
 NAME = "lab-alpn"
-# pkg/config/protocol/instance.go, Parse, and pkg/config/kube/conversion.go of Istio 1.31.
-KNOWN = {"tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls"}
-KNOWN |= {"mongo", "redis", "mysql", "kubernetes.io/h2c"}
-KNOWN |= {"kubernetes.io/ws", "kubernetes.io/wss"}
 HTTP_1 = "'istio-http/1.1,istio,http/1.1'"
 OFFERS = {
     "SIDECAR_OUTBOUND": f"request.protocol == 'HTTP/2' ? 'istio-h2,istio,h2' : {HTTP_1}",
@@ -34,16 +31,11 @@ gateway speaks HTTP/1.1: use_downstream_protocol is for sidecars only
 OWN_TLS = "'alpn_override' in xds.cluster_metadata.filter_metadata['istio']"
 APART = 0.2
 """Seconds between two changes of the filter: hundreds of Services may come at once."""
-WELL_KNOWN_PORTS = {25, 53, 3306, 27017}
 
 
 def detected(port: Obj) -> bool:
     """Tell whether Istio has to detect this Service port's protocol from its traffic."""
-    if port.get("protocol", "TCP") != "TCP" or port["port"] in WELL_KNOWN_PORTS:
-        return False
-    name = str(port.get("appProtocol") or port.get("name") or "").lower()
-    prefix = name if name in KNOWN or name.startswith("grpc-web") else name.partition("-")[0]
-    return not (prefix in KNOWN or prefix.startswith("grpc-web"))
+    return port.get("protocol", "TCP") == "TCP" and of_port(port) == AUTO
 
 
 def conditions_of(service: Obj) -> list[str]:

@@ -1,8 +1,8 @@
 """A port without a protocol: a proxy would wait, if the server behind it speaks first."""
 
 from lab.audit import seen
-from lab.audit.ports import AUTO
 from lab.audit.rule import EdgeRule
+from lab.common.port_protocols import AUTO
 
 RULE = EdgeRule(
     "could-wait",

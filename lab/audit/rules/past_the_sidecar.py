@@ -1,4 +1,4 @@
-"""A port, or a range of addresses, is left out of interception."""
+"""A port, a range of addresses, or a user of processes is left out of interception."""
 
 from lab.audit import seen
 from lab.audit.rule import EdgeRule
@@ -6,11 +6,12 @@ from lab.audit.rule import EdgeRule
 RULE = EdgeRule(
     "past-the-sidecar",
     "medium",
-    "crosses in plaintext: one of the two sidecars is told to leave this port or address out",
+    "crosses in plaintext: one of the two sidecars does not take it",
     "What is left out has neither mTLS nor policies.",
-    "Remove the port from traffic.sidecar.istio.io/excludeInboundPorts, or excludeOutboundPorts.",
-    ("https_in_mtls", "wrong_version_number"),
+    "Remove the port or the range from the annotation; run the application as another user and "
+    "group than the sidecar, whose own is 1337.",
+    ("https_in_mtls", "wrong_version_number", "test tests/lab/audit/test_rules_live.py"),
     lambda edge: seen.in_plaintext(edge) and seen.past_sidecar(edge),
-    lambda edge: seen.present(seen.who_leaves_out(edge)),
+    lambda edge: seen.present(seen.why_left_out(edge)),
     about=seen.who_leaves_out,
 )

@@ -12,12 +12,8 @@ RULE = EdgeRule(
     "A DestinationRule with mode DISABLE for this port; or let the server's sidecar take the port.",
     ("wrong_version_number", "headless_one_socket L1"),
     lambda edge: (
-        (edge.way.wire is not None and edge.way.wire.tls is not None)
-        and (
-            "WRONG_VERSION_NUMBER" in edge.way.detail
-            or (seen.past_sidecar(edge) or bool(edge.server and not edge.server.has_sidecar))
-        )
-        and (edge.way.outcome == "arrives" or seen.refused_by(edge, CLIENT))
+        seen.gives_tls(edge)
+        or (seen.refused_by(edge, CLIENT) and "WRONG_VERSION_NUMBER" in edge.way.detail)
     ),
     lambda edge: seen.present(seen.rule_of(edge), seen.service(edge), seen.server_pod(edge)),
 )

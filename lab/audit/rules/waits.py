@@ -1,8 +1,8 @@
 """A proxy waits for bytes that do not come, though the port is declared."""
 
 from lab.audit import seen
-from lab.audit.ports import AUTO
 from lab.audit.rule import EdgeRule
+from lab.common.port_protocols import AUTO
 
 RULE = EdgeRule(
     "waits",

@@ -17,15 +17,9 @@ def _found(there: Objects) -> Iterator[Found]:
         labels = frozenset(objects.selector(policy).items())
         scopes[policy["metadata"]["namespace"], labels].append(policy)
     for same in scopes.values():
-        oldest, *others = sorted(same, key=_age)
+        oldest, *others = sorted(same, key=objects.age)
         for one in others:
             yield Found(objects.named(one), (objects.named(oldest),))
-
-
-def _age(policy: Obj) -> tuple[str, str]:
-    """Return what istiod orders by: age, then name."""
-    meta = policy["metadata"]
-    return str(meta.get("creationTimestamp", "")), str(meta["name"])
 
 
 RULE = ObjectRule(

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from audited_meshes import WORLDS
 
-from clusters import mesh
 from clusters.embedded.cluster import Embedded
-from lab import failures
 from lab.audit.folder import PATHS
 from lab.commands.line import main
 from lab.model import store
-from lab.model.parameters import with_parameters
-from lab.record import envoy_admin, readiness, world
+from lab.record import envoy_admin
 from lab.record.world import reference
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
-RUN = "20000101t000000z-audt"
-WORLDS = (("wrong_version_number", "posted"), ("wrong_version_number", "numbered"),
-          ("sidecar_scope", "posted"))  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def namespaces(cluster: Embedded) -> Iterator[dict[tuple[str, str], str]]:
-    """(failure, world) -> its namespace, with everything active."""
-    settings = mesh.read(cluster.kube)
-    live = {}
-    try:
-        for name, declared in WORLDS:
-            failure = failures.load(name)
-            defaults = {key: one.default for key, one in failure.parameters.items()}
-            failure = with_parameters(failure, defaults)
-            live[name, declared] = world.deploy(
-                cluster, failure.world(declared), RUN, name, settings
-            )
-        for one in live.values():
-            readiness.wait_ready(cluster, one)
-            assert readiness.wait_active(cluster, one) == ""
-        yield {key: one.namespace for key, one in live.items()}
-    finally:
-        world.remove(cluster, RUN)
 
 
 @pytest.fixture

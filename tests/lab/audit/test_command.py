@@ -50,6 +50,14 @@ def test_a_file_that_is_no_dump_is_a_sentence(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_files_are_not_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    asked = str(dumps("wrong_version_number", folder))
+    assert main(["audit", asked, "--verify", "1"]) == 254
+    assert "needs a running cluster" in capsys.readouterr().err
+
+
 def test_what_is_known_already_does_not_fail_a_build(tmp_path: Path) -> None:
     folder = tmp_path / "dumps"
     folder.mkdir()

@@ -10,6 +10,8 @@ from lab.audit import edges, findings
 from lab.audit.findings import Finding
 from lab.audit.objects import Objects
 from lab.audit.rules import rules
+from lab.model import store
+from lab.truth_table import results
 
 
 def audited(failure: str, world: str) -> list[Finding]:
@@ -30,7 +32,8 @@ def audited(failure: str, world: str) -> list[Finding]:
         ("neighbours_port", "posted", "neighbours-port", ""),
         ("deny_bypassed", "posted", "plaintext-accepted", "pod"),
         ("sidecar_scope", "strict", "server-demands-mtls", "Service"),
-        ("permissive_refuses", "posted", "past-the-sidecar", "with-istio"),
+        ("permissive_refuses", "posted", "past-the-sidecar", "traffic.sidecar.istio.io/"),
+        ("deny_bypassed", "posted", "deny-without-identity", "AuthorizationPolicy with-istio"),
     ],
 )
 def test_a_failures_cause_is_found(failure: str, world: str, rule: str, cause: str) -> None:
@@ -40,17 +43,39 @@ def test_a_failures_cause_is_found(failure: str, world: str, rule: str, cause: s
     assert any(name.startswith(cause) for name in causes)
 
 
+@pytest.mark.parametrize(
+    ("failure", "world", "rule"),
+    [
+        ("deny_bypassed", "strict", "deny-without-identity"),
+        ("deny_bypassed", "strict", "plaintext-accepted"),
+        ("deny_bypassed", "posted", "allow-without-identity"),
+        ("authorization_or_mtls", "posted", "deny-without-identity"),
+        ("sidecar_scope", "posted", "past-the-sidecar"),
+        ("wrong_version_number", "posted", "unverified-tls"),
+    ],
+)
+def test_where_it_is_as_it_should_be_a_rule_finds_nothing(
+    failure: str, world: str, rule: str
+) -> None:
+    assert [one.about for one in audited(failure, world) if one.rule.name == rule] == []
+
+
 def test_every_rule_is_whole_and_proven_by_failures_that_there_are() -> None:
     claims = {
         f"{name} {claim.id}" for name in failures.names() for claim in failures.load(name).claims
     }
+    cells = results.load(store.RECORDED / "truth_table")
     for rule in rules():
         assert rule.says[0].islower()
         assert rule.means.endswith(".")
         assert rule.heals.endswith(".")
         for proof in rule.proven_by:
-            assert proof in claims or proof in failures.names(), proof
+            kind, _, what = proof.partition(" ")
+            there = {"cell": what in cells, "test": (store.ROOT / what).is_file()}
+            assert there.get(kind, proof in claims or proof in failures.names()), proof
     names = [rule.name for rule in rules()]
+    listed = (store.ROOT / "docs" / "audit.md").read_text()
+    assert [name for name in names if f"`{name}`" not in listed] == []
     assert len(names) == len(set(names))
 
 

@@ -220,7 +220,11 @@ def test_only_what_sends_a_header_carries_the_request_id() -> None:
     [
         ("curl -sS http://b:8443/", "http"),
         ("curl -sS https://b:8443/", "tls"),
+        ("curl -sS b:8443", "http"),
+        ("wget -q -O - https://b:8443/", "tls"),
         ("grpcurl -plaintext b:4200", "http"),
+        ("grpcurl -insecure b:4200", "tls"),
+        ("say --read-first tcp-echo 9000 hello", "bytes"),
         ("say tcp-echo 9000 hello", "bytes"),
         ("tls-probe b 8443 --sni b", "tls"),
         ("python3 -c 'print()'", "bytes"),

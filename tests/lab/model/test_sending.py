@@ -40,7 +40,10 @@ from lab.model.sending import ANYTHING, Sending
         ("tls-probe a 443 --sni x.y --alpn istio", Sending(("tls",), "x.y", alpn=("istio",))),
         ("tls-probe a 443", Sending(("tls",), alpn=())),
         ("timeout 5 bash -c 'exec 3<>/dev/tcp/a/1'", ANYTHING),
-        ("curl httpbin:8000", ANYTHING),
+        ("curl -sS httpbin:8000/a", Sending(("http1.1",), "httpbin", "/a")),
+        ("curl httpbin:8000 -v", Sending(("http1.1",), "httpbin")),
+        ("curl -K file", ANYTHING),
+        ("grpcurl -plaintext", ANYTHING),
         ("curl 'half a quote", ANYTHING),
     ],
 )
