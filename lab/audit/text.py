@@ -19,10 +19,15 @@ def lines(
     """Yield the lines of an audit. least: the severity from which on findings are told."""
     shown = found.at_or_above(findings, least)
     for one in shown:
-        yield from _finding(one, width)
+        yield from finding(one, width)
         yield ""
     if len(shown) < len(findings):
         yield f"{len(findings) - len(shown)} more, less severe: --show low"
+    yield from end(walked)
+
+
+def end(walked: Walked) -> Iterator[str]:
+    """Yield the last lines: how much was walked, and what is not known."""
     counted = found.crossings(walked)
     each = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counted.most_common())
     yield f"{len(walked.edges)} edges walked; between two sidecars: {each or 'none'}"
@@ -32,7 +37,8 @@ def lines(
         yield f"not read: {unread.what}: {unread.why}"
 
 
-def _finding(one: Finding, width: int) -> Iterator[str]:
+def finding(one: Finding, width: int) -> Iterator[str]:
+    """Yield the lines of one finding."""
     callers = one.callers
     more = f" and {len(callers) - MOST_CALLERS} more" if len(callers) > MOST_CALLERS else ""
     yield f"{one.rule.severity.upper()} {one.rule.name}  {one.about}"
