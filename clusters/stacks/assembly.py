@@ -88,14 +88,19 @@ class Assembly:
         """Return what is built at first use only: istioctl, which fits the Istio before it too."""
         return binaries.tools(self.sets[0].folder.name)
 
+    @property
+    def generator(self) -> Source:
+        """Return what generates proxies' configuration; it is built at first use only."""
+        return binaries.generator(self.sets[0].folder.name)
+
     def ensure(self, progress: Progress, *, tools: bool = False) -> Binaries:
         """Have its programs, built, fetched and put together now where they are not yet.
 
-        tools: those for people too. Raises LabError that names a file of a part which is not what
-        was built.
+        tools: those that are built at first use, too. Raises LabError that names a file of a part
+        which is not what was built.
         """
         if tools:
-            binaries.build(self.sets[0], progress, beside=[self.tools])
+            binaries.build(self.sets[0], progress, beside=[self.tools, self.generator])
         if self.folder == self.own.target:
             binaries.build(self.own, progress)
         else:

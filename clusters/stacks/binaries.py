@@ -72,12 +72,20 @@ class Source:
 
     folder: Path
     spec: dict[str, Any]
+    modules: Path | None = None
+    """The folder of another stack, whose go.mod and go.sum it is built with; None: its own."""
+
+    @property
+    def go_mod(self) -> Path:
+        """Return the file that pins its modules."""
+        return (self.modules or self.folder) / "go.mod"
 
     @property
     def target(self) -> Path:
         """Return where its binaries are kept: named by everything that goes into them."""
         files = sorted(p for p in self.folder.rglob("*") if p.is_file() and p.suffix != ".toml")
-        parts = [path.read_bytes() for path in files]
+        pins = [self.go_mod, self.go_mod.with_suffix(".sum")] if self.modules else []
+        parts = [path.read_bytes() for path in (*files, *pins)]
         content = {name: part for name, part in self.spec.items() if name != "build"}
         parts += [json.dumps([content, FLAGS, platform.machine()]).encode()]
         return cache.root() / f"stack-{cache.key(*parts)}"
@@ -124,6 +132,19 @@ def tools(name: str) -> Source:
     return replace(whole, spec={**kept, "binaries": whole.spec["tools"], "build": guessed})
 
 
+def generated() -> list[str]:
+    """Return the stacks whose Istio's configuration can be generated: those that build all."""
+    return [name for name in names() if "rest" not in source(name).spec]
+
+
+def generator(name: str) -> Source:
+    """Return the program that generates proxies' configuration, of the Istio of a stack."""
+    of = source(name)
+    spec = tomllib.loads((STACKS / "generate" / "stack.toml").read_text())
+    taken = {key: of.spec[key] for key in ("tags", "variables", "go")}
+    return Source(STACKS / "generate", {**spec, **taken}, of.folder)
+
+
 def build(wanted: Source, progress: Progress, *, beside: Collection[Source] = ()) -> Path:
     """Build a stack unless it is built; return its folder.
 
@@ -161,7 +182,7 @@ def _make(
     work = folder / "work"
     work.mkdir()
     envoy = _Aside(lambda: _envoy(wanted, work / "envoy"))
-    wanted_go = re.search(r"^go (\S+)$", (wanted.folder / "go.mod").read_text(), re.MULTILINE)
+    wanted_go = re.search(r"^go (\S+)$", wanted.go_mod.read_text(), re.MULTILINE)
     assert wanted_go  # every go.mod has its go line
     progress("finding Go and other wheels")
     go = toolchain.find_go(wanted.spec["go"], wanted_go.group(1), work / "go")
@@ -271,6 +292,7 @@ def _compile(
     programs, into = wanted.spec["binaries"], folder / "linked"
     for batch in _batches(programs):
         argv = [str(go), "build", "-v", *_flags(wanted.spec), "-o", f"{into}/"]
+        argv += [f"-modfile={wanted.go_mod}"] if wanted.modules else []
         argv += [programs[name] for name in batch.values()]
         shell.run(argv, cwd=wanted.folder, env=environment, each=counter.hear, hint=toolchain.HINT)
         for file, name in batch.items():

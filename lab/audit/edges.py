@@ -78,7 +78,7 @@ def walk_all(inventory: Inventory) -> Walked:
 
 
 def _edges(mesh: Mesh, caller: Workload, to: Destination) -> Iterator[Edge]:
-    for name in ports.sends(to.protocol):
+    for name in to.spoken or ports.sends(to.protocol):
         alike = {_key(way): way for way in _ways(mesh, caller, to, name)}
         for way in alike.values():
             end = way.wire.to[0] if way.wire else ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,16 @@ class StoredObjects:
         self._by_kind: dict[str, list[Obj]] = defaultdict(list)
 
     def add(self, found: Obj) -> None:
-        """Add an object, or each of a list."""
+        """Add an object, or each of a list; a list of one kind names it once."""
         for one in found.get("items") or [found]:
             kind = str(one.get("kind") or str(found.get("kind", "")).removesuffix("List"))
-            self._by_kind[kind].append(one)
+            version = {"apiVersion": found["apiVersion"]} if "apiVersion" in found else {}
+            self._by_kind[kind].append({**version, **one, "kind": kind})
+
+    @property
+    def every(self) -> list[Obj]:
+        """Return all objects, of all kinds."""
+        return [one for each in self._by_kind.values() for one in each]
 
     def items(self, path: str) -> list[Obj]:
         """Return the objects of a kind, by the path of its list."""
@@ -65,11 +73,27 @@ def refusing_other_shapes() -> Iterator[None]:
         ) from None
 
 
-def inventory(paths: Sequence[Path], namespaces: Sequence[str]) -> Inventory:
-    """Return the mesh that is in these files and folders.
+@dataclass(frozen=True)
+class Files:
+    """What is in files: a cluster's objects, and proxies' config dumps by their file."""
 
-    Raises BadArguments where nothing is, and BadEvidence for a file that is damaged.
-    """
+    objects: StoredObjects
+    dumps: Mapping[Path, Any]
+
+    @cached_property
+    def by_pod(self) -> dict[str, Any]:
+        """Return the dumps by the pod that each is of. Raises BadEvidence for one of no pod."""
+        found = {}
+        for path, content in self.dumps.items():
+            try:
+                found[node.workload(content, dump.read(content)).name] = content
+            except BadEvidence as wrong:
+                raise BadEvidence(f"{path}: {wrong}") from None
+        return found
+
+
+def read(paths: Sequence[Path]) -> Files:
+    """Return what is in these files and folders. Raises BadEvidence for a file that is damaged."""
     objects, dumps = StoredObjects(), dict[Path, Any]()
     for path in _files(paths):
         for content in _contents(path):
@@ -77,34 +101,31 @@ def inventory(paths: Sequence[Path], namespaces: Sequence[str]) -> Inventory:
                 dumps[path] = content
             elif "kind" in content:
                 objects.add(content)
-    if not dumps:
+    return Files(objects, dumps)
+
+
+def inventory(paths: Sequence[Path], namespaces: Sequence[str]) -> Inventory:
+    """Return the mesh that is in these files and folders.
+
+    Raises BadArguments where nothing is, and BadEvidence for a file that is damaged.
+    """
+    files = read(paths)
+    if not files.dumps:
         raise BadArguments(
             "no config dump of a proxy is there",
             hint="istioctl proxy-config all POD -n NAMESPACE -o json > FILE",
         )
-    if not objects.whole:
-        return DumpedInventory([*dumps])
-    return ApiInventory(ApiMesh(objects, _Dumps(dumps).of), namespaces)
+    if not files.objects.whole:
+        return DumpedInventory([*files.dumps])
+    dumps = files.by_pod
 
-
-class _Dumps:
-    """The config dumps, by the pod that each is of."""
-
-    def __init__(self, dumps: dict[Path, Any]) -> None:
-        self._by_pod = {}
-        for path, content in dumps.items():
-            try:
-                name = node.workload(content, dump.read(content)).name
-            except BadEvidence as wrong:
-                raise BadEvidence(f"{path}: {wrong}") from None
-            self._by_pod[name] = content
-
-    def of(self, pod: PodRef) -> Any:
-        """Return a pod's. Raises BadEvidence where there is none."""
+    def of(pod: PodRef) -> Any:
         name = f"{pod.namespace}/{pod.name}"
-        if name not in self._by_pod:
+        if name not in dumps:
             raise BadEvidence(f"no config dump is of {name}")
-        return self._by_pod[name]
+        return dumps[name]
+
+    return ApiInventory(ApiMesh(files.objects, of), namespaces)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -51,6 +51,8 @@ class Destination:
     kind: Kind = "Service"
     exported_to: frozenset[str] = frozenset()
     """Namespaces whose sidecars are told of it; empty: all."""
+    spoken: tuple[str, ...] = ()
+    """What its clients send, where that is known; empty: what its protocol suggests."""
 
     @property
     def name(self) -> str:

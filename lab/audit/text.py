@@ -25,10 +25,15 @@ def lines(
     severe = found.at_or_above(findings, least)
     shown = [one for one in findings if one in severe or one.key in verified]
     for one in shown:
-        yield from _finding(one, verified.get(one.key), width)
+        yield from finding(one, verified.get(one.key), width)
         yield ""
     if len(shown) < len(findings):
         yield f"{len(findings) - len(shown)} more, less severe: --show low"
+    yield from end(walked)
+
+
+def end(walked: Walked) -> Iterator[str]:
+    """Yield the last lines: how much was walked, and what is not known."""
     counted = found.crossings(walked)
     each = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counted.most_common())
     yield f"{len(walked.edges)} edges walked; between two sidecars: {each or 'none'}"
@@ -38,7 +43,8 @@ def lines(
         yield f"not read: {unread.what}: {unread.why}"
 
 
-def _finding(one: Finding, verified: Verified | None, width: int) -> Iterator[str]:
+def finding(one: Finding, verified: Verified | None, width: int) -> Iterator[str]:
+    """Yield the lines of one finding, and what a call for it showed."""
     callers = one.callers
     more = f" and {len(callers) - MOST_CALLERS} more" if len(callers) > MOST_CALLERS else ""
     yield f"{one.rule.severity.upper()} {one.rule.name}  {one.about}"

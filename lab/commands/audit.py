@@ -6,9 +6,11 @@ import argparse
 import datetime
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from lab.commands.arguments import add_cluster
 from lab.common import files
@@ -16,9 +18,7 @@ from lab.common.errors import BadArguments
 from lab.common.text import printable, terminal_width
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from lab.audit.edges import Inventory
+    from lab.audit.edges import Inventory, Walked
     from lab.audit.findings import Finding, Key
     from lab.audit.verify import Verified
 
@@ -66,6 +66,16 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="on an existing cluster, with --verify: capture packets, by an ephemeral container "
         "left in each pod",
     )
+    parser.add_argument(
+        "--with",
+        dest="changes",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="manifests, or a folder of them: tells what would change if they were applied; "
+        "istiod's own code generates what proxies would hold",
+    )
     add_cluster(parser)
 
 
@@ -77,32 +87,71 @@ def _number(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0: nothing as severe as --fail-on; 1: something; 3: not everything could be read."""
-    from lab.audit import as_json, baseline, edges, findings, folder, junit, text
+    from lab.audit import edges, findings, folder, text
     from lab.audit.rules import rules
 
-    if options.verify and options.dumps:
+    if options.verify and (options.dumps or options.changes):
         raise BadArguments("--verify makes calls, so it needs a running cluster, and no files")
+    if options.changes:
+        return _run_changed(options)
     with folder.refusing_other_shapes() if options.dumps else nullcontext():
         inventory = _inventory(options)
         walked = edges.walk_all(inventory)
         now = None if options.dumps else datetime.datetime.now(datetime.UTC)
         found = findings.find(walked.edges, inventory.objects(), rules(), now)
     verified = _verified(options, found)
-    known = baseline.read(options.baseline) if options.baseline else frozenset()
-    counted = findings.at_or_above(baseline.new(found, known), options.fail_on)
-    if options.junit:
-        files.write_text(options.junit, junit.junit(walked, rules(), counted, verified))
-    if options.json:
-        told = json.dumps(as_json.told(walked, found, verified), indent=1) + "\n"
-        files.write_text(options.json, told)
+    counted = _write(options, walked, found, found, verified)
     for line in text.lines(walked, found, verified, options.show, terminal_width()):
         print(printable(line))
     if counted:
         return 1
-    if walked.unread or findings.unknown(walked):
+    return _end(not walked.unread and not findings.unknown(walked))
+
+
+def _run_changed(options: argparse.Namespace) -> int:
+    """Return 1: an edge breaks, or a finding is new; 3: not all is known; else 0."""
+    from lab.audit import folder
+    from lab.audit.changed import command
+    from lab.audit.changed import report as text
+
+    with folder.refusing_other_shapes():
+        told = command.report(options.dumps, options.cluster, options.changes, options.namespace)
+    counted = _write(
+        options, told.after, told.findings, told.new, more={"with": text.as_json(told)}
+    )
+    for line in text.lines(told, options.show, terminal_width()):
+        print(printable(line))
+    if counted or told.breaks:
+        return 1
+    return _end(told.whole)
+
+
+def _end(whole: bool) -> int:
+    if not whole:
         print("not everything could be read", file=sys.stderr)
-        return 3
-    return 0
+    return 0 if whole else 3
+
+
+def _write(
+    options: argparse.Namespace,
+    walked: Walked,
+    found: Sequence[Finding],
+    counting: Sequence[Finding],
+    verified: Mapping[Key, Verified] = MappingProxyType({}),
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> list[Finding]:
+    """Write JSON and JUnit where they are asked for; return what ends with 1, of `counting`."""
+    from lab.audit import as_json, baseline, findings, junit
+    from lab.audit.rules import rules
+
+    known = baseline.read(options.baseline) if options.baseline else frozenset()
+    counted = findings.at_or_above(baseline.new(counting, known), options.fail_on)
+    if options.junit:
+        files.write_text(options.junit, junit.junit(walked, rules(), counted, verified))
+    if options.json:
+        told = json.dumps({**as_json.told(walked, found, verified), **more}, indent=1) + "\n"
+        files.write_text(options.json, told)
+    return counted
 
 
 def _verified(options: argparse.Namespace, found: Sequence[Finding]) -> Mapping[Key, Verified]:

@@ -75,14 +75,15 @@ def summary(way: Way, leg: int = 0) -> str:
     by = _SENDS_ON[leg > 0]
     leaving = (one.what for one in reversed(way.steps) if one.where in by)
     leaves = next(leaving, "") if leg < len(_legs(way)) else ""
-    return "; ".join(filter(None, (leaves, _end(way))))
+    return "; ".join(filter(None, (leaves, end(way))))
 
 
 _SENDS_ON = {False: (CLIENT, CALLER), True: (GATEWAY,)}
 """Whether a gateway lies before a leg -> who sends it there."""
 
 
-def _end(way: Way) -> str:
+def end(way: Way) -> str:
+    """Return how a way ends: `refused by the server's proxy (NR)`."""
     match way.outcome:
         case "unknown":
             return f"then it is unknown: {way.unknown}"

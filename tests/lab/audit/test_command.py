@@ -108,6 +108,20 @@ def test_objects_that_are_none_of_kubernetes_are_a_sentence(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_change_needs_the_objects_of_the_mesh_and_manifests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, change = tmp_path / "dumps", tmp_path / "strict.yaml"
+    folder.mkdir()
+    asked = str(dumps("wrong_version_number", folder))
+    change.write_text("# nothing\n")
+    assert main(["audit", asked, "--with", str(change)]) == 254
+    assert "no manifest is in" in capsys.readouterr().err
+    change.write_text("{apiVersion: v1, kind: Service, metadata: {name: web}}\n")
+    assert main(["audit", asked, "--with", str(change)]) == 254
+    assert "objects are not in the files" in capsys.readouterr().err
+
+
 def test_a_policy_without_a_specification_is_one() -> None:
     policy = {"kind": "PeerAuthentication", "metadata": {"namespace": "shop", "name": "default"}}
     assert [

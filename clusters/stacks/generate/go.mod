@@ -1,0 +1,3 @@
+module lab/stack
+
+go 1.26.0

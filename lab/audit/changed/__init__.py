@@ -1,0 +1,1 @@
+"""`istio-lab audit --with`: the audit of a mesh after manifests are applied."""

@@ -1,0 +1,218 @@
+"""What `--with` foretells of a real mesh, and what comes of it when it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from clusters import mesh
+from clusters.base import PodRef
+from clusters.embedded.cluster import Embedded
+from clusters.kube import Obj
+from lab import failures
+from lab.audit import edges
+from lab.audit.api import ApiInventory
+from lab.audit.changed import compare, gate, live, meshes
+from lab.audit.changed.meshes import Meshes
+from lab.audit.folder import Files, StoredObjects
+from lab.commands.line import main
+from lab.common.errors import BadEvidence
+from lab.common.wait import until
+from lab.model import store
+from lab.model.parameters import with_parameters
+from lab.predict.cluster import ApiMesh
+from lab.record import readiness, world
+from lab.record.world import LiveWorld
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+RUN = "20000101t000000z-with"
+EXCLUDED, HEADLESS = ("wrong_version_number", "posted"), ("headless_one_socket", "posted")
+NOW = "2100-01-01T00:00:00Z"
+Worlds = Mapping[tuple[str, str], LiveWorld]
+
+
+@pytest.fixture(scope="module")
+def worlds(cluster: Embedded) -> Iterator[Worlds]:
+    """Two namespaces with strangers: an excluded port in one, headless Services in the other."""
+    settings, made = mesh.read(cluster.kube), {}
+    try:
+        for name, declared in (EXCLUDED, HEADLESS):
+            failure = failures.load(name)
+            defaults = {key: one.default for key, one in failure.parameters.items()}
+            failure = with_parameters(failure, defaults)
+            made[name, declared] = world.deploy(
+                cluster, failure.world(declared), RUN, name, settings
+            )
+        for one in made.values():
+            readiness.wait_ready(cluster, one)
+            assert readiness.wait_active(cluster, one) == ""
+        yield made
+    finally:
+        world.remove(cluster, RUN)
+
+
+@pytest.fixture
+def files(cluster: Embedded, worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """The mesh as it is, with the two namespaces in it."""
+    monkeypatch.setenv("LAB_CLUSTER_NAME", cluster.name)
+    return live.read("embedded", print)
+
+
+def foretold(files: Files, changes: list[Obj]) -> Meshes:
+    return meshes.of(files, changes, (), now=NOW, progress=print)
+
+
+def differing(expected: Meshes, there: Files) -> dict[str, list[str]]:
+    """What real proxies hold otherwise than foretold."""
+    found = {}
+    for name, dump in there.by_pod.items():
+        namespace, _, pod = name.partition("/")
+        told = expected.after_of(PodRef(namespace, pod, "", ()))
+        if wrong := gate.differences(dump, told):
+            found[name] = wrong
+    return found
+
+
+def real(files: Files) -> ApiInventory:
+    return ApiInventory(
+        ApiMesh(files.objects, lambda pod: files.by_pod[f"{pod.namespace}/{pod.name}"])
+    )
+
+
+def applied(cluster: Embedded, changes: list[Obj], expected: Meshes) -> Files:
+    """Make a change for real, and return the mesh once its proxies hold what was foretold."""
+    cluster.kube.apply(changes)
+    seen: list[Files] = []
+
+    def look() -> bool:
+        seen[:] = [live.read("embedded", print)]
+        return not differing(expected, seen[0])
+
+    until(look, "every proxy to hold what was foretold", timeout=60, every=0.5,
+          last_seen=lambda: str(differing(expected, seen[0])))  # fmt: skip
+    return seen[0]
+
+
+def strict(namespace: str) -> Obj:
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "default", "namespace": namespace},
+        "spec": {"mtls": {"mode": "STRICT"}},
+    }
+
+
+def called(cluster: Embedded, one: LiveWorld, source: str, url: str) -> str:
+    """The status that a real call gets; 000 where none comes."""
+    argv = ["curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url]
+    return cluster.exec(one.pods[source], argv).stdout.decode()
+
+
+def test_istiods_own_code_generates_what_every_proxy_holds(files: Files) -> None:
+    told = foretold(files, [])
+    assert len(told.proxies) >= 4
+    assert {one.known for one in told.proxies.values()} == {"held"}, told.proxies
+
+
+def test_without_a_live_dump_the_node_comes_from_the_pod_and_nothing_is_called_held(
+    files: Files,
+) -> None:
+    told = foretold(Files(files.objects, {}), [])
+    assert {one.known for one in told.proxies.values()} == {"generated, not held"}
+    assert differing(told, files) == {}
+
+
+def test_objects_that_are_missing_make_a_proxy_unknown_and_name_what_differs(
+    worlds: Worlds, files: Files
+) -> None:
+    lacking = StoredObjects()
+    for one in files.objects.every:
+        if one["kind"] != "PeerAuthentication":
+            lacking.add(one)
+    told = foretold(Files(lacking, files.dumps), [])
+    server, other = worlds[HEADLESS].pods["httpbin"], worlds[EXCLUDED].pods["excluded"]
+    found = told.proxies[f"{server.namespace}/{server.name}"]
+    assert found.known == "unknown"
+    assert any(one.startswith("listener virtualInbound differs at ") for one in found.why)
+    assert told.proxies[f"{other.namespace}/{other.name}"].known == "held"
+    with pytest.raises(BadEvidence, match="is unknown: "):
+        told.after_of(server)
+    walked = edges.walk_all(told.after)
+    assert any(one.what == f"{server.namespace}/{server.name}" for one in walked.unread)
+    towards = [one for one in walked.edges if f"web-c.{server.namespace}:" in one.to.name]
+    assert {one.way.outcome for one in towards} == {"unknown"}
+
+
+def test_strict_breaks_whom_it_was_foretold_to_break(
+    cluster: Embedded, worlds: Worlds, files: Files, tmp_path: Path
+) -> None:
+    there = worlds[EXCLUDED]
+    change, file = strict(there.namespace), tmp_path / "strict.yaml"
+    file.write_text(yaml.safe_dump(change))
+    words = ["--with", str(file), "--json", str(tmp_path / "audit.json")]
+    assert main(["audit", "--cluster", "embedded", *words]) == 1
+    told: dict[str, Any] = json.loads((tmp_path / "audit.json").read_text())
+    jsonschema.validate(told, json.loads((store.ROOT / "docs" / "audit.schema.json").read_text()))
+    breaks = {
+        (one["caller"], one["to"])
+        for one in told["with"]["edges"]
+        if one["effect"] == "breaks"
+    }  # fmt: skip
+    kept = f"kept.{there.namespace}:8003"
+    assert ("a client outside the mesh", kept) in breaks
+    assert (f"{there.namespace}/client", kept) not in breaks
+    assert not any(f"excluded.{there.namespace}" in to for _, to in breaks)
+
+    calls = [(source, f"http://{name}") for source in ("client", "stranger")
+             for name in ("kept:8003/get", "excluded:8000/get")]  # fmt: skip
+    before = {call: called(cluster, there, *call) for call in calls}
+    expected = foretold(files, [change])
+    after_files = applied(cluster, [change], expected)
+    after = {call: called(cluster, there, *call) for call in calls}
+    assert before["stranger", "http://kept:8003/get"] == "200"
+    assert after["stranger", "http://kept:8003/get"] == "000"
+    changed = {call for call in calls if before[call] != after[call]}
+    assert changed == {("stranger", "http://kept:8003/get")}
+
+    was, becomes = (edges.walk_all(one) for one in (expected.before, real(after_files)))
+    assert compare.changes(edges.walk_all(expected.after), becomes) == []
+    seen = {(one.caller, one.to) for one in compare.changes(was, becomes) if one.effect == "breaks"}
+    assert seen == breaks
+
+
+def test_a_renamed_port_and_its_endpoints_are_foretold(
+    cluster: Embedded, worlds: Worlds, files: Files
+) -> None:
+    there = worlds[HEADLESS]
+    service = next(
+        one
+        for one in files.objects.items("/api/v1/services")
+        if (one["metadata"]["namespace"], one["metadata"]["name"]) == (there.namespace, "web-c")
+    )
+    (port,) = service["spec"]["ports"]
+    meta = {key: service["metadata"].get(key) for key in ("name", "namespace", "annotations")}
+    renamed = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": meta,
+        "spec": {
+            "selector": service["spec"]["selector"],
+            "ports": [{"name": "tcp-web", "port": port["port"], "targetPort": port["targetPort"]}],
+        },
+    }
+    expected = foretold(files, [renamed])
+    after_files = applied(cluster, [renamed], expected)
+    slices = [
+        one
+        for one in after_files.objects.items("/apis/discovery.k8s.io/v1/endpointslices")
+        if one["metadata"]["labels"].get("kubernetes.io/service-name") == "web-c"
+    ]
+    assert [one["ports"][0]["name"] for one in slices] == ["tcp-web"]
+    both = edges.walk_all(expected.after), edges.walk_all(real(after_files))
+    assert compare.changes(*both) == []
