@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,25 +54,32 @@ def generate(
         "services": services,
         "pods_first": pods_first,
     }
-    try:
-        done = subprocess.run(
-            [_program(plane)],
-            input=json.dumps(asked).encode(),
-            capture_output=True,
-            env=plane.environment,
-            timeout=PATIENCE,
-        )
-    except subprocess.TimeoutExpired:
-        raise LabError(f"{PROGRAM} did not end in {PATIENCE:.0f} s") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise LabError(f"{PROGRAM} ended with code {done.returncode}: {' '.join(said[-3:])}")
-    first, *answers = [json.loads(line) for line in done.stdout.splitlines()]
+    first, *answers = _answers(plane, asked)
     return Generated(
         {one["pod"]: {"configs": one["configs"]} for one in answers if not one.get("error")},
         {one["pod"]: one["error"] for one in answers if one.get("error")},
         first["slices"] or (),
     )
+
+
+def _answers(plane: ControlPlane, asked: Mapping[str, Any]) -> list[Any]:
+    """Return what the generator says, line by line; it is started in an empty folder."""
+    with tempfile.TemporaryDirectory(prefix="lab-generate-") as folder:
+        try:
+            done = subprocess.run(
+                [_program(plane)],
+                input=json.dumps(asked).encode(),
+                capture_output=True,
+                cwd=folder,
+                env=plane.environment,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{PROGRAM} did not end in {PATIENCE:.0f} s") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise LabError(f"configuration cannot be generated: {' '.join(said[-1:])}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def build(plane: ControlPlane, progress: Progress) -> None:

@@ -71,9 +71,11 @@ def of(
     progress(f"generating the configuration of {len(pods)} proxies, before and after")
     asked = [(one, _node(files.by_pod.get(_name(one)))) for one in pods]
     pods_first, before = _as_it_was_read(plane, objects, asked, files.by_pod)
-    after = generator.generate(
-        plane, applied.objects, asked, applied.services, pods_first=pods_first
-    )
+    after = before
+    if applied.changed:
+        after = generator.generate(
+            plane, applied.objects, asked, applied.services, pods_first=pods_first
+        )
     told = {_name(one): _told(_name(one), files.by_pod, before, after) for one in pods}
     after_of = _as_changed(files.by_pod, after, told)
     return Meshes(

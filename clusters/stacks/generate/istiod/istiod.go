@@ -30,25 +30,20 @@ import (
 type Istiod struct {
 	server   *bootstrap.Server
 	listener *bufconn.Listener
-	folder   string
 }
 
 const (
 	patience = 2 * time.Minute
-	// quiet is how long nothing may come before what istiod holds is all: it waits 100 ms for more.
-	quiet  = 400 * time.Millisecond
+	// tick and quiet are how often it is looked, and how many times in a row nothing may have come, before
+	// what istiod holds is all: it waits 100 ms for more. Not a time: a process that the machine keeps
+	// waiting would find it passed, and have read nothing meanwhile.
+	tick   = 10 * time.Millisecond
+	quiet  = 50
 	buffer = 1 << 20
 )
 
-// start returns an istiod that has read the objects. It listens in this process only.
+// start returns an istiod that has read the objects. It answers in this process only.
 func start(objects []runtime.Object, kubernetes string, podsFirst bool) (*Istiod, error) {
-	folder, err := os.MkdirTemp("", "istiod-generate-")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chdir(folder); err != nil { // istiod and its agent read files by relative names
-		return nil, err
-	}
 	first, pods, endpoints := stages(objects, podsFirst)
 	client := kube.NewFakeClientWithVersion(kubernetes, first...)
 	if err := define(client, objects); err != nil {
@@ -61,7 +56,7 @@ func start(objects []runtime.Object, kubernetes string, podsFirst bool) (*Istiod
 	if err := server.Start(make(chan struct{})); err != nil {
 		return nil, fmt.Errorf("istiod does not start: %w", err)
 	}
-	made := &Istiod{server: server, listener: bufconn.Listen(buffer), folder: folder}
+	made := &Istiod{server: server, listener: bufconn.Listen(buffer)}
 	made.serve()
 	if err := made.settle(); err != nil {
 		return nil, err
@@ -162,15 +157,16 @@ func (i *Istiod) serve() {
 // settle waits until all that came is in what istiod pushes, and nothing more comes.
 func (i *Istiod) settle() error {
 	xds, end := i.server.XDSServer, time.Now().Add(patience)
-	last, since := xds.InboundUpdates.Load(), time.Now()
+	last, since := xds.InboundUpdates.Load(), 0
 	for time.Now().Before(end) {
-		if now := xds.InboundUpdates.Load(); now != last {
-			last, since = now, time.Now()
+		time.Sleep(tick)
+		since++
+		if now := xds.InboundUpdates.Load(); now != last || xds.CommittedUpdates.Load() < now {
+			last, since = now, 0
 		}
-		if xds.CommittedUpdates.Load() >= last && time.Since(since) > quiet {
+		if since >= quiet {
 			return nil
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	return fmt.Errorf("istiod is still reading the objects after %s", patience)
 }

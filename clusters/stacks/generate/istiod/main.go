@@ -5,8 +5,9 @@
 // "services": ["NAMESPACE/NAME", ...], "pods_first": false}, where node is a bootstrap's node, if a live dump has one, and
 // services are those whose EndpointSlices Kubernetes' own controller makes anew. On stdout: a line of
 // JSON with these, {"slices": [...]}, and one for each proxy, {"pod": "NAMESPACE/NAME", "configs":
-// [...]} or {"pod": ..., "error": ...}. Istiod's settings come by
-// its environment, as in its Deployment.
+// [...]} or {"pod": ..., "error": ...}. Istiod's settings come by its
+// environment, as in its Deployment. It is to be started in a folder of its own: istiod and its agent
+// read files there, and what the downward API would show of each pod is written there.
 package main
 
 import (

@@ -149,6 +149,24 @@ def test_objects_that_are_missing_make_a_proxy_unknown_and_name_what_differs(
     assert {one.way.outcome for one in towards} == {"unknown"}
 
 
+def test_exit_codes_tell_a_change_of_nothing_from_one_that_is_not_reproduced(
+    files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "change.yaml"
+    asked = ["audit", "--cluster", "embedded", "--with", str(file)]
+    file.write_text("{apiVersion: v1, kind: ServiceAccount, metadata: {name: nobody}}\n")
+    assert main(asked) == 0
+    assert "no edge changes" in capsys.readouterr().out
+    file.write_text("{apiVersion: apps/v1, kind: Deployment, metadata: {name: nobody}}\n")
+    assert main(asked) == 3
+    assert "not applied: Deployment default/nobody: pods stay" in capsys.readouterr().out
+    spec = "spec: {mtls: {mode: STRIKT}}"
+    head = "apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: default}"
+    file.write_text(f"{{{head}, {spec}}}\n")
+    assert main(asked) == 255
+    assert "PeerAuthentication default/default: unknown value" in capsys.readouterr().err
+
+
 def test_strict_breaks_whom_it_was_foretold_to_break(
     cluster: Embedded, worlds: Worlds, files: Files, tmp_path: Path
 ) -> None:
