@@ -136,7 +136,7 @@ def test_what_needs_more_packages_names_them_and_how_to_get_them(
 ) -> None:
     done = lab(python, home, *words)
     assert done.returncode == 255
-    for name in ("httpbin", "papermill", "-> install it with its extra: pipx install"):
+    for name in ("httpbin", "papermill", "-> install it with its extra, as by: pipx install"):
         assert name in done.stderr
     assert not (home / "cache").exists(), "nothing is built before it is refused"
 

@@ -57,7 +57,7 @@ def set_up(command: str = "repeat this command") -> str:
     """Return what to do where a package is missing that a command needs."""
     if INSTALLED:
         file = f"{DISTRIBUTION.replace('-', '_')}-{version()}-py3-none-any.whl"
-        return f"install it with its extra: pipx install --force '{file}[{EXTRA}]'"
+        return f"install it with its extra, as by: pipx install --force '{file}[{EXTRA}]'"
     return f"make env, then {command}"
 
 
