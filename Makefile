@@ -145,7 +145,16 @@ check: env ## lint, imports between packages, types, and which stack the long te
 .PHONY: lock
 lock: env ## write requirements.lock anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --no-annotate -q \
-	  --group pyproject.toml:dev pyproject.toml -o requirements.lock
+	  --group pyproject.toml:dev --extra lab pyproject.toml -o requirements.lock
+
+.PHONY: wheel sbom
+wheel: env ## build the wheel, in dist/: the same files give the same bytes
+	@rm -f dist/*.whl
+	@$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	@ls dist/*.whl
+
+sbom: env ## list what the lab is made of, as CycloneDX, in dist/sbom/ (needs Go)
+	@$(BIN)/python -m lab.commands.sbom dist/sbom
 
 .PHONY: notebooks readme verify
 notebooks: env ## execute the notebooks from recorded evidence, and keep their outputs

@@ -19,7 +19,8 @@ from lab.render import wording
 def test_conda_and_pip_are_asked_for_the_same_packages() -> None:
     project = tomllib.loads((store.ROOT / "pyproject.toml").read_text())["project"]
     conda = yaml.safe_load((store.ROOT / "environment.yml").read_text())
-    assert conda["dependencies"][-1]["pip"] == project["dependencies"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["lab"]]
+    assert conda["dependencies"][-1]["pip"] == wanted
     assert f"python{project['requires-python']}" in conda["dependencies"]
 
 
@@ -34,6 +35,7 @@ def test_the_lock_has_a_hash_for_each_package_and_no_address() -> None:
 def test_the_lock_holds_everything_that_the_project_names() -> None:
     whole = tomllib.loads((store.ROOT / "pyproject.toml").read_text())
     wanted = [*whole["project"]["dependencies"], *whole["dependency-groups"]["dev"]]
+    wanted += whole["project"]["optional-dependencies"]["lab"]
     locked = re.findall(
         r"^([\w.-]+)==", (store.ROOT / "requirements.lock").read_text(), re.MULTILINE
     )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters.doctor.requirement import Requirement
+from lab.common import places
 
 PROC = Path("/proc")
 SYS_ADMIN = 21
@@ -22,7 +23,7 @@ SYS_ADMIN = 21
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
 WAYS_OF_APPARMOR = (
     f"AppArmor's {APPARMOR} is 1 (Ubuntu 24.04). Do one of these:",
-    "  sudo make reproduce",
+    f"  sudo {places.REPRODUCE}",
     f"  sudo sysctl -w {APPARMOR}=0   (allows it to every program, until the next boot)",
     "  sudo apparmor_parser -r /etc/apparmor.d/unshare   (allows it to unshare alone); the file:",
     "    abi <abi/4.0>,",

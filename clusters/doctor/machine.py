@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from clusters.doctor.requirement import Requirement
+from lab.common import places
 
 SYSTEM_PATH = os.pathsep.join(
     [os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
@@ -48,6 +49,14 @@ def python() -> Requirement:
     has_venv = importlib.util.find_spec("ensurepip") is not None
     told = version if has_venv else f"{version} without ensurepip, which a venv needs"
     return Requirement("python", has_venv, told, "" if has_venv else "python3-venv")
+
+
+def packages() -> Requirement:
+    """Examine whether an installed wheel has the packages of its extra; a checkout's are locked."""
+    lacking = ", ".join(sorted(places.missing()))
+    ways = (places.set_up(),) if lacking else ()
+    told = f"{lacking}: not installed" if lacking else "all that the lab's own clusters need"
+    return Requirement("packages", not lacking, told, "", ways)
 
 
 def programs(wanted: Mapping[str, str]) -> list[Requirement]:

@@ -26,7 +26,7 @@ from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import ApiError, Kube
 from clusters.stacks import assembly, binaries, cache, official
-from lab.common import scratch
+from lab.common import places, scratch
 from lab.common.errors import ClusterGone, CommandFailed, LabError, TimedOut
 from lab.common.wait import until
 
@@ -157,6 +157,7 @@ class Embedded:
         self._built(progress)
 
     def _built(self, progress: Progress) -> binaries.Binaries:
+        places.require_extra()
         requirements.require(try_kernel=not self._is_built)  # before it is all built in vain
         if official.chosen():
             return official.ensure(assembly.DEFAULT, progress)
@@ -195,7 +196,7 @@ class Embedded:
             raise LabError(
                 f"embedded cluster {self.name!r} is up with another stack than asked for: "
                 f"{self.stack}",
-                hint="run make down, then repeat the command",
+                hint="run istio-lab down, then repeat the command",
             )
         progress("already up")
         return True

@@ -18,7 +18,7 @@ from clusters.base import Progress
 from clusters.doctor import machine
 from clusters.embedded.channel import Channel
 from clusters.embedded.settings import STANDS, Settings, private_path
-from lab.common import locks, signals
+from lab.common import locks, places, signals
 from lab.common.errors import LabError, TimedOut
 from lab.common.scratch import states
 from lab.common.wait import until
@@ -135,14 +135,14 @@ def _follow(told: int, state: Path, progress: Progress) -> None:
                 raise LabError(
                     f"the embedded cluster did not come up: {event['error']}\n"
                     + _tail(state / "logs" / f"{event.get('log', '')}.log"),
-                    hint="python3 -m lab doctor shows what this machine lacks",
+                    hint=f"{places.DOCTOR} shows what this machine lacks",
                 )
             progress(event["step"])
             if event.get("done"):
                 return
     raise LabError(
         "the embedded cluster ended while it came up\n" + _tail(state / "node.log"),
-        hint="python3 -m lab doctor shows what this machine lacks",
+        hint=f"{places.DOCTOR} shows what this machine lacks",
     )
 
 

@@ -33,7 +33,7 @@ from clusters.kind.node_helper import NodeHelper
 from clusters.kind.nodes import counted, definition
 from clusters.kind.preload import NodeImage
 from clusters.stacks.assembly import DEFAULT
-from lab.common import locks, scratch, shell
+from lab.common import locks, places, scratch, shell
 from lab.common.errors import ClusterGone, CommandFailed, LabError
 from lab.common.wait import until
 
@@ -157,6 +157,7 @@ class Kind(ApiCluster):
 
     def _prepared(self, progress: Progress) -> tuple[NodeImage, Engine, str]:
         """Return images, an engine, and the node image's name in it, all made or started now."""
+        places.require_extra()
         images = self._images = self._images or official.choose(self._stack_name, progress)
         engine = engines.obtain(progress)
         return images, engine, images.ensure(engine)
@@ -192,7 +193,7 @@ class Kind(ApiCluster):
             raise LabError(
                 f"kind cluster {self.name!r} is up with {there}, Istio {self.stack.istio}; "
                 f"{wanted}, Istio {istio} are asked for",
-                hint="run make down CLUSTER=kind, then repeat the command",
+                hint="run istio-lab down --cluster kind, then repeat the command",
             )
         progress("already up")
         return True

@@ -10,12 +10,11 @@ from importlib import metadata
 from pathlib import Path
 
 from clusters.kind.archive import Image, Layer, layer
-from lab.common import shell
+from lab.common import places, shell
 from lab.workloads.catalogue import CATALOGUE
 
-ROOT = Path(__file__).parents[2]
-TOOLS = ROOT / "lab" / "workloads" / "tools"
-LOCK = ROOT / "requirements.lock"
+TOOLS = Path(__file__).parents[2] / "lab" / "workloads" / "tools"
+LOCK = places.ROOT / "requirements.lock"
 IN_PODS = ("tcp-echo", "istio-echo", "istio-echo-client", "grpcbin", "grpcurl", "lab-capture")
 IN_PYTHON = ("httpbin", "gunicorn", "h2")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from pathlib import Path
+from contextlib import ExitStack
 
 from lab.bundle import unpack
+from lab.commands.stored import opened
 from lab.common.text import terminal_width
 from lab.model import store
 
@@ -21,13 +21,8 @@ def run(options: argparse.Namespace) -> int:
     """Return 0 where the runs agree, 1 where they differ, 3 where one is inconclusive."""
     from lab.commands import side_by_side
 
-    with ExitStack() as opened:
-        left, right = (opened.enter_context(_opened(one)) for one in (options.left, options.right))
+    with ExitStack() as both:
+        left, right = (both.enter_context(opened(one)) for one in (options.left, options.right))
         elsewhere = right == store.RECORDED or unpack.find(options.right)
         beside = store.runs() if elsewhere else right
         return side_by_side.compare_runs(left, right, beside, terminal_width())
-
-
-def _opened(word: str) -> AbstractContextManager[Path]:
-    """Return a run's folder; a bundle is unpacked for as long as it is open."""
-    return nullcontext(store.RECORDED) if word == "recorded" else unpack.opened(word)

@@ -9,6 +9,7 @@ from clusters.doctor import machine
 from clusters.doctor.requirement import Requirement
 from clusters.embedded.requirements import FOR_OFFICIAL, WITHOUT_ROOT
 from clusters.entries.entry import ClusterKind
+from lab.common import places
 
 FOR_TESTS = {  # program: Debian's package
     "tshark": "tshark",
@@ -70,6 +71,8 @@ def _report(kind: ClusterKind, options: argparse.Namespace) -> int:
 def examine(kind: ClusterKind, for_tests: bool) -> list[Requirement]:
     """Return all that a kind of cluster needs of this machine. for_tests: and `make test`."""
     found = [machine.system(kind.name if kind.needs_linux else ""), machine.python()]
+    if places.INSTALLED and kind.made_by_lab:
+        found.append(machine.packages())
     if not machine.is_linux():
         return found
     programs = {**kind.programs()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.common import files
+from lab.common import files, places
 from lab.common.errors import LabError, NeedsUnmet
 from lab.common.text import printable
 from lab.judge.stored import exit_code, judge_all
@@ -189,6 +189,8 @@ def _next(wanted: Plan, verdicts: Sequence[Verdict]) -> list[str]:
     lines = [f"istio-lab why latest {first.failure}"] if first else []
     for failure in wanted.failures[-1:]:
         other = failure.other_parameter
-        params = f" PARAMS={shlex.quote(other)}" if other else ""
-        lines.append(f"make reproduce FAILURE={failure.name}{params}")
-    return [*lines, "make lab        # the notebooks"]
+        option = " --params " if places.INSTALLED else " PARAMS="
+        params = f"{option}{shlex.quote(other)}" if other else ""
+        lines.append(f"{places.reproduce(failure.name)}{params}")
+    shown = "istio-lab notebooks FOLDER" if places.INSTALLED else "make lab       "
+    return [*lines, f"{shown} # the notebooks"]

@@ -6,18 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from lab.bundle import unpack
-from lab.commands.stored import judged
+from lab.commands.stored import judged, opened
+from lab.common import places
 from lab.common.errors import BadBundle
 from lab.common.text import printable, terminal_width
 from lab.judge import stored
 from lab.model import store
+from lab.render import wording
 from lab.render.tables import claims_table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Take runs."""
-    parser.add_argument("runs", nargs="*", help="stored runs or bundles; default: all stored runs")
+    parser.add_argument(
+        "runs", nargs="*", help="stored runs, bundles or `recorded`; default: all stored runs"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,20 +29,21 @@ def run(options: argparse.Namespace) -> int:
     codes = []
     for name in names:
         try:
-            with unpack.opened(name) as folder:
+            with opened(name) as folder:
                 codes.append(_judge(folder))
         except BadBundle as wrong:  # the others can still be judged
             print(f"lab: {printable(str(wrong))}", file=sys.stderr)
             codes.append(wrong.exit_code)
     if not names:
-        print("no run is stored yet; make reproduce stores one")
+        print(f"no run is stored yet; {places.REPRODUCE} stores one")
     return stored.worst(codes) if codes else 0
 
 
 def _judge(folder: Path) -> int:
     """Print a run's verdicts as they are judged now; return its code."""
     verdicts, missing = judged(folder, None)
-    print(printable(claims_table(verdicts, folder.name).text(terminal_width())) + "\n")
+    name = wording.said(verdicts[0]) if folder == store.RECORDED else folder.name
+    print(printable(claims_table(verdicts, name).text(terminal_width())) + "\n")
     for name, why in missing.items():
         print(printable(f"{name}: inconclusive: {why}\n"))
     return stored.exit_code(verdicts, missing)

@@ -11,7 +11,7 @@ import traceback
 from typing import NoReturn
 
 from lab.commands import registry
-from lab.common import signals
+from lab.common import places, signals
 from lab.common.errors import BadArguments, LabError
 from lab.common.suggest import meant
 from lab.common.text import printable
@@ -48,6 +48,9 @@ def _run(argv: list[str]) -> int:
     name, *rest = argv or ["help"]
     if name in ("-h", "--help"):
         name = "help"
+    if name in ("-V", "--version"):
+        print(f"istio-lab {places.version()}")
+        return 0
     if name not in registry.SUMMARIES:
         near = meant(name, registry.SUMMARIES)
         raise BadArguments(
@@ -74,7 +77,7 @@ def _failed(problem: Exception, argv: list[str]) -> int:
     if isinstance(problem, ModuleNotFoundError):
         missing = (problem.name or "").partition(".")[0]
         told = "" if missing in ("lab", "clusters") else f"this Python has no {problem.name}"
-        hint = f"make env, then istio-lab {' '.join(argv)}"
+        hint = places.set_up(f"istio-lab {' '.join(argv)}")
     if not told:
         traceback.print_exception(problem)
         told, hint = "this is a defect of the lab itself: please report the lines above", ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab import failures
 from lab.commands import new_failure_template
-from lab.common import files
+from lab.common import files, places
 from lab.common.errors import BadArguments
 from lab.model import store
 from lab.notebook import execute
@@ -75,7 +75,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write both files, and say what is missing and what comes next."""
+    """Write both files, and say what is missing and what comes next. Raises NeedsUnmet."""
+    places.require_checkout("istio-lab new")
     written = write(options.name)
     file, notebook = (str(store.from_here(path)) for path in written)
     print(NEXT.format(file=file, notebook=notebook, name=options.name))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lab import failures
+from lab.common import places
 from lab.common.errors import BadArguments
 from lab.model.failure import Failure
 from lab.model.parameters import parameters_of
@@ -90,10 +91,7 @@ def plan(
         check_stack(kind)
         if not kind_of(kind).replayed:
             open_cluster(kind)
-        words = ["make reproduce", *_variables()]
-    words += [f"FAILURE={','.join(names)}"] if names else []
-    words += [f"PARAMS='{' '.join(f'{k}={v}' for k, v in given.items())}'"] if given else []
-    words += [f"CLUSTER={kind}"] if cluster != "auto" else []
+        command = _command(names, given, kind if cluster != "auto" else "")
     without = _without_cells(given, kind)
     if own != [*names] and given:
         raise BadArguments(f"{CELLS}: {without}")
@@ -101,7 +99,6 @@ def plan(
     unable = ", ".join(one.name for one in every if one not in wanted)
     others = f"{unable}, which {'has' if ',' not in unable else 'have'} no such parameters"
     told = "; ".join(filter(None, (without, others if unable else ""))) if not names else ""
-    command = " ".join(words)
     return Plan(wanted, given, kind, keep, command, stack, _pods(), cells, istioctl, told)
 
 
@@ -116,8 +113,21 @@ def _without_cells(given: Mapping[str, str], kind: str) -> str:
         return ""
     return (
         f"the truth table was never measured on a cluster of the kind {cluster.name}: "
-        f"make reproduce FAILURE={CELLS} CLUSTER={kind} measures its cells"
+        f"{_command([CELLS], {}, kind)} measures its cells"
     )
+
+
+def _command(names: Sequence[str], given: Mapping[str, str], kind: str) -> str:
+    """Return what to type for such a run: with make in a checkout, which a wheel has not."""
+    params = " ".join(f"{name}={value}" for name, value in given.items())
+    if places.INSTALLED:
+        words = [*(f"LAB_{each}" for each in _variables()), "istio-lab run", *names]
+        words += [f"--params '{params}'"] if given else []
+        return " ".join([*words, *([f"--cluster {kind}"] if kind else [])])
+    words = ["make reproduce", *_variables()]
+    words += [f"FAILURE={','.join(names)}"] if names else []
+    words += [f"PARAMS='{params}'"] if given else []
+    return " ".join([*words, *([f"CLUSTER={kind}"] if kind else [])])
 
 
 def _variables() -> list[str]:

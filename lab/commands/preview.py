@@ -9,6 +9,7 @@ from clusters.stacks import cache
 from lab import failures
 from lab.commands import show
 from lab.commands.arguments import add_cluster
+from lab.common import places
 from lab.common.text import terminal_width
 
 
@@ -33,6 +34,7 @@ def preview(width: int, clusters: str = "auto") -> str:
     cost = first_start.cost(clusters)
     if not cost:
         return ""
+    undone = "remove that folder" if places.INSTALLED else "make clean, and remove that folder"
     building = [kind for kind in first_start.kinds(clusters) if kind.missing()]
     return "\n".join(
         [
@@ -41,7 +43,7 @@ def preview(width: int, clusters: str = "auto") -> str:
             f"{cost['gigabytes_needed']:.0f} GB of disk while it builds, and "
             f"{cost['gigabytes_kept']:.1f} GB kept in {cache.root()}.",
             *(line for kind in building if (line := kind.spared())),
-            "To undo it: make clean, and remove that folder. Meanwhile, this was recorded before:",
+            f"To undo it: {undone}. Meanwhile, this was recorded before:",
             "",
             show.table(failures.names(), width),
             "",

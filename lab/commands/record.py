@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lab import failures
+from lab.common import places
 from lab.common.errors import BadArguments
 from lab.declare.validate import without_pins
 from lab.judge.case import Case
@@ -34,8 +35,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Copy the evidence of each failure that has a verdict, and keep what a truth table says.
 
-    Raises BadEvidence where it is damaged, and BadArguments where it is not what it is kept as.
+    Raises BadEvidence where it is damaged, BadArguments where it is not what it is kept as, and
+    NeedsUnmet outside a checkout.
     """
+    places.require_checkout("istio-lab record")
     place = store.find(options.run)
     names = [name for name in failures.names() if (place / name / "verdict.json").exists()]
     found = {name: evidence.load(place / name) for name in names}

@@ -11,6 +11,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "list": "list the failures",
         "show": "show a failure's symptom, verdicts and first bytes on the wire, as recorded",
         "explain": "name the failures that look like a status, a flag or an error's words",
+        "notebooks": "copy the notebooks, which tell each failure step by step, to a folder",
         "doctor": "check what this machine has and lacks",
         "preview": "show what a first start will build, and at what cost",
         "help": "show this list",

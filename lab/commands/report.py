@@ -8,10 +8,11 @@ from pathlib import Path
 
 from lab.commands import kiali, sudo, table_page
 from lab.commands.stored import failures_in, folder
+from lab.common import places
 from lab.common.errors import LabError
 from lab.common.text import printable
 from lab.model import store
-from lab.report import page
+from lab.report import executed, page
 from lab.report.consoles import ConsolePicture
 
 
@@ -27,16 +28,18 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the page, and print where it is; that of a truth table is a page of its own."""
-    places = [folder(word) for word in options.runs or ["latest"]]
+    folders = [folder(word) for word in options.runs or ["latest"]]
     try:
-        tables = [found for place in places if (found := table_page.write(place))]
+        tables = [found for place in folders if (found := table_page.write(place))]
         others = [
-            place for place in places if failures_in(place, None) or not table_page.is_there(place)
+            place for place in folders if failures_in(place, None) or not table_page.is_there(place)
         ]
         consoles = {one: _consoles(one) for one in others} if options.kiali else {}
         written = [*tables, *([page.write(others, consoles=consoles)] if others else ())]
     finally:
         sudo.give_back()
+    if executed.left_out(others):
+        print(f"Notebooks are linked as files; to make pages of them, {places.set_up()}")
     for path in written:
         print(f"Report: {printable(str(store.from_here(path)))}")
     return 0

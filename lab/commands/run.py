@@ -8,7 +8,7 @@ import os
 from clusters.stacks import assembly
 from lab.commands import plan, sudo
 from lab.commands.arguments import add_cluster
-from lab.common import signals
+from lab.common import places, signals
 from lab.common.errors import BadArguments
 from lab.common.text import terminal_width
 
@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Reproduce; return 0 as pinned, 1 one differs, 3 one is inconclusive or new."""
     from lab.commands import run_plan, side_by_side
 
+    places.require_extra()
     given = _parameters(options.params)
     names = [name for word in options.failures for name in word.split(",")]
     plans = [

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from lab import failures
+from lab.common import places
 from lab.common.errors import LabError
 from lab.common.text import printable, terminal_width
 from lab.judge import replay
@@ -74,7 +75,7 @@ def story(name: str, width: int) -> str:
     for call in dict.fromkeys([answer.shows for answer in answers] + _others(run)):
         lines += _wire(case, call)
     lines += ["", "Sources:", *(f"  {source}" for source in run.failure.sources)]
-    lines += ["", f"See it live: make reproduce FAILURE={name}"]
+    lines += ["", f"See it live: {places.reproduce(name)}"]
     return "\n".join(_fold(line, width) for line in lines)
 
 

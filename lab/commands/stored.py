@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab import failures
+from lab.bundle import unpack
 from lab.common import untrusted
 from lab.common.errors import BadArguments
 from lab.judge import stored
@@ -12,6 +15,16 @@ from lab.judge.verdict import Verdict
 from lab.model import store
 from lab.model.failure import Failure
 from lab.truth_table import verdict as cells
+
+
+@contextmanager
+def opened(word: str) -> Iterator[Path]:
+    """Yield the folder of a run, of a bundle, or of what is committed while it is open."""
+    if word == "recorded":
+        yield store.RECORDED
+        return
+    with unpack.opened(word) as place:
+        yield place
 
 
 def folder(word: str) -> Path:
@@ -27,6 +40,8 @@ def judged(run: Path, only: str | None) -> tuple[list[Verdict], dict[str, str]]:
     if only == cells.NAME and cells.is_in(run):
         return cells.of_run(run)
     verdicts, missing = stored.judge_all(failures_in(run, only), run)
+    if run == store.RECORDED and not only:
+        return [*verdicts, cells.judge(cells.recorded())], missing
     if only or not cells.is_in(run):
         return verdicts, missing
     of_cells, without = cells.of_run(run)

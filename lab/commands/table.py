@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.commands.arguments import add_cluster
+from lab.common import places
 from lab.common.errors import BadArguments
 from lab.common.suggest import meant
 from lab.common.text import printable, terminal_width
@@ -82,6 +83,7 @@ def _run(options: argparse.Namespace) -> int:
     from lab.truth_table import compare, page, results, shards
     from lab.truth_table.run import measure_shards
 
+    places.require_extra()
     cluster = open_cluster(options.cluster)
     cells = _offered(cluster.kind, _chosen(options))
     began = time.monotonic()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.common import places
 from lab.common.errors import CommandFailed, NeedsUnmet
 from lab.common.wait import until
 
@@ -89,7 +90,7 @@ def _start(
     try:
         command = sh.Command(argv[0])
     except sh.CommandNotFound:
-        raise NeedsUnmet(f"no program {argv[0]!r}", hint="python3 -m lab doctor") from None
+        raise NeedsUnmet(f"no program {argv[0]!r}", hint=places.DOCTOR) from None
     return command(
         *argv[1:],
         _cwd=str(cwd),

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.common import files, untrusted
+from lab.common import files, places, untrusted
 from lab.common.errors import BadArguments
 from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge, to_json
@@ -27,7 +27,7 @@ class RecordedRun:
         if not (self.folder / "evidence.json").exists():
             raise BadArguments(
                 f"nothing is recorded of {failure.name}",
-                hint=f"make reproduce FAILURE={failure.name}, then istio-lab record",
+                hint=f"{places.reproduce(failure.name)}, then istio-lab record",
             )
         untrusted.require_inside(self.folder, store.RECORDED)
         self.case = Case.open(failure, self.folder)

@@ -13,11 +13,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lab.common import untrusted
+from lab.common import places, untrusted
 from lab.common.errors import BadArguments, NeedsUnmet
 from lab.common.files import write_bytes
 
-ROOT = Path(__file__).parents[2]
+ROOT = places.ROOT
 RECORDED = ROOT / "evidence"
 TURNED = ROOT / "tests" / "evidence"
 ROOM = 20_000_000
@@ -28,8 +28,8 @@ ELSEWHERE = "LAB_RUNS=FOLDER keeps runs in another folder"
 
 
 def runs() -> Path:
-    """Return the folder of all runs: LAB_RUNS, else runs/ in the checkout."""
-    return Path(os.environ.get("LAB_RUNS") or ROOT / "runs")
+    """Return the folder of all runs: LAB_RUNS, else as `places.runs` says."""
+    return Path(os.environ.get("LAB_RUNS") or places.runs())
 
 
 def new_run() -> Path:
@@ -89,7 +89,12 @@ def stored() -> list[Path]:
 
 
 def commit() -> dict[str, Any]:
-    """Return the checkout's commit, and whether it has uncommitted changes; empty without git."""
+    """Return the checkout's commit, and whether it has uncommitted changes; empty without git.
+
+    An installed wheel has a version only: a repository around it would be another one.
+    """
+    if places.INSTALLED:
+        return {"version": places.version()}
     try:
         head = _git("rev-parse", "HEAD")
         return {"commit": head, "dirty": bool(_git("status", "--porcelain"))}

@@ -42,4 +42,5 @@ def choose(cluster: str) -> tuple[str, str]:
 
     if not first_start.cost(DEFAULT):
         return DEFAULT, "its binaries are built on this machine"
-    return REPLAY, f"the {DEFAULT} cluster's binaries are not built here yet; `make up` builds them"
+    missing = f"the {DEFAULT} cluster's binaries are not built here yet"
+    return REPLAY, f"{missing}; `istio-lab up` builds them"

@@ -113,7 +113,8 @@ class Live(ApiMesh):
         if not cluster.running():
             raise ClusterGone(
                 f"no {cluster.kind} cluster is running, so no configuration can be read",
-                hint=f"istio-lab up --cluster {word}, or --dump FILE for configurations in files",
+                hint=f"istio-lab up --cluster {word}; or --cluster context:NAME, a cluster of your "
+                "kubeconfig; or configurations in files",
             )
         return cls(cluster)
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from lab.common import untrusted
+from lab.common import places, untrusted
 from lab.common.errors import BadEvidence
 from lab.judge.proof import PlaneSaid, Proof
 from lab.judge.verdict import ClaimVerdict, RemedyVerdict, Said, Verdict
@@ -124,8 +124,9 @@ def _places(said: PlaneSaid, proof: Proof, folder: Path) -> Iterator[str]:
 
 
 def _short(path: Path) -> Path:
-    """Shorten a path inside the checkout to one from its root on."""
-    return path.relative_to(store.ROOT) if path.is_relative_to(store.ROOT) else path
+    """Shorten a path inside the checkout to one from its root on; a wheel's stays as it is."""
+    inside = path.is_relative_to(store.ROOT) and not places.INSTALLED
+    return path.relative_to(store.ROOT) if inside else path
 
 
 def quoted(path: Path, number: int) -> str:

@@ -8,7 +8,8 @@ only when it is used.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,11 @@ def write(run: ReportedRun, folder: Path, render: Render) -> Mapping[str, str]:
     """Write the page of each notebook; return failure -> its file in the report's folder.
 
     render: makes the whole page from a notebook's HTML. A notebook that cannot be read has no
-    page: it is linked as a file.
+    page: it is linked as a file, and so are all where nbconvert is not installed.
     """
-    written = {}
+    written: dict[str, str] = {}
+    if not can_convert():
+        return written
     for report in (*run.reports, *((run.cells,) if run.cells else ())):
         path = report.folder / "notebook.ipynb"
         if not untrusted.is_there(path):
@@ -49,6 +52,17 @@ def write(run: ReportedRun, folder: Path, render: Render) -> Mapping[str, str]:
         files.write_text(folder / name, render(report, body))
         written[report.failure.name] = name
     return written
+
+
+def can_convert() -> bool:
+    """Tell whether nbconvert is installed, which an installed wheel has by its extra only."""
+    return find_spec("nbconvert") is not None
+
+
+def left_out(folders: Iterable[Path]) -> bool:
+    """Tell whether runs have notebooks that become no pages, as nbconvert is not installed."""
+    there = any(path for one in folders for path in one.glob("*/notebook.ipynb"))
+    return there and not can_convert()
 
 
 def convert(text: str) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.common import files, forked, untrusted
+from lab.common import files, forked, places, untrusted
 from lab.common.errors import BadEvidence, LabError, NeedsUnmet
 from lab.model import store
 from lab.render import call_pcapng, comparison, comparison_text, wording
@@ -191,7 +191,7 @@ def _tally(run: ReportedRun) -> dict[str, int]:
 
 def _command(run: ReportedRun) -> str:
     """Return the command that repeats the run."""
-    return run.text("command") or "make reproduce"
+    return run.text("command") or places.REPRODUCE
 
 
 def _kept(run: ReportedRun, folder: Path) -> list[tuple[str, str]]:

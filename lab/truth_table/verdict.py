@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.common import untrusted
+from lab.common import places, untrusted
 from lab.common.errors import BadEvidence, LabError
 from lab.judge.stored import last_words
 from lab.judge.verdict import CellVerdict, ClaimVerdict, Said, Verdict, agrees
@@ -23,7 +23,7 @@ NAME = "port_names"
 """Of the notebook, of its folder in a run, and of `make reproduce FAILURE=port_names`."""
 TITLE = "What a port's name carries: cells of the truth table"
 SYMPTOM = "It works on a port of one name, and on a port of another it is refused or hangs."
-LIVE = f"make reproduce FAILURE={NAME}"
+LIVE = places.reproduce(NAME)
 BECAUSE = "as in the recorded table"
 NOT_MEASURED = "it was not measured"
 _UNKNOWN = {"unknown"}

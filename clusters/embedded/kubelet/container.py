@@ -173,7 +173,7 @@ def _children(pid: int) -> list[int]:
 def _tool(name: str) -> str:
     path = shutil.which(name, path=private_path())
     if path is None:
-        raise FileNotFoundError(f"{name} is missing; python3 -m lab doctor")
+        raise FileNotFoundError(f"{name} is missing; istio-lab doctor")
     return path
 
 

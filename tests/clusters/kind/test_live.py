@@ -130,7 +130,9 @@ def test_another_number_of_nodes_is_refused_with_what_to_do(kind_cluster: Kind) 
     argv = [sys.executable, "-m", "lab", "up", "--cluster", "kind"]
     done = subprocess.run(argv, cwd=store.ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 255
-    told = "is up with 2 nodes, Istio 1.31; 3 nodes, Istio 1.31 are asked for\n  -> run make down"
+    told = (
+        "is up with 2 nodes, Istio 1.31; 3 nodes, Istio 1.31 are asked for\n  -> run istio-lab down"
+    )
     assert told in done.stderr
     assert kind_cluster.running()
 

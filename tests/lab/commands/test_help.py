@@ -21,6 +21,7 @@ NOT_COMMANDS = {  # what commands are made of
     "new_failure_template",
     "plan",
     "run_plan",
+    "sbom",
     "side_by_side",
     "stored",
     "sudo",
