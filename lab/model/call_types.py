@@ -8,6 +8,7 @@ entry is run as it is typed (`DEFAULT`). To add a type, add an entry; nothing el
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,6 +99,7 @@ def first_bytes(command: str) -> Sends:
     return for_program((command.split(maxsplit=1) or [""])[0]).sends
 
 
+@functools.lru_cache(maxsize=1024)
 def sending(command: str) -> Sending:
     """Return what the caller's application sends first, in more words than `first_bytes` has."""
     return of_command(command, {name: one.sending for name, one in TYPES.items()})
