@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lab.common.errors import BadEvidence
 
@@ -19,20 +19,36 @@ def build(kind: Any, value: object, where: str) -> Any:
 
     kind: a dataclass, `dict[str, X]`, `tuple[X, ...]`, str, int, float, bool, or Any.
     """
-    if kind is Any:
+    shape, inner = _shape(kind)
+    if shape == "any":
         return value
-    if dataclasses.is_dataclass(kind):
+    if shape == "record":
         return _record(kind, value, where)
-    if get_origin(kind) is dict:
+    if shape == "object":
         _require(isinstance(value, dict), where, "an object", value)
-        _, inner = get_args(kind)
         return {key: build(inner, one, f"{where}.{key}") for key, one in _items(value)}
-    if get_origin(kind) is tuple:
+    if shape == "list":
         _require(isinstance(value, list), where, "a list", value)
         assert isinstance(value, list)
-        inner = get_args(kind)[0]
         return tuple(build(inner, one, f"{where}[{i}]") for i, one in enumerate(value))
     return _plain(kind, value, where)
+
+
+Shape = Literal["any", "record", "object", "list", "plain"]
+
+
+@functools.cache
+def _shape(kind: Any) -> tuple[Shape, Any]:
+    """Return how values of a type are built, and the type of those in an object or a list."""
+    if kind is Any:
+        return "any", None
+    if dataclasses.is_dataclass(kind):
+        return "record", None
+    if get_origin(kind) is dict:
+        return "object", get_args(kind)[1]
+    if get_origin(kind) is tuple:
+        return "list", get_args(kind)[0]
+    return "plain", None
 
 
 def _record(kind: Any, value: object, where: str) -> Any:

@@ -39,6 +39,9 @@ def workload(dump: Any, proxy: Proxy) -> Workload:
 
 def _trust_domain(proxy: Proxy) -> str:
     """Return the domain that the proxy's own listener asks of its clients' certificates."""
-    inbound = json.dumps(proxy.listeners.get(("0.0.0.0", 15006)) or {})
-    _, found, rest = inbound.partition('"spiffe://')
-    return rest.partition("/")[0] if found else DOMAIN
+    inbound = proxy.listeners.get(("0.0.0.0", 15006)) or {}
+    for chain in inbound.get("filter_chains", ()):
+        _, found, rest = json.dumps(chain.get("transport_socket")).partition('"spiffe://')
+        if found:
+            return rest.partition("/")[0]
+    return DOMAIN

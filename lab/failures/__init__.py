@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -29,7 +30,12 @@ def load(name: str) -> Failure:
     if wanted not in names():
         near = meant(wanted, names())
         raise BadArguments(f"no failure {name!r}: {near}there is {', '.join(names())}")
-    return _read(wanted, lambda: importlib.import_module(f"{__name__}.{wanted}"))
+    return _packaged(wanted)
+
+
+@functools.cache
+def _packaged(name: str) -> Failure:
+    return _read(name, lambda: importlib.import_module(f"{__name__}.{name}"))
 
 
 def load_file(path: Path) -> Failure:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.common import untrusted
 from lab.common.errors import BadEvidence
+from lab.common.once import Once
 from lab.envoy import dump, node
 from lab.envoy.mesh import Workload
 from lab.model.evidence import CallRecord, Evidence, WorldRecord, config_name
@@ -95,10 +96,24 @@ class StoredFiles:
         if not file:
             return Workload(told.name, told.ip)
         if file not in self._workloads:
-            content = untrusted.read_compressed_json(self.folder / file, self.folder)
-            self._workloads[file] = node.workload(content, dump.read(content))
+            self._workloads[file] = _read_workload(self.folder / file, self.folder)
         return self._workloads[file]
 
     def _text(self, path: Path) -> str:
         """Return a file's text; nothing where there is no such file."""
         return untrusted.read_text(path, self.folder) if untrusted.is_there(path) else ""
+
+
+_ONCE: Once[Workload] = Once(4 << 20)
+"""Of compressed configurations; those of a run of all failures have less than one million bytes."""
+
+
+def _read_workload(path: Path, within: Path) -> Workload:
+    """Return the pod whose proxy's whole configuration a file holds. Raises BadEvidence."""
+
+    def read() -> Workload:
+        found = untrusted.parse_compressed_json(packed, path)
+        return node.workload(found, dump.read(found))
+
+    packed = untrusted.read_bytes(path, within)
+    return _ONCE(packed, read)

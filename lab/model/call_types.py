@@ -8,6 +8,7 @@ entry is run as it is typed (`DEFAULT`). To add a type, add an entry; nothing el
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ def for_program(program: str) -> CallType:
     return TYPES.get(program, DEFAULT)
 
 
+@functools.lru_cache(maxsize=1024)
 def sending(command: str) -> Sending:
     """Return what the caller's application sends first, by the command that is typed."""
     return of_command(command, {name: one.sending for name, one in TYPES.items()})

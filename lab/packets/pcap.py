@@ -7,7 +7,7 @@ the sequence space, a segment cut off, a connection whose SYN is not there.
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -71,7 +71,12 @@ class Segment(NamedTuple):
 
 def read(path: Path) -> list[Segment]:
     """Return every TCP segment of a capture; raises BadEvidence as `capture` does."""
-    whole = capture(path)
+    return segments(content(path), path.name)
+
+
+def segments(data: bytes, name: str) -> list[Segment]:
+    """Return the same of a file's content; name: of the capture, for what is raised."""
+    whole = parse(data, name)
     found = (_segment(frame, whole) for frame in whole.frames)
     return [segment for segment in found if segment]
 
@@ -81,16 +86,25 @@ def capture(path: Path) -> Capture:
 
     Raises BadEvidence for a file that is missing, empty, cut off or no classic pcap.
     """
-    data = untrusted.read_bytes(path, path.parent)
+    return parse(content(path), path.name)
+
+
+def content(path: Path) -> bytes:
+    """Return a capture file's bytes. Raises BadEvidence where it cannot be read."""
+    return untrusted.read_bytes(path, path.parent)
+
+
+def parse(data: bytes, name: str) -> Capture:
+    """Return every packet of a file's content; name: of the capture, for what is raised."""
     if len(data) < 24:
-        raise BadEvidence(f"capture {path.name} is empty or cut off in its header")
+        raise BadEvidence(f"capture {name} is empty or cut off in its header")
     if data[:4] not in _MAGIC:
-        raise BadEvidence(f"capture {path.name} is not a pcap file")
+        raise BadEvidence(f"capture {name} is not a pcap file")
     order, places = _MAGIC[data[:4]]
     link = struct.unpack_from(order + "I", data, 20)[0] & 0x0FFFFFFF
     if link not in _LINK:
-        raise BadEvidence(f"capture {path.name} has link type {link}, which is not read here")
-    return Capture(link, places, tuple(_frames(data, order, 10**places, path.name)))
+        raise BadEvidence(f"capture {name} has link type {link}, which is not read here")
+    return Capture(link, places, tuple(_frames(data, order, 10**places, name)))
 
 
 def _frames(data: bytes, order: str, ticks: int, name: str) -> Iterator[Frame]:
@@ -155,7 +169,7 @@ def _segment(frame: Frame, whole: Capture) -> Segment | None:
 
 
 def _ip(packed: bytes) -> str:
-    return str(ipaddress.IPv4Address(packed))
+    return socket.inet_ntoa(packed)
 
 
 Side = Literal["client", "server"]

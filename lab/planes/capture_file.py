@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from lab.common.errors import BadEvidence
+from lab.common.once import Once
 from lab.packets import pcap
 from lab.packets.pcap import SYN, Address, Connection
 
@@ -57,17 +59,29 @@ def senders(capture: CaptureFile) -> frozenset[str] | None:
     return frozenset(f"{one.source[0]}:{one.source[1]}" for one in segments)
 
 
-@functools.lru_cache(maxsize=64)
-def _read_once(path: Path, _size: int, _changed: int) -> tuple[pcap.Segment, ...]:
-    return tuple(pcap.read(path))
+class _Read:
+    """A capture's segments, and the connections that they are joined to when they are asked for."""
+
+    def __init__(self, segments: Sequence[pcap.Segment]) -> None:
+        self.segments = tuple(segments)
+
+    @cached_property
+    def connections(self) -> tuple[Connection, ...]:
+        return tuple(pcap.connections(self.segments))
+
+    @cached_property
+    def redirected(self) -> tuple[Connection, ...]:
+        """As a client's `lo` has them."""
+        return tuple(pcap.connections(_stitched(self.segments)))
+
+
+_ONCE: Once[_Read] = Once(64 << 20)
 
 
 @functools.lru_cache(maxsize=64)
-def _connected_once(
-    path: Path, size: int, changed: int, redirected: bool
-) -> tuple[Connection, ...]:
-    segments = _read_once(path, size, changed)
-    return tuple(pcap.connections(_stitched(segments) if redirected else segments))
+def _read_once(path: Path, _size: int, _changed: int) -> _Read:
+    data = pcap.content(path)
+    return _ONCE(data, lambda: _Read(pcap.segments(data, path.name)))
 
 
 def _version(capture: CaptureFile) -> tuple[Path, int, int]:
@@ -81,19 +95,21 @@ def _version(capture: CaptureFile) -> tuple[Path, int, int]:
 
 def read_segments(capture: CaptureFile) -> Sequence[pcap.Segment]:
     """Return a capture's segments. Raises BadEvidence where it is damaged or not complete."""
-    path = capture.path
-    found = _read_once(*_version(capture))
-    if capture.captured is not None and len(found) != capture.captured:
-        raise BadEvidence(
-            f"capture {path.name} holds {len(found)} packets of {capture.captured} recorded"
-        )
-    return found
+    return _whole(capture).segments
 
 
 def read_connections(capture: CaptureFile, redirected: bool) -> Sequence[Connection]:
     """Return the same joined to connections; redirected: as a client's `lo` has them."""
-    read_segments(capture)
-    return _connected_once(*_version(capture), redirected)
+    found = _whole(capture)
+    return found.redirected if redirected else found.connections
+
+
+def _whole(capture: CaptureFile) -> _Read:
+    found, wanted = _read_once(*_version(capture)), capture.captured
+    if wanted is not None and len(found.segments) != wanted:
+        held = f"holds {len(found.segments)} packets of {wanted} recorded"
+        raise BadEvidence(f"capture {capture.path.name} {held}")
+    return found
 
 
 def _stitched(segments: Sequence[pcap.Segment]) -> Iterable[pcap.Segment]:

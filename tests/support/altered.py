@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import recordings
+
 from lab import failures
 from lab.judge.case import Case
 from lab.model import store
@@ -17,8 +19,7 @@ Lines = list[dict[str, Any]]
 
 def case(name: str, folder: Path | None = None) -> Case:
     """A failure's evidence, as it was recorded or from another folder."""
-    place = folder or store.RECORDED / name
-    return Case.open(failures.load(name), place)
+    return Case.open(failures.load(name), folder) if folder else recordings.case(name)
 
 
 def with_log(name: str, log: str, change: Callable[[Lines], Lines], folder: Path) -> Case:

@@ -17,6 +17,7 @@ import bundles
 import jsonschema
 import junitparser
 import pytest
+import recordings
 import rocrate
 from google.protobuf import json_format
 from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
@@ -27,7 +28,6 @@ from rocrate.rocrate import ROCrate
 from lab import failures
 from lab.__main__ import main
 from lab.bundle import CRATE, CTRF, JUNIT, MANIFEST, STATEMENT, about, ctrf, limits, pack, statement
-from lab.commands.show import recorded_run
 from lab.common.errors import BadEvidence
 from lab.judge import results
 from lab.model import store
@@ -62,7 +62,7 @@ def read(path: Path) -> Any:
 
 def answers() -> list[str]:
     """The name of every answer and remedy, from the verdicts themselves."""
-    verdicts = [recorded_run(name).judge() for name in failures.names()]
+    verdicts = recordings.verdicts()
     told = [
         f"{v.failure} {c.id} {name}" for v in verdicts for c in v.claims for name, _ in c.answers
     ]
@@ -128,7 +128,7 @@ def digest(path: Path) -> str:
 
 def told_of(**words: Any) -> about.About:
     """What is told of a run whose first claim says otherwise."""
-    verdict = recorded_run(FAILURE).judge()
+    verdict = recordings.verdict(FAILURE)
     first = dataclasses.replace(verdict.claims[0], **words)
     verdict = dataclasses.replace(verdict, claims=(first, *verdict.claims[1:]))
     nothing = about.Checkout("", False)
@@ -136,7 +136,7 @@ def told_of(**words: Any) -> about.About:
 
 
 def said(word: str) -> Any:
-    return dataclasses.replace(recorded_run(FAILURE).judge().claims[0].as_posted, word=word)
+    return dataclasses.replace(recordings.verdict(FAILURE).claims[0].as_posted, word=word)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import recordings
 
 import lab
 from lab import failures
@@ -17,10 +18,8 @@ from lab.common import clock
 from lab.judge.case import Case
 from lab.judge.replay import RecordedRun
 from lab.judge.verdict import Verdict, judge
-from lab.model import evidence, store
 from lab.model.evidence import CLOCK_SLACK, CallRecord, Evidence
 from lab.model.failure import Failure
-from lab.model.parameters import with_parameters
 from lab.notebook import execute
 from lab.notebook.run import NotebookRun
 
@@ -28,9 +27,7 @@ UPTIME = 1_700_000_000.0
 
 
 def recorded(name: str) -> tuple[Failure, Evidence, Path]:
-    folder = store.RECORDED / name
-    found = evidence.load(folder)
-    return with_parameters(failures.load(name), found.parameters), found, folder
+    return recordings.parts(recordings.case(name))
 
 
 def clocked(found: Evidence, steps: Sequence[float], world: str, act: str = "") -> Evidence:
@@ -77,7 +74,7 @@ def test_the_distance_of_the_clocks_stays_where_nobody_sets_one() -> None:
 def test_a_clock_that_runs_on_changes_no_verdict(name: str) -> None:
     failure, found, folder = recorded(name)
     on_a_clock = clocked(found, (0.0, 0.0), "posted")
-    assert why(judge(Case(failure, on_a_clock, folder))) == why(judge(Case(failure, found, folder)))
+    assert why(judge(Case(failure, on_a_clock, folder))) == why(recordings.verdict(name))
 
 
 @pytest.mark.parametrize("name", failures.names())
@@ -91,7 +88,7 @@ def test_a_clock_that_is_set_makes_that_worlds_calls_inconclusive_and_says_why(
 ) -> None:
     failure, found, folder = recorded(name)
     verdict = judge(Case(failure, clocked(found, steps, "posted"), folder))
-    before = judge(Case(failure, found, folder))
+    before = recordings.verdict(name)
     reasons = []
     for said, known in zip(verdict.said, before.said, strict=True):
         for (_, now), (_, then) in zip(_answers(said), _answers(known), strict=True):
@@ -112,13 +109,13 @@ def _answers(said: object) -> list[tuple[str, tuple[str, str]]]:
 def test_what_is_below_the_slack_is_no_step() -> None:
     failure, found, folder = recorded("tcp_mtls")
     slewed = clocked(found, (0.0, CLOCK_SLACK / 2), "posted")
-    assert why(judge(Case(failure, slewed, folder))) == why(judge(Case(failure, found, folder)))
+    assert why(judge(Case(failure, slewed, folder))) == why(recordings.verdict("tcp_mtls"))
 
 
 def test_another_world_and_another_act_are_judged_as_ever() -> None:
     failure, found, folder = recorded("tcp_mtls")
     verdict = judge(Case(failure, clocked(found, (0.0, 3600.0), "posted", "remedies"), folder))
-    assert why(verdict) == why(judge(Case(failure, found, folder))), (
+    assert why(verdict) == why(recordings.verdict("tcp_mtls")), (
         "claims rest on calls without a remedy"
     )
     inconclusive = [one.why for one in verdict.remedies if one.word == "inconclusive"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import recordings
 
 from lab import failures
-from lab.judge import stored
 from lab.judge.case import Case
 from lab.judge.observation import Observation
 from lab.model import store
@@ -40,7 +40,7 @@ def put_on_the_wire(seen: Observation) -> str:
 
 @pytest.mark.parametrize("failure", WALKED)
 def test_the_model_foretold_what_each_call_put_on_the_wire(failure: str) -> None:
-    case = stored.open_case(failures.load(failure), store.RECORDED)
+    case = recordings.case(failure)
     calls = observed(case)
     assert len(calls) > 3
     wrong = {}

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
+import recordings
 
-from lab.commands.show import recorded_run
 from lab.judge import hops
-from lab.judge.case import Case
 from lab.judge.hops import Hop
 from lab.planes import capture_file
 
 
-@functools.cache
-def case(name: str) -> Case:
-    run = recorded_run(name)
-    return run.case
-
-
 def of(name: str, call: str) -> tuple[Hop, ...]:
-    return hops.hops_of_call(case(name), call)
+    return hops.hops_of_call(recordings.case(name), call)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +107,7 @@ def test_whose_tls_it_is_is_told_by_its_hello(call: str, notes: list[str]) -> No
 
 def test_no_hop_between_pods_is_called_mutual_that_the_case_does_not_call_so() -> None:
     for name in ("tcp_mtls", "https_in_mtls", "grpc_h2c", "rest_mtls"):
-        for call in case(name).calls:
+        for call in recordings.case(name).calls:
             for hop in of(name, call):
                 assert hop.between_pods or hop.security != "mutual_tls"
 
@@ -131,7 +122,7 @@ def test_a_redirected_connection_is_one_with_its_answers_and_says_whom_it_asked(
     assert tap.capture
     assert tap.connection.server == capture_file.REDIRECTED
     assert tap.connection.whole
-    service = case("tcp_mtls").evidence.worlds["posted"].services["tcp-echo"]
+    service = recordings.case("tcp_mtls").evidence.worlds["posted"].services["tcp-echo"]
     assert capture_file.address_asked(tap.capture, tap.connection) == (service.cluster_ip, 9000)
 
 

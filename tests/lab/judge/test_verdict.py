@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import recordings
 
 from lab import failures
 from lab.judge.case import Case
 from lab.judge.proof import Proof
 from lab.judge.verdict import Said, Verdict, judge
-from lab.model import evidence, store
+from lab.model import store
 from lab.model.evidence import CallRecord, Evidence, WorldRecord
 from lab.model.failure import CheckResult, Control, Failure
-from lab.model.parameters import with_parameters
 
 NAMES = failures.names()
 TURNED = store.TURNED
@@ -32,13 +32,8 @@ def all_words(verdict: Verdict) -> set[str]:
     return {word for said in words(verdict).values() for word in said}
 
 
-def load(name: str, folder: Path) -> tuple[Failure, Evidence, Path]:
-    found = evidence.load(folder)
-    return with_parameters(failures.load(name), found.parameters), found, folder
-
-
 def recorded(name: str) -> tuple[Failure, Evidence, Path]:
-    return load(name, store.RECORDED / name)
+    return recordings.parts(recordings.case(name))
 
 
 def of_world(found: Evidence, name: str, **changes: object) -> Evidence:
@@ -88,8 +83,8 @@ def test_with_the_world_turned_round_verdicts_and_wire_turn_round(name: str) -> 
     folder = TURNED / f"{name}-turned"
     missing = f"{folder} is not there: run it with a parameter, then istio-lab record --turned"
     assert folder.exists(), missing
-    verdict = judge(Case(*load(name, folder)))
-    said, before = words(verdict), words(judge(Case(*recorded(name))))
+    verdict = judge(recordings.turned(name))
+    said, before = words(verdict), words(recordings.verdict(name))
     for of, turned in TURNED_WORDS.get(name, {}).items():
         assert said[of] == turned
     changed = {of for of in said if said[of] != before[of] and "inconclusive" not in said[of]}
@@ -113,7 +108,7 @@ def test_one_world_exchanged_for_its_opposite_differs_from_the_pin(
     failure, found, folder = recorded(name)
     changed = CHANGED.get(name, "posted")
     turned = TURNED / f"{name}-turned"
-    other = evidence.load(turned)
+    other = recordings.turned(name).evidence
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for path in tmp_path.rglob(f"{changed}-*"):
         path.unlink()
@@ -148,7 +143,7 @@ def exchanged(found: Evidence, remedy: str, one: str, other: str) -> Evidence:
 @pytest.mark.parametrize(("name", "remedy"), REMEDIES)
 def test_a_remedy_heals_only_what_is_broken_before_and_broken_after(name: str, remedy: str) -> None:
     failure, found, folder = recorded(name)
-    word = words(judge(Case(failure, found, folder)))[remedy]
+    word = words(recordings.verdict(name))[remedy]
     if word == ("heals",):
         early = exchanged(found, remedy, "broken", "changed")
         late = exchanged(found, remedy, "restored", "changed")
@@ -205,7 +200,7 @@ def test_spoilt_evidence_never_makes_another_verdict_only_none(
     name: str, spoil: Callable[[Evidence], Iterator[tuple[str, Evidence]]]
 ) -> None:
     failure, found, folder = recorded(name)
-    sound = words(judge(Case(failure, found, folder)))
+    sound = words(recordings.verdict(name))
     inconclusive = 0
     for what, spoilt in spoil(found):
         for of, answers in words(judge(Case(failure, spoilt, folder))).items():
@@ -226,7 +221,7 @@ def test_without_the_proxies_logs_nothing_is_called_mutual(name: str, tmp_path: 
     for path in (tmp_path / "logs").iterdir():
         path.unlink()
     without = judge(Case(failure, found, tmp_path)).claims
-    whole = judge(Case(*recorded(name))).claims[0].as_posted.word
+    whole = recordings.verdict(name).claims[0].as_posted.word
     assert without[0].as_posted.word == (whole if name in BY_ANSWERS else "inconclusive")
     proofs = [claim.proof for claim in without if claim.proof]
     assert "mutual_tls" not in {proof.security for proof in proofs}
@@ -321,12 +316,12 @@ def test_what_was_read_off_a_missing_lock_is_told_of_the_wire_and_of_the_graphs(
     assert proof
     assert [one.drawn for one in proof.graphs] == ["no lock", "lock", "lock"]
     assert [one.name for one in proof.disagreements] == ["telemetry blind to TCP"]
-    others = [claim for name in NAMES for claim in judge(Case(*recorded(name))).claims][1:]
+    others = [claim for each in recordings.verdicts() for claim in each.claims][1:]
     assert not any(said.graph for claim in others for _, said in claim.answers if claim.id != "C2")
 
 
 def test_with_mtls_off_the_wire_and_every_graph_are_told_to_agree() -> None:
-    verdict = judge(Case(*load("tcp_mtls", TURNED / "tcp_mtls-turned")))
+    verdict = judge(recordings.turned("tcp_mtls"))
     told = verdict.claims[0].as_posted.graph
     assert told.startswith("reproduced on the wire; reproduced in a Kiali graph of 2019")
     assert "no lock in Kiali 1.6 and Kiali 2.30: " in told
@@ -355,7 +350,7 @@ def test_a_crash_beside_a_proof_leaves_the_proof_and_the_words(
     def crash(*_: object) -> None:
         raise ZeroDivisionError
 
-    before = words(judge(Case(*recorded("tcp_mtls"))))
+    before = words(recordings.verdict("tcp_mtls"))
     monkeypatch.setattr("lab.judge.proof.observe_edge", crash)
     verdict = judge(Case(*recorded("tcp_mtls")))
     assert words(verdict) == before

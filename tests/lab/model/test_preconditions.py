@@ -6,14 +6,13 @@ import dataclasses
 from typing import Any
 
 import pytest
+import recordings
 
 from lab import failures
 from lab.declare.validate import named_calls
 from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge
-from lab.model import evidence, store
 from lab.model.evidence import Evidence
-from lab.model.parameters import with_parameters
 from lab.model.preconditions import unmet, unusual
 from lab.render import junit, tables
 
@@ -27,9 +26,9 @@ def root(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def judged(name: str, **changes: Any) -> Verdict:
-    folder = store.RECORDED / name
-    found: Evidence = dataclasses.replace(evidence.load(folder), **changes)
-    return judge(Case(with_parameters(failures.load(name), found.parameters), found, folder))
+    failure, recorded, folder = recordings.parts(recordings.case(name))
+    found: Evidence = dataclasses.replace(recorded, **changes)
+    return judge(Case(failure, found, folder))
 
 
 def settings(**config: Any) -> dict[str, Any]:
@@ -130,14 +129,14 @@ def needed_by_controls(name: str, found: Evidence, without: Verdict) -> set[str]
 
 @pytest.mark.parametrize("name", failures.names())
 def test_without_packets_nothing_that_rests_on_them_is_concluded(name: str) -> None:
-    found = evidence.load(store.RECORDED / name)
+    found = recordings.case(name).evidence
     worlds = {
         world.name: dataclasses.replace(
             world, captures=(), uncaptured=dict.fromkeys(world.pods, "forbidden by them")
         )
         for world in found.worlds.values()
     }
-    whole, without = judged(name), judged(name, worlds=worlds)
+    whole, without = recordings.verdict(name), judged(name, worlds=worlds)
     assert without.exit_code == 3
     for one, other in zip(whole.said, without.said, strict=True):
         assert other.agreement in ("as pinned", "unsure"), other

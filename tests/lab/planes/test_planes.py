@@ -7,17 +7,12 @@ import json
 from typing import Any
 
 import pytest
+import recordings
 
-from lab import failures
-from lab.judge.case import Case
 from lab.judge.planes import read_witnesses
 from lab.model import evidence, store
 from lab.planes import Security, Seen, agreement, config, log
 from lab.planes.config import Route
-
-
-def case(name: str) -> Case:
-    return Case.open(failures.load(name), store.RECORDED / name)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +33,7 @@ def case(name: str) -> Case:
     ],
 )
 def test_the_control_plane_means_what_was_then_seen(name: str, call: str, meant: str) -> None:
-    seen = case(name).see(call)
+    seen = recordings.case(name).see(call)
     assert seen
     assert seen.config.security == meant, seen.config.why
 
@@ -97,7 +92,7 @@ def test_agreement_counts_sources_that_can_say(planes: tuple[Security, ...], tol
 
 def test_a_source_does_not_agree_with_itself() -> None:
     assert agreement([seen("packets", "none")] * 4) == "1 of 1 sources agree"
-    of = case("rest_mtls")
+    of = recordings.case("rest_mtls")
     shown = of.see("old-policy")
     assert shown
     said = read_witnesses(of, shown)

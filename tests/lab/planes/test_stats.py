@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import recordings
 
 from clusters.base import PodRef
 from lab import failures
 from lab.common.errors import CommandFailed
-from lab.judge.replay import RecordedRun
-from lab.model.parameters import parameters_of
 from lab.model.scenario import Call, World
 from lab.planes import stats
 from lab.record import calls
@@ -89,8 +88,7 @@ def test_in_the_recorded_runs_counters_never_contradict_the_servers_log() -> Non
     """And where the log is silent they speak: of handshakes that were refused."""
     told: Counter[tuple[str, str]] = Counter()
     for name in failures.names():
-        run = RecordedRun(failures.load(name), parameters_of(failures.load(name), {}))
-        case = run.case
+        case = recordings.case(name)
         for call in (c for c in case.calls.values() if c.source != "api"):
             seen = case.see(call.name)
             assert seen

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import recordings
 
 from lab.__main__ import main
-from lab.commands.show import recorded_run
 from lab.common.errors import BadEvidence
 from lab.judge import pod_path
 from lab.judge.case import Case
@@ -23,14 +23,8 @@ from lab.render.call_pcapng import CallPackets
 
 
 @functools.cache
-def case(name: str) -> Case:
-    run = recorded_run(name)
-    return run.case
-
-
-@functools.cache
 def of(name: str, call: str) -> CallPackets:
-    return call_pcapng.collect(case(name), call)
+    return call_pcapng.collect(recordings.case(name), call)
 
 
 def told(found: CallPackets) -> list[tuple[str, str]]:
@@ -52,7 +46,7 @@ def test_each_capture_of_the_calls_way_is_an_interface_in_the_calls_direction() 
 
 def test_packets_are_those_of_the_calls_connections_only_and_in_time_order() -> None:
     found = of("tcp_mtls", "tcp-foo")
-    taps = pod_path.taps(case("tcp_mtls"), "tcp-foo")
+    taps = pod_path.taps(recordings.case("tcp_mtls"), "tcp-foo")
     for number, tap in enumerate(taps):
         assert tap.connection
         assert tap.capture
@@ -98,8 +92,8 @@ def test_the_applications_tls_inside_the_sidecars_is_recognised() -> None:
 
 def test_on_a_connection_of_several_calls_it_is_said_where_this_one_begins() -> None:
     told_of = 0
-    for record in case("rest_mtls").evidence.calls:
-        taps = pod_path.taps(case("rest_mtls"), record.name)
+    for record in recordings.case("rest_mtls").evidence.calls:
+        taps = pod_path.taps(recordings.case("rest_mtls"), record.name)
         earlier = [t for t in taps if t.connection and t.connection.began < record.started - 0.005]
         found = of("rest_mtls", record.name).packets if taps else ()
         begins = [packet for packet in found if call_pcapng.SHARED in packet.comments]
@@ -110,7 +104,7 @@ def test_on_a_connection_of_several_calls_it_is_said_where_this_one_begins() -> 
 
 
 def test_words_from_evidence_hold_no_secret_and_nothing_for_a_terminal() -> None:
-    whole = case("tcp_mtls")
+    whole = recordings.case("tcp_mtls")
     calls = tuple(
         dataclasses.replace(one, typed="curl -H 'Cookie: session=abcdefgh12345678' \x1b[31m")
         for one in whole.evidence.calls
@@ -127,7 +121,7 @@ def test_where_no_packet_is_to_be_had_the_reason_is_told() -> None:
 
 
 def test_a_capture_that_is_cut_off_gives_what_the_others_hold(tmp_path: Path) -> None:
-    whole = case("tcp_mtls")
+    whole = recordings.case("tcp_mtls")
     folder = tmp_path / "tcp_mtls"
     shutil.copytree(whole.folder, folder)
     (folder / "captures" / "posted-client-eth0.pcap").unlink()

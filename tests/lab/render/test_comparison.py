@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import recordings
 
 from lab import failures
 from lab.__main__ import main
-from lab.commands.show import recorded_run
 from lab.common import files
 from lab.judge.case import Case
 from lab.judge.proof import Proof
@@ -27,13 +26,8 @@ from lab.render.comparison_text import answers_table, planes_table, text
 TURNED = {("rest_mtls", "C0", "today's form"), ("rest_mtls", "C0a", "today's form")}
 
 
-@functools.cache
-def recorded(name: str) -> Verdict:
-    return recorded_run(name).judge()
-
-
 def every() -> Run:
-    return Run("all", tuple(recorded(name) for name in failures.names()))
+    return Run("all", tuple(recordings.verdicts()))
 
 
 def one(verdict: Verdict) -> Run:
@@ -46,13 +40,13 @@ def of_call(name: str, **changes: object) -> Evidence:
     def changed(call: CallRecord) -> CallRecord:
         return dataclasses.replace(call, **changes) if call.name == name else call
 
-    found = evidence.load(store.RECORDED / "rest_mtls")
+    found = recordings.case("rest_mtls").evidence
     assert found.call(name)
     return dataclasses.replace(found, calls=tuple(changed(call) for call in found.calls))
 
 
 def stranger_gets_in() -> Evidence:
-    marker = evidence.load(store.RECORDED / "rest_mtls").call("plain-stranger")
+    marker = recordings.case("rest_mtls").evidence.call("plain-stranger")
     assert marker
     return of_call("plain-stranger", outcome="answered", status=200, received=marker.marker)
 
@@ -98,7 +92,7 @@ def test_a_run_has_no_difference_from_itself() -> None:
 
 
 def test_a_call_that_ends_otherwise_turns_exactly_its_answers_and_names_them() -> None:
-    compared = compare(one(recorded("rest_mtls")), one(rest(stranger_gets_in())))
+    compared = compare(one(recordings.verdict("rest_mtls")), one(rest(stranger_gets_in())))
     assert turned(compared) == TURNED
     assert not turned(compared, "cannot say")
     assert compared.exit_code == 1
@@ -113,13 +107,13 @@ def test_a_call_that_ends_otherwise_turns_exactly_its_answers_and_names_them() -
 
 
 def test_left_and_right_are_not_exchanged() -> None:
-    compared = compare(one(rest(stranger_gets_in())), one(recorded("rest_mtls")))
+    compared = compare(one(rest(stranger_gets_in())), one(recordings.verdict("rest_mtls")))
     row = next(row for row in answers_table(compared).rows if row[4] != "same")
     assert row[2:4] == ("not reproduced", "reproduced")
 
 
 def test_a_plane_that_differs_is_the_only_one_listed_and_the_others_are_counted() -> None:
-    before = recorded("rest_mtls")
+    before = recordings.verdict("rest_mtls")
     compared = compare(one(before), one(of_plane(before, "control plane", "plaintext")))
     assert turned(compared) == {("rest_mtls", "C0", "control plane")}
     assert planes_table(compared).rows == (
@@ -133,7 +127,7 @@ def test_a_plane_that_differs_is_the_only_one_listed_and_the_others_are_counted(
 
 
 def test_a_remedy_that_no_longer_heals_is_named() -> None:
-    before = recorded("tcp_mtls")
+    before = recordings.verdict("tcp_mtls")
     first, *others = before.remedies
     still: RemedyVerdict = dataclasses.replace(first, word="does not heal", why="still broken")
     after = dataclasses.replace(before, remedies=(still, *others))
@@ -144,7 +138,7 @@ def test_a_remedy_that_no_longer_heals_is_named() -> None:
 
 
 def test_a_plane_that_cannot_say_is_neither_the_same_nor_different() -> None:
-    before = recorded("rest_mtls")
+    before = recordings.verdict("rest_mtls")
     unsaid = of_plane(before, "control plane", "unknown")
     compared = compare(one(before), one(unsaid))
     assert turned(compared, "cannot say") == {("rest_mtls", "C0", "control plane")}
@@ -154,7 +148,7 @@ def test_a_plane_that_cannot_say_is_neither_the_same_nor_different() -> None:
 
 def test_an_inconclusive_answer_is_not_compared_even_with_its_like() -> None:
     lost = one(rest(of_call("plain-stranger", lost="no answer came back")))
-    for left in (one(recorded("rest_mtls")), lost):
+    for left in (one(recordings.verdict("rest_mtls")), lost):
         compared = compare(left, lost)
         assert turned(compared, "cannot say") >= TURNED
         assert not turned(compared)
@@ -172,7 +166,7 @@ def test_a_difference_weighs_more_than_what_cannot_be_compared() -> None:
 
 
 def test_a_failure_that_only_one_run_has_is_said_and_is_not_called_the_same() -> None:
-    fewer = one(recorded("rest_mtls"))
+    fewer = one(recordings.verdict("rest_mtls"))
     for compared, side in ((compare(every(), fewer), "left"), (compare(fewer, every()), "right")):
         assert {row.failure for row in compared.rows} == {"rest_mtls"}
         assert f"tcp_mtls is not compared: only {side} has it" in text(compared, 100)
@@ -181,7 +175,7 @@ def test_a_failure_that_only_one_run_has_is_said_and_is_not_called_the_same() ->
 
 
 def test_a_remedy_that_only_one_run_knows_has_no_record_in_the_other() -> None:
-    whole = recorded("tcp_mtls")
+    whole = recordings.verdict("tcp_mtls")
     fewer = dataclasses.replace(whole, remedies=whole.remedies[1:])
     compared = compare(one(fewer), one(whole))
     gone = next(row for row in compared.rows if row.name == whole.remedies[0].name)
@@ -197,7 +191,7 @@ def test_two_runs_without_evidence_are_not_called_alike() -> None:
 
 
 def test_both_runs_are_told_and_in_what_they_were_not_made_alike() -> None:
-    before = recorded("rest_mtls")
+    before = recordings.verdict("rest_mtls")
     after = dataclasses.replace(
         before,
         run="20990101T000000Z-beef",
@@ -214,12 +208,12 @@ def test_both_runs_are_told_and_in_what_they_were_not_made_alike() -> None:
 
 
 def test_one_recording_under_two_names_is_said_to_be_one() -> None:
-    told = text(compare(Run("a", (recorded("rest_mtls"),)), every()), 100)
+    told = text(compare(Run("a", (recordings.verdict("rest_mtls"),)), every()), 100)
     assert "Both hold the same recording of rest_mtls." in told
 
 
 def test_of_two_reasons_only_what_they_do_not_share_is_told() -> None:
-    before = recorded("rest_mtls")
+    before = recordings.verdict("rest_mtls")
     left = of_plane(before, "control plane", "plaintext", "shared; the server accepts all")
     right = of_plane(before, "control plane", "tls", "shared; the server accepts tls")
     told = text(compare(one(left), one(right)), 100)
@@ -309,9 +303,7 @@ def test_the_command_ends_with_1_for_a_difference_and_a_recorded_run_is_left_as_
 
 
 def unknown_parameter() -> Evidence:
-    return dataclasses.replace(
-        evidence.load(store.RECORDED / "rest_mtls"), parameters={"colour": "blue"}
-    )
+    return dataclasses.replace(recordings.case("rest_mtls").evidence, parameters={"colour": "blue"})
 
 
 @pytest.mark.parametrize(

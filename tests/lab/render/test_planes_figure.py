@@ -6,21 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+import recordings
 
 from lab import failures
 from lab.__main__ import main
 from lab.common.errors import BadArguments
 from lab.judge.case import Case
 from lab.judge.planes import column_titles
-from lab.judge.replay import RecordedRun
-from lab.model.parameters import parameters_of
 from lab.render import planes_figure, planes_table
-
-
-def recorded(name: str) -> Case:
-    failure = failures.load(name)
-    run = RecordedRun(failure, parameters_of(failure, {}))
-    return run.case
 
 
 def row(case: Case, call: str) -> planes_table.Row:
@@ -28,7 +21,7 @@ def row(case: Case, call: str) -> planes_table.Row:
 
 
 def test_of_the_posts_missing_lock_each_plane_has_its_answer() -> None:
-    found = row(recorded("tcp_mtls"), "tcp-foo")
+    found = row(recordings.case("tcp_mtls"), "tcp-foo")
     answers = dict(zip(column_titles(), found.answers, strict=True))
     assert answers == {
         "packets": "tls",
@@ -45,7 +38,7 @@ def test_of_the_posts_missing_lock_each_plane_has_its_answer() -> None:
 
 
 def test_a_remedy_is_shown_before_and_with_it() -> None:
-    case = recorded("tcp_mtls")
+    case = recordings.case("tcp_mtls")
     before, after = row(case, "tcp-name:broken"), row(case, "tcp-name:changed")
     assert before.heading == after.heading == "Remedy: name the port tcp-..."
     assert (before.step, before.security) == ("as it is", "plaintext")
@@ -57,7 +50,7 @@ def test_a_remedy_is_shown_before_and_with_it() -> None:
 
 @pytest.mark.parametrize("name", failures.names())
 def test_every_call_between_pods_is_in_a_row_and_every_missing_lock_has_a_reason(name: str) -> None:
-    case = recorded(name)
+    case = recordings.case(name)
     found = planes_table.rows(case)
     shown = {call for one in found for call in one.calls.split(", ")}
     asked = {call.name for call in case.failure.calls if call.source != "api"}
@@ -70,7 +63,7 @@ def test_every_call_between_pods_is_in_a_row_and_every_missing_lock_has_a_reason
 
 
 def test_the_same_evidence_gives_the_same_figure_and_its_words_are_text(tmp_path: Path) -> None:
-    case = recorded("rest_mtls")
+    case = recordings.case("rest_mtls")
     one, other = (planes_figure.write(case, tmp_path / name) for name in ("a.svg", "b.svg"))
     assert one.read_bytes() == other.read_bytes()
     svg = one.read_text()
@@ -83,7 +76,7 @@ def test_the_same_evidence_gives_the_same_figure_and_its_words_are_text(tmp_path
 
 def test_signs_differ_by_shape_and_not_by_colour_alone(tmp_path: Path) -> None:
     """Open, closed and filled, closed and empty: with every colour taken out."""
-    case = recorded("tcp_mtls")
+    case = recordings.case("tcp_mtls")
     shapes = {
         answer: re.sub(r"#[0-9a-f]{6}", lambda c: "white" if c[0] == "#ffffff" else "ink", drawn)
         for answer in ("mutual_tls", "tls", "plaintext", "unknown", "none", "no lock")
@@ -106,10 +99,10 @@ def _sign(text: re.Match[str]) -> str:
 
 
 def test_a_picture_for_a_page_of_text_is_a_png(tmp_path: Path) -> None:
-    written = planes_figure.write(recorded("rest_mtls"), tmp_path / "edges.png")
+    written = planes_figure.write(recordings.case("rest_mtls"), tmp_path / "edges.png")
     assert written.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(BadArguments, match=r"edges\.jpeg is neither"):
-        planes_figure.write(recorded("rest_mtls"), tmp_path / "edges.jpeg")
+        planes_figure.write(recordings.case("rest_mtls"), tmp_path / "edges.jpeg")
 
 
 def test_the_command_draws_one_failure_into_a_file_and_all_into_a_folder(

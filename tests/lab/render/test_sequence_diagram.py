@@ -7,9 +7,9 @@ import functools
 from xml.etree import ElementTree
 
 import pytest
+import recordings
 
 import lab
-from lab.commands.show import recorded_run
 from lab.common.errors import BadArguments
 from lab.common.redaction import redact
 from lab.judge.case import Case
@@ -32,8 +32,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @functools.cache
 def drawn(name: str, call: str) -> Picture:
-    run = recorded_run(name)
-    return sequence_diagram.picture(run.case, call)
+    return sequence_diagram.picture(recordings.case(name), call)
 
 
 def texts(picture: Picture) -> list[str]:
@@ -43,8 +42,7 @@ def texts(picture: Picture) -> list[str]:
 
 @pytest.mark.parametrize(("name", "call"), CALLS)
 def test_a_drawing_is_the_same_each_time_and_its_texts_are_text(name: str, call: str) -> None:
-    run = recorded_run(name)
-    again = sequence_diagram.picture(run.case, call)
+    again = sequence_diagram.picture(recordings.case(name), call)
     assert again.svg == drawn(name, call).svg
     said = texts(again)
     assert said[0].startswith("$ ")
@@ -114,21 +112,20 @@ def test_bytes_of_other_calls_on_the_same_connection_are_not_drawn() -> None:
 
 def test_a_long_exchange_is_drawn_by_its_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequence_diagram, "MOST", 6)
-    run = recorded_run("tcp_mtls")
-    picture = sequence_diagram.picture(run.case, "tcp-foo")
+    picture = sequence_diagram.picture(recordings.case("tcp_mtls"), "tcp-foo")
     rows = len(drawn("tcp_mtls", "tcp-foo").table.rows)
     assert f"{rows - 6} more are not drawn" in texts(picture)
     assert len(picture.table.rows) == rows
 
 
 def test_endless_words_do_not_make_the_drawing_endless() -> None:
-    run = recorded_run("tcp_mtls")
+    failure, found, folder = recordings.parts(recordings.case("tcp_mtls"))
     calls = tuple(
         dataclasses.replace(one, typed="say " + "x" * 50_000, outcome="\x1b[31m$\\frac{")
-        for one in run.evidence.calls
+        for one in found.calls
     )
-    evidence = dataclasses.replace(run.evidence, calls=calls)
-    said = texts(sequence_diagram.picture(Case(run.failure, evidence, run.folder), "tcp-foo"))
+    endless = Case(failure, dataclasses.replace(found, calls=calls), folder)
+    said = texts(sequence_diagram.picture(endless, "tcp-foo"))
     assert max(map(len, said)) < 250
     assert said[-1] == "The caller got: ?[31m$\\frac{"
 

@@ -7,13 +7,12 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+import recordings
 
 from lab import failures
-from lab.commands.show import recorded_run, story, table
+from lab.commands.show import story, table
 from lab.judge.case import Case
 from lab.judge.verdict import Verdict, judge
-from lab.model import evidence, store
-from lab.model.parameters import with_parameters
 from lab.render import junit, tables
 from lab.render.display import Table
 from lab.render.edges_figure import picture
@@ -23,15 +22,11 @@ NAMES = failures.names()
 FIRST_BYTES = re.compile(r"(?:[0-9a-f]{2} ){8}")
 
 
-def verdicts() -> list[Verdict]:
-    return [recorded_run(name).judge() for name in NAMES]
-
-
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_the_table_fits_its_terminal(width: int) -> None:
     text = table(NAMES, width)
     assert max(len(line) for line in text.splitlines()) <= width
-    assert all(claim.id in text for verdict in verdicts() for claim in verdict.claims)
+    assert all(claim.id in text for verdict in recordings.verdicts() for claim in verdict.claims)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -52,11 +47,11 @@ def test_a_row_is_never_cut_however_narrow() -> None:
 
 
 def test_a_cluster_that_failed_is_told_once_for_all_failures_and_nothing_is_concluded() -> None:
-    runs = [recorded_run(name) for name in NAMES]
-    broken = [
-        judge(Case(r.failure, dataclasses.replace(r.evidence, trouble="a node died"), r.folder))
-        for r in runs
-    ]
+    broken = []
+    for name in NAMES:
+        failure, found, folder = recordings.parts(recordings.case(name))
+        found = dataclasses.replace(found, trouble="a node died")
+        broken.append(judge(Case(failure, found, folder)))
     assert {verdict.exit_code for verdict in broken} == {3}
     told = [line for line in tables.terminal(broken, 100).splitlines() if "a node died" in line]
     assert told == [f"{', '.join(NAMES)}: nothing can be concluded: a node died"]
@@ -68,7 +63,7 @@ def differing(verdict: Verdict) -> Verdict:
 
 
 def test_junit_has_a_case_for_each_answer_and_fails_those_that_differ() -> None:
-    first, *rest = verdicts()
+    first, *rest = recordings.verdicts()
     suite = ElementTree.fromstring(junit.junit([differing(first), *rest], {"gone": "why"}, 1.0))
     cases = list(suite.iter("testcase"))
     answers = sum(2 * len(one.claims) + len(one.remedies) for one in (first, *rest))
@@ -81,16 +76,14 @@ def test_junit_has_a_case_for_each_answer_and_fails_those_that_differ() -> None:
 
 
 def test_a_claim_that_differs_is_explained_on_the_terminal() -> None:
-    text = tables.terminal([differing(verdicts()[0])], 100)
+    text = tables.terminal([differing(recordings.verdicts()[0])], 100)
     assert "differs" in text
     assert "expected a / b" in text
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_the_same_each_time_and_says_all_in_words_too(name: str) -> None:
-    folder = store.RECORDED / name
-    found = evidence.load(folder)
-    case = Case(with_parameters(failures.load(name), found.parameters), found, folder)
+    case = recordings.case(name)
     first, second = picture(case), picture(case)
     assert first.svg == second.svg
     assert first.svg.startswith("<?xml")
@@ -102,7 +95,7 @@ def test_a_figure_is_the_same_each_time_and_says_all_in_words_too(name: str) -> 
 
 
 def test_an_edge_ends_where_its_packets_went_and_names_who_was_asked() -> None:
-    rows = picture(recorded_run("hijacked_port").case).table.rows
+    rows = picture(recordings.case("hijacked_port")).table.rows
     assert {row[-1]: row[2] for row in rows} == {
         "one": "one:9101",
         "two-stranger": "two:9101",
@@ -111,13 +104,13 @@ def test_an_edge_ends_where_its_packets_went_and_names_who_was_asked() -> None:
 
 
 def test_a_call_that_hung_is_not_called_refused() -> None:
-    rows = picture(recorded_run("who_speaks_first").case).table.rows
+    rows = picture(recordings.case("who_speaks_first")).table.rows
     assert {row[4] for row in rows if row[-1] in ("unnamed", "stranger")} == {"hang"}
 
 
 def test_the_graphs_of_2019_and_today_stand_beside_the_wire_in_the_summary() -> None:
     summary = {"run": "r", "cluster": "recorded", "exit_code": 0, "command": "make"}
-    lines = tables.markdown(summary, verdicts()).splitlines()
+    lines = tables.markdown(summary, recordings.verdicts()).splitlines()
     told = [number for number, line in enumerate(lines) if line.startswith("    graph        ")]
     assert len(told) == 1, "one claim of the post was read off a missing lock"
     text = " ".join(" ".join(lines[told[0] : told[0] + 4]).split())
