@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from lab.commands.show import recorded_run
+import recordings
+
 from lab.render.chains_table import chains_table
 
 
 def test_a_permissive_port_takes_tls_by_its_alpn_and_a_strict_one_takes_any_tls() -> None:
-    case = recorded_run("permissive_refuses").case
+    case = recordings.case("permissive_refuses")
     rows = chains_table(case, ["no-alpn", "strict-no-alpn"]).rows
     assert [(row[0], row[2], "istio-h2" in row[3], row[4]) for row in rows] == [
         ("no-alpn", "TLS", True, "decrypts mutual TLS, reads HTTP"),
@@ -17,7 +18,7 @@ def test_a_permissive_port_takes_tls_by_its_alpn_and_a_strict_one_takes_any_tls(
 
 
 def test_it_is_the_configuration_of_the_moment_that_is_shown() -> None:
-    case = recorded_run("permissive_refuses").case
+    case = recordings.case("permissive_refuses")
     broken = chains_table(case, ["port-strict:broken"]).rows
     changed = chains_table(case, ["port-strict:changed"]).rows
     assert len(broken) == 2
@@ -25,5 +26,5 @@ def test_it_is_the_configuration_of_the_moment_that_is_shown() -> None:
 
 
 def test_a_pod_without_a_sidecar_has_none() -> None:
-    case = recorded_run("hijacked_port").case
+    case = recordings.case("hijacked_port")
     assert chains_table(case, ["two"]).rows == (("two", "no sidecar", "-", "-", "-"),)

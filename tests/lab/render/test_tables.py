@@ -119,16 +119,16 @@ def test_the_graphs_of_2019_and_today_stand_beside_the_wire_in_the_summary() -> 
 
 
 def test_each_answer_stands_beside_what_was_asked() -> None:
-    run = recorded_run("http10_plaintext")
-    shown = tables.questions_table(run.failure, run.judge())
-    asked = [question for one in run.failure.claims for question in (one.as_posted, one.today)]
+    failure = recordings.case("http10_plaintext").failure
+    shown = tables.questions_table(failure, recordings.verdict(failure.name))
+    asked = [question for one in failure.claims for question in (one.as_posted, one.today)]
     assert len(shown.rows) == len(asked)
     assert all(one.question in row[1] for one, row in zip(asked, shown.rows, strict=True))
 
 
 def test_a_world_is_described_by_its_own_mode_and_the_names_of_its_other_policies() -> None:
     def told(name: str, world: str) -> str:
-        case = recorded_run(name).case
+        case = recordings.case(name)
         return policies(case.failure.world(world), case.evidence.worlds[world])
 
     assert told("wrong_version_number", "numbered") == (
