@@ -11,7 +11,7 @@ RULE = EdgeRule(
     "without mTLS",
     "An identity comes from a certificate. Without mTLS no ALLOW that names one fits.",
     "Remove what keeps the caller's sidecar from using mTLS: a rule, or the port's name.",
-    ("test tests/lab/audit/test_rules_live.py",),
+    ("test tests/lab/audit/test_audit_live.py",),
     lambda edge: (
         edge.in_mesh
         and seen.shows_nobody(edge)

@@ -32,6 +32,6 @@ RULE = MeshRule(
     "credentialName is for gateways. A sidecar is given the Secret only where the rule has a "
     "workloadSelector; without one it begins no TLS, and nothing says so.",
     "Add a workloadSelector to the rule, or name mounted files: caCertificates, clientCertificate.",
-    ("test tests/lab/audit/test_rules_live.py",),
+    ("test tests/lab/audit/test_audit_live.py",),
     _found,
 )

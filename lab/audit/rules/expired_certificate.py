@@ -22,6 +22,6 @@ RULE = MeshRule(
     "holds a certificate of the mesh that has expired: mTLS with it is refused",
     "Its sidecar could not renew it. Calls fail in both directions where mTLS is used.",
     "See why the sidecar does not reach istiod (istioctl proxy-status), then restart the pod.",
-    ("test tests/lab/audit/test_rules_live.py",),
+    ("test tests/lab/audit/test_audit_live.py",),
     _found,
 )

@@ -10,7 +10,7 @@ RULE = EdgeRule(
     "What is left out has neither mTLS nor policies.",
     "Remove the port or the range from the annotation; run the application as another user and "
     "group than the sidecar, whose own is 1337.",
-    ("https_in_mtls", "wrong_version_number", "test tests/lab/audit/test_rules_live.py"),
+    ("https_in_mtls", "wrong_version_number", "test tests/lab/audit/test_audit_live.py"),
     lambda edge: seen.in_plaintext(edge) and seen.past_sidecar(edge),
     lambda edge: seen.present(seen.why_left_out(edge)),
     about=seen.who_leaves_out,

@@ -42,6 +42,6 @@ RULE = MeshRule(
     "portLevelSettings replace all settings of the rule for the port. What they leave out is "
     "Istio's default: mTLS between sidecars, and plaintext to all others.",
     "Repeat `tls` in the port's settings.",
-    ("test tests/lab/audit/test_rules_live.py",),
+    ("test tests/lab/audit/test_audit_live.py",),
     _found,
 )

@@ -22,6 +22,6 @@ RULE = MeshRule(
     "A policy or a route that came since does not hold there. What istiod shows is not what the "
     "proxy does.",
     "Remove or correct the EnvoyFilter, or what else the proxy's words name.",
-    ("test tests/lab/audit/test_rules_live.py",),
+    ("test tests/lab/audit/test_audit_live.py",),
     _found,
 )

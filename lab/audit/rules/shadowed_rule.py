@@ -48,6 +48,6 @@ RULE = MeshRule(
     "A caller's sidecar takes the rule of its own namespace, then that of the Service's, then that "
     "of the root namespace, and never two of them together.",
     "Have one rule, in the Service's namespace, exported to all; or say the same in the nearer.",
-    ("test tests/lab/audit/test_rules_live.py",),
+    ("test tests/lab/audit/test_audit_live.py",),
     _found,
 )

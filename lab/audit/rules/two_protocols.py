@@ -46,6 +46,6 @@ RULE = ObjectRule(
     "What is no HTTP fails. The server's sidecar has one set of filter chains for a port: that of "
     "the oldest Service. The callers' sidecars go by the Service that each calls.",
     "Declare the same protocol in both Services.",
-    ("test tests/lab/audit/test_rules_live.py",),
+    ("test tests/lab/audit/test_audit_live.py",),
     _found,
 )

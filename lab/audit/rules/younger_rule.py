@@ -31,6 +31,6 @@ RULE = ObjectRule(
     "asks for TLS without effect: an older rule has the same host, and its trafficPolicy counts",
     "Istio puts the subsets of all rules of a host together, and takes the oldest's trafficPolicy.",
     "Write both into one rule.",
-    ("test tests/lab/audit/test_rules_live.py",),
+    ("test tests/lab/audit/test_audit_live.py",),
     _found,
 )
