@@ -120,15 +120,17 @@ $(STAMP): requirements.lock pyproject.toml
 # (tests/support/selection.py); the other workers run the others meanwhile.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 NOT_FAST := cluster kind machine browser slow
+# Tests start Python hundreds of times, which would compile the lab each time.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 .PHONY: test test-fast test-long check
 test: env ## lint, types, and all tests, those on a real cluster too
 	@$(PYTHON) -m lab doctor --tests --fix --quiet
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(PYTEST) $(SIDE_BY_SIDE)
 
 test-fast: env ## the tests that need neither a cluster nor a browser, without the slow ones
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not ($(subst $(space), or ,$(NOT_FAST)))"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not ($(subst $(space), or ,$(NOT_FAST)))"
 
 test-long: env ## the tests that need not run at every change; writes benchmarks/long.json
 	@$(PYTHON) -m lab doctor --tests --fix --quiet

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import signal
@@ -28,6 +29,7 @@ _NUMBERS = itertools.count()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the hooks that lie in files of their own."""
+    gc.set_threshold(50_000, 20, 20)  # as lab.commands.line does
     config.pluginmanager.register(selection)
     config.pluginmanager.register(kept)
     if hasattr(config, "workerinput"):
@@ -42,6 +44,7 @@ def _kind_runs() -> bool:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What the selected tests run on is built now: minutes that are of no test's own time."""
+    gc.freeze()  # what was collected stays; no test's garbage is looked for in it
     marks = {mark.name for item in session.items for mark in item.iter_markers()}
     if session.config.option.collectonly:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import io
 import os
 import sys
@@ -88,6 +89,9 @@ def _failed(problem: Exception, argv: list[str]) -> int:
 def start() -> NoReturn:
     """Run the command that this process was started for, and exit with its code."""
     signals.listen()
+    # Evidence is read into very many small objects that stay. To look through them for garbage at
+    # every 700 more, as Python does, takes a tenth of the time.
+    gc.set_threshold(50_000, 20, 20)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Into a pipe too, what was printed before an error comes before the error.
         sys.stdout.reconfigure(line_buffering=True)

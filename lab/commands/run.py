@@ -38,8 +38,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Reproduce; return 0 as pinned, 1 one differs, 3 one is inconclusive or new."""
-    from lab.commands import run_plan, side_by_side
-
     places.require_extra()
     given = _parameters(options.params)
     names = [name for word in options.failures for name in word.split(",")]
@@ -48,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
         for cluster in options.cluster.split(",")
         for stack in assembly.several()
     ]
+    from lab.commands import run_plan, side_by_side  # a mistake is told before this takes its time
+
     try:
         code = (
             run_plan.run_plan(plans[0])[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 REDACTED = "[redacted]"
 _NEWLINE = r"(?:\s|\\+[nrt]|%0[AD9]|%20)"
@@ -27,13 +27,15 @@ _PEM_IN_BASE64 = re.compile(r"LS0tLS1CRUdJTi[\w+/=-]*+")
 _JWT = re.compile(r"eyJ[\w-]{8,}+((?:\.[\w-]*+){1,4})?")
 """What has no dots is no token; it is passed over at once, or long words would take for ever."""
 _BEARER = re.compile(r"(?i)(bearer(?:\s|%20)+)[\w.~+/-]{16,}+=*+")
-_URL = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@:\"'\\]{0,200}+:[^\s/@\"'\\]{1,200}+@")
+LONGEST_SCHEME = 21
+_URL = re.compile(
+    rf"(?i)\b([a-z][a-z0-9+.-]{{1,{LONGEST_SCHEME - 1}}}://)"
+    r"[^\s/@:\"'\\]{0,200}+:[^\s/@\"'\\]{1,200}+(?=@)"
+)
 _NOT_YET = r"(?!\[redacted)"
 _IS = rf"(?:\\*[\"'])?\s{{0,9}}+[:=]\s{{0,9}}+{_NOT_YET}\[?\s{{0,99}}+(?:\\*[\"'])?{_NOT_YET}"
 """From a name to its value, in an HTTP header, YAML, a shell's environment or JSON."""
-_HEADERS = re.compile(
-    rf"(?i)((?:proxy-authorization|authorization|set-cookie|cookie){_IS})(?![\"'\\\[])[^\"'\\\r\n]++"
-)
+_HEADERS = re.compile(rf"(?i)((?:authorization|cookie){_IS})(?![\"'\\\[])[^\"'\\\r\n]++")
 _FORMAT = r"%[A-Z_]+\("
 """A command of Envoy's format strings, such as `%CEL(`: what begins with one is no secret."""
 _NAMED = re.compile(
@@ -43,9 +45,17 @@ _NAMED = re.compile(
     rf"(?![\"'\\\[{{]|{_FORMAT})[^\s\"'\\,;&}}]++"
 )
 
-_NAMING = ("passw", "secret", "token", "key", "inline_", "certificate-data")
-"""In lower case; each name of a secret contains one of these, at most `_BEFORE` letters in."""
-_BEFORE = len("secret_access_")
+NAMED: Sequence[tuple[re.Pattern[str], Sequence[str], int]] = (
+    (_HEADERS, ("authorization", "cookie"), 0),
+    (
+        _NAMED,
+        ("passw", "secret", "token", "key", "inline_", "certificate-data"),
+        len("secret_access_"),
+    ),
+    (_URL, ("://",), LONGEST_SCHEME),
+)
+"""Whatever a pattern finds has one of the words, in lower case, at most so many letters in."""
+_HIDDEN = re.compile("[\u0131\u017f]")
 
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,}+={0,2}")
 _STANDARD = str.maketrans("-_", "+/")
@@ -57,10 +67,10 @@ def redact(text: str) -> str:
     """Return the text without private keys, certificates, tokens, cookies and passwords."""
     text = _PEM_IN_BASE64.sub(REDACTED, _without_pem(text))
     text = _JWT.sub(lambda found: REDACTED if found[1] else found[0], text)
-    for named in (_BEARER, _HEADERS):
-        text = named.sub(rf"\1{REDACTED}", text)
-    text = _without_named(text)
-    return _URL.sub(rf"\1{REDACTED}@", text)
+    text = _BEARER.sub(rf"\1{REDACTED}", text)
+    for pattern, words, before in NAMED:
+        text = _without(pattern, words, before, text)
+    return text
 
 
 def _without_pem(text: str) -> str:
@@ -81,26 +91,27 @@ def _without_pem(text: str) -> str:
     return "".join([*kept, text[after:]])
 
 
-def _without_named(text: str) -> str:
-    """Return the text as `_NAMED.sub` does. Most places hold no name, and are passed over faster.
+def _without(pattern: re.Pattern[str], words: Sequence[str], before: int, text: str) -> str:
+    """Return the text with all that a pattern finds in it redacted but for its first group.
 
-    Where lower case is longer than the text (of U+0130), or hides an s (U+017F), all is looked at.
+    Most places hold nothing, and are passed over faster than by `pattern.sub`. Where lower case is
+    longer than the text (of U+0130), or hides an i (U+0131) or an s (U+017F), all is looked at.
     """
     lowered = text.lower()
-    if len(lowered) != len(text) or "\u017f" in text:
-        return _NAMED.sub(rf"\1{REDACTED}", text)
+    if not text.isascii() and (len(lowered) != len(text) or _HIDDEN.search(text)):
+        return pattern.sub(rf"\1{REDACTED}", text)
     kept, after = [], 0
-    for found in sorted(_places(lowered)):
-        starts = range(max(after, found - _BEFORE), found + 1)
-        named = next(filter(None, (_NAMED.match(text, start) for start in starts)), None)
+    for found in sorted(_places(lowered, words)):
+        starts = range(max(after, found - before), found + 1)
+        named = next(filter(None, (pattern.match(text, start) for start in starts)), None)
         if named and named.end() > after:
             kept += [text[after : named.start()], named[1], REDACTED]
             after = named.end()
     return "".join([*kept, text[after:]])
 
 
-def _places(lowered: str) -> Iterator[int]:
-    for word in _NAMING:
+def _places(lowered: str, words: Sequence[str]) -> Iterator[int]:
+    for word in words:
         place = lowered.find(word)
         while place >= 0:
             yield place
@@ -109,14 +120,18 @@ def _places(lowered: str) -> Iterator[int]:
 
 def redact_encoded(text: str) -> str:
     """Return the text as `redact` does, and without words that hold a secret in base64."""
-    return _ENCODED.sub(_decoded, redact(text))
+    hides: dict[str, bool] = {}  # a configuration has a few long words, each of them very often
 
+    def decoded(found: re.Match[str]) -> str:
+        """Return what may stay of a word: an escape's letters before it do, to keep JSON valid."""
+        word, before = found[0], found.string[found.start() - 1 : found.start()]
+        escape = 0 if before != "\\" else 5 if word[0] == "u" else 1
+        rest = word[escape:]
+        if rest not in hides:
+            hides[rest] = _hides(rest)
+        return word[:escape] + REDACTED if hides[rest] else word
 
-def _decoded(found: re.Match[str]) -> str:
-    """Return what may stay of a word: an escape's letters before it do, to keep JSON valid."""
-    word, before = found[0], found.string[found.start() - 1 : found.start()]
-    escape = 0 if before != "\\" else 5 if word[0] == "u" else 1
-    return word[:escape] + REDACTED if _hides(word[escape:]) else word
+    return _ENCODED.sub(decoded, redact(text))
 
 
 def _hides(word: str) -> bool:

@@ -22,6 +22,7 @@ class StoredFiles:
 
     evidence: Evidence
     folder: Path
+    _captures: dict[str, CaptureFile] = field(default_factory=dict)
     _lines: dict[str, list[log.Line]] = field(default_factory=dict)
     _views: dict[str, config.View | None] = field(default_factory=dict)
     _workloads: dict[str, Workload] = field(default_factory=dict)
@@ -32,21 +33,24 @@ class StoredFiles:
         found = world.capture(pod, interface, act)
         if found is None:
             return None
-        return CaptureFile(self.folder / found.file, found.dropped, found.packets)
+        if found.file not in self._captures:
+            file = CaptureFile(self.folder / found.file, found.dropped, found.packets)
+            self._captures[found.file] = file
+        return self._captures[found.file]
 
     def access_log(self, world: WorldRecord, pod: str) -> list[log.Line]:
         """Return the lines of a proxy's access log. Raises BadEvidence where it is damaged."""
-        path = self.folder / "logs" / f"{world.name}-{pod}.jsonl"
-        if path.name not in self._lines:
-            self._lines[path.name] = log.parse(self._text(path))
-        return self._lines[path.name]
+        name = f"{world.name}-{pod}.jsonl"
+        if name not in self._lines:
+            self._lines[name] = log.parse(self._text(self.folder / "logs" / name))
+        return self._lines[name]
 
     def application_log(self, world: WorldRecord, workload: str) -> list[log.Line]:
         """Return the lines that an application wrote. Raises BadEvidence where it is damaged."""
-        path = self.folder / "logs" / f"{world.name}-{workload}.app.jsonl"
-        if path.name not in self._lines:
-            self._lines[path.name] = list(log.entries(self._text(path)))
-        return self._lines[path.name]
+        name = f"{world.name}-{workload}.app.jsonl"
+        if name not in self._lines:
+            self._lines[name] = list(log.entries(self._text(self.folder / "logs" / name)))
+        return self._lines[name]
 
     def configuration(self, world: WorldRecord, pod: str, record: CallRecord) -> config.View | None:
         """Return a proxy's configuration as it was for a call; None where it was not recorded.

@@ -6,6 +6,7 @@ Istio's mTLS is TLS 1.3, which hides certificates from a passive reader: so this
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -249,7 +250,7 @@ def _classify(connection: Connection) -> tuple[Security, str]:
         )
     if len(spoken) < 2:
         return "unknown", f"only the {next(iter(spoken))} sent anything: {connection.ended_by}"
-    seen = tls.shown(tls.records(sent["client"]), tls.records(sent["server"]))
+    seen = _shown(sent["client"], sent["server"])
     if seen.certificate_requested and seen.client_certificate:
         return "mutual_tls", "TLS 1.2: a client certificate was asked for and given"
     return "tls", "both directions are TLS records from the first byte to the last"
@@ -283,7 +284,7 @@ def _speaks(data: bytes) -> Literal["tls", "plain", "mixed", "cut"]:
 
 def _facts(connection: Connection, file: str, marker: bytes) -> WireFacts:
     client, server = connection.sent("client"), connection.sent("server")
-    seen = tls.shown(tls.records(client), tls.records(server))
+    seen = _shown(client, server)
     return WireFacts(
         file=file,
         frame=connection.first_frame or connection.segments[0].frame,
@@ -301,6 +302,11 @@ def _facts(connection: Connection, file: str, marker: bytes) -> WireFacts:
         alpn_offered=tuple(seen.client_hello.alpn) if seen.client_hello else (),
         tls_version=seen.server_hello.version if seen.server_hello else "",
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _shown(client: bytes, server: bytes) -> tls.Shown:
+    return tls.shown(tls.records(client), tls.records(server))
 
 
 def _text(address: Address) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 from lab.truth_table.axes import GATEWAYS, PAYLOADS, UNSET, GatewayServer
 
@@ -24,7 +25,7 @@ class Cell:
     outbound: str = "allow-any"
     gateway: str = "none"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return its name: the four axes of the core, then each value that leaves the core."""
         core = "/".join((self.sends, self.port_name, self.policy, self.caller))
@@ -32,12 +33,11 @@ class Cell:
         return "/".join([core, *left])
 
     def _departures(self) -> Iterator[tuple[str, str]]:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in DEFAULTS and value != DEFAULTS[field.name]:
-                yield field.name, value
+        for name, default in DEFAULTS.items():
+            if (value := getattr(self, name)) != default:
+                yield name, value
 
-    @property
+    @cached_property
     def leaves(self) -> str:
         """Return the axis on which it leaves the core; empty for a cell of the core."""
         unset = "policy" if self.policy == UNSET else ""

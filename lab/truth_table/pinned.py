@@ -47,7 +47,7 @@ def cells(rows: Mapping[str, Stored] | None = None) -> list[Cell]:
             chosen.take(every[key])
     for group in _groups(rows, every.values()):
         chosen.cover(group)
-    return chosen.cells
+    return [*chosen.cells]
 
 
 def pods() -> int:
@@ -103,7 +103,7 @@ def _grouped(every: Iterable[Cell], by: Callable[[Cell], Hashable]) -> Iterable[
 class _Chosen:
     """The cells that are chosen so far, with the pods and the Services that they need."""
 
-    cells: list[Cell] = field(default_factory=list)
+    cells: dict[Cell, None] = field(default_factory=dict)
     _needed: set[Hashable] = field(default_factory=set)
 
     def cover(self, group: list[Cell]) -> None:
@@ -113,7 +113,7 @@ class _Chosen:
 
     def take(self, cell: Cell) -> None:
         if cell not in self.cells:
-            self.cells.append(cell)
+            self.cells[cell] = None
             self._needed.update((*_pods(cell), cell.configuration))
 
     def _cost(self, cell: Cell) -> tuple[int, bool]:

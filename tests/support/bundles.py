@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
 import tarfile
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +20,15 @@ NAME = "recorded"
 def recorded() -> pack.Packed:
     """The bundle of everything that is recorded."""
     return pack.pack(store.RECORDED, NAME)
+
+
+@cache
+def of(*names: str) -> bytes:
+    """The bundle of what is recorded of some failures, for tests that open it again and again."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            shutil.copytree(store.RECORDED / name, Path(folder) / name)
+        return pack.pack(Path(folder), NAME).archive
 
 
 def files(archive: bytes) -> dict[str, bytes]:

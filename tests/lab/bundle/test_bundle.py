@@ -50,10 +50,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Path:
-    """The bundle of all that is recorded, unpacked."""
-    return bundles.unpacked(bundles.recorded().archive, tmp_path)
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of all that is recorded, unpacked. Tests only read it."""
+    return bundles.unpacked(bundles.recorded().archive, tmp_path_factory.mktemp("bundle"))
 
 
 def read(path: Path) -> Any:

@@ -106,7 +106,10 @@ NAMED = (
         "\u0130",
         "my.token",
         "\\ntoken",
+        "api_\u0131d_token",
     ),
+    *("Authorization", "proxy-authorization", "author\u0131zation", "Set-Cookie", "coo\u212aie"),
+    *("https://", "\u0131nline+x.1://", "s" * 20 + "://", "s" * 21 + "://", "://"),
 )
 BETWEEN = (
     ": ",
@@ -120,6 +123,9 @@ BETWEEN = (
     "abc,b",
     "{",
     "tokenkey=5",
+    "me:pass",
+    "@",
+    "@a:b@",
 )
 
 
@@ -127,8 +133,9 @@ BETWEEN = (
 @effort(400)
 def test_names_of_secrets_are_found_as_by_looking_everywhere(words: list[str]) -> None:
     text = "".join(words)
-    everywhere = redaction._NAMED.sub(rf"\1{redaction.REDACTED}", text)
-    assert redaction._without_named(text) == everywhere
+    for pattern, naming, before in redaction.NAMED:
+        everywhere = pattern.sub(rf"\1{redaction.REDACTED}", text)
+        assert redaction._without(pattern, naming, before, text) == everywhere
 
 
 @pytest.mark.parametrize("length", [100_000, 1_000_000])
