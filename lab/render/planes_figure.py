@@ -133,27 +133,31 @@ class _Page:
         elif security == "no lock":
             ring = Circle((x, y - 0.06), 0.085, facecolor="none", edgecolor=QUIET)
             ring.set_linestyle((0, (2, 2)))
-            self._axes.add_patch(ring)
+            self._axes.add_artist(ring)
         else:
             self._text(x, y - 0.06, "\N{EN DASH}", ha="center", fontsize=11, color=QUIET)
         self._text(x, y + 0.15, SHOWS.get(answer, answer), ha="center", fontsize=7, color=colour)
 
     def _lock(self, x: float, y: float, colour: str, *, filled: bool, shut: bool) -> None:
-        """Draw a padlock of a fifth of an inch; an open one's shackle hangs at one side."""
+        """Draw a padlock of a fifth of an inch; an open one's shackle hangs at one side.
+
+        It is added as an artist: `plot` and `add_patch` would look for the axes' limits, which are
+        set.
+        """
+        from matplotlib.lines import Line2D
         from matplotlib.patches import Rectangle
 
         inside = colour if filled else "white"
-        self._axes.add_patch(
-            Rectangle(
-                (x - 0.085, y - 0.02), 0.17, 0.13, facecolor=inside, edgecolor=colour, linewidth=1.4
-            )
+        body = Rectangle(
+            (x - 0.085, y - 0.02), 0.17, 0.13, facecolor=inside, edgecolor=colour, linewidth=1.4
         )
+        self._axes.add_artist(body)
         middle = x if shut else x + 0.11
         turns = [math.pi * step / 12 for step in range(13)]
         xs = [middle + 0.055 * math.cos(turn) for turn in turns]
         ys = [y - 0.06 - 0.06 * math.sin(turn) for turn in turns]
         legs = [y - 0.02, *ys, y - 0.02 if shut else y - 0.05]
-        self._axes.plot([xs[0], *xs, xs[-1]], legs, color=colour, linewidth=1.4)
+        self._axes.add_artist(Line2D([xs[0], *xs, xs[-1]], legs, color=colour, linewidth=1.4))
 
 
 def _about(case: Case) -> str:

@@ -105,12 +105,16 @@ def test_a_picture_for_a_page_of_text_is_a_png(tmp_path: Path) -> None:
         planes_figure.write(recordings.case("rest_mtls"), tmp_path / "edges.jpeg")
 
 
-def test_the_command_draws_one_failure_into_a_file_and_all_into_a_folder(
+def test_the_command_draws_one_failure_into_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["graph", "recorded", "rest_mtls", "-o", str(tmp_path / "one.svg")]) == 0
     assert "one.md: the same in words" in capsys.readouterr().out
+    assert main(["graph", "recorded", "rest_mtl", "-o", str(tmp_path / "x.svg")]) == 254
+
+
+@pytest.mark.slow  # it draws the largest figure of each failure
+def test_the_command_draws_all_failures_into_a_folder(tmp_path: Path) -> None:
     assert main(["graph", "recorded", "-o", str(tmp_path / "all")]) == 0
     there = sorted(path.name for path in (tmp_path / "all").glob("*.svg"))
     assert there == sorted(planes_figure.file_name(name) for name in failures.names())
-    assert main(["graph", "recorded", "rest_mtl", "-o", str(tmp_path / "x.svg")]) == 254
