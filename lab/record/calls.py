@@ -23,7 +23,7 @@ from lab.workloads.certificates import Authority
 
 SECONDS = 40.0
 """A call that has no answer by then is recorded as lost. What is called ends after 10 s by itself
-(lab/model/call_types.py); the rest is for a machine so busy that a program takes seconds to start."""
+(lab/model/call_types.py); the rest is for a machine so busy that programs take seconds to start."""
 
 
 def make(

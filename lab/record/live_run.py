@@ -102,7 +102,8 @@ class LiveRun:
         problem = readiness.wait_active(self._cluster, live)
         if problem:
             kept.problems.append(problem)
-        routes = readiness.service_routes(live, self.failure.calls_in(name))
+        calls, passes = self.failure.calls_in(name), self.failure.passthrough
+        routes = readiness.service_routes(live, calls, passthrough=passes)
         kube_proxy.wait(self._cluster, routes)
         self._record_pods(live)
         self._keep_configurations(name, live.configurations)
@@ -172,7 +173,7 @@ class LiveRun:
         if live is None or name not in self.record.pods:
             return  # it did not come up: the problems say why
         ours = [remedy for remedy in tried if remedy.call.world == name]
-        trial = Trial(self._cluster, live, ours)
+        trial = Trial(self._cluster, live, ours, passthrough=self.failure.passthrough)
         with self._captured(live, act) as counters:
             self._make_step(live, counters, act, "broken", ours, 0.0)
             try:

@@ -194,14 +194,24 @@ def _for_udp(port: Port) -> bool:
     return (port.app_protocol or port.name).partition("-")[0] == "udp"
 
 
-def service_routes(live: LiveWorld, calls: Iterable[Call]) -> Iterator[kube_proxy.ServiceRoute]:
-    """Yield the routes of those calls that may connect to a ClusterIP, and not to an endpoint.
+def service_routes(
+    live: LiveWorld, calls: Iterable[Call], *, passthrough: bool
+) -> Iterator[kube_proxy.ServiceRoute]:
+    """Yield the routes of those calls that connect to a ClusterIP, and not to an endpoint.
 
-    Any call to a Service may: what none of its filter chains takes passes through a sidecar.
+    passthrough: whether any of them may, since it passes through a sidecar that knows the Service.
     """
+    for_udp = {
+        (service.name, port.number)
+        for service in live.world.services
+        for port in service.ports
+        if _for_udp(port)
+    }
     for call in calls:
-        _, service, _ = call.asked
-        if call.source != "api" and service in live.services:
+        _, service, port = call.asked
+        if call.source == "api" or service not in live.services:
+            continue
+        if passthrough or not live.pods[call.source].has_sidecar or (service, port) in for_udp:
             yield service_route(live, call)
 
 

@@ -22,8 +22,16 @@ SECONDS = 20.0
 class Trial:
     """The changes of several remedies of one world, applied and withdrawn together."""
 
-    def __init__(self, cluster: Cluster, live: LiveWorld, remedies: Sequence[Remedy]) -> None:
-        self._cluster, self._live = cluster, live
+    def __init__(
+        self,
+        cluster: Cluster,
+        live: LiveWorld,
+        remedies: Sequence[Remedy],
+        *,
+        passthrough: bool = False,
+    ) -> None:
+        """Take a world and its remedies. passthrough: see `Failure`."""
+        self._cluster, self._live, self._passthrough = cluster, live, passthrough
         self._reader = views.ConfigurationReader(cluster, live)
         # With other parameters a change may change nothing: there is nothing to wait for then.
         self._remedies = [r for r in remedies if r.change.after != r.change.before]
@@ -96,20 +104,26 @@ class Trial:
     def _wait_served(self, asked: Mapping[str, Call]) -> dict[str, str]:
         """Wait for nodes where a Service itself was changed: they follow later than proxies do.
 
-        asked: remedy -> what is called next. A proxy that knows the Service's endpoints may still
-        send it to the ClusterIP: what none of its filter chains takes passes through. Returns
-        remedy -> why it cannot be relied on.
+        asked: remedy -> what is called next. It matters where the caller's proxy has no endpoints
+        for it, and where the call passes through a proxy that has: what none of its filter chains
+        takes goes to the ClusterIP. Returns remedy -> why it cannot be relied on.
         """
         routes = {
             remedy.name: readiness.service_route(self._live, asked[remedy.name])
             for remedy in self._remedies
             if any(key.startswith("Service/") for key in self._objects(remedy.change)[0])
+            and (self._passthrough or not self._known(remedy, asked[remedy.name].source))
         }
         try:
             kube_proxy.wait(self._cluster, routes.values())
         except TimedOut as late:
             return dict.fromkeys(routes, str(late))
         return {}
+
+    def _known(self, remedy: Remedy, source: str) -> bool:
+        """Return whether the caller's proxy has a cluster, and so endpoints, for what is called."""
+        seen = self.configurations.get(source)
+        return seen is not None and bool(self._part(remedy, seen)["cluster"])
 
     def _active(self, remedy: Remedy, name: str) -> bool:
         """Return whether a change is active: a cluster without endpoints is not yet."""
