@@ -120,11 +120,12 @@ def _connects(cluster: Cluster, pod: PodRef, address: str, port: int) -> bool:
 
     A sidecar accepts any connection: whether it could pass the connection on, its counters say.
     """
-    there = f"{address}:{port}"
-    before = envoy_admin.not_connected(cluster, pod, there) if pod.has_sidecar else 0
-    argv = ["curl", "-s", "--max-time", "1", f"http://{there}/"]
     if not pod.has_sidecar:
-        argv.append("--connect-only")
+        argv = ["timeout", "1", "bash", "-c", f": < /dev/tcp/{address}/{port}"]
+        return cluster.exec(pod, argv, timeout=15).code == 0
+    there = f"{address}:{port}"
+    before = envoy_admin.not_connected(cluster, pod, there)
+    argv = ["curl", "-s", "--max-time", "1", f"http://{there}/"]
     if cluster.exec(pod, argv, timeout=15).code in NOT_CONNECTED:
         return False
-    return not pod.has_sidecar or envoy_admin.not_connected(cluster, pod, there) == before
+    return envoy_admin.not_connected(cluster, pod, there) == before
