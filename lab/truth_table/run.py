@@ -54,6 +54,7 @@ def measure_shards(
     where the mesh does not come up or the cluster does not answer; what was recorded until then is
     in the run's folder.
     """
+    databases.ensure([cell for shard in each for cell in shard], tell)
     folder = run / NAME
     with mesh_lock.marked(cluster.lock, _label(folder), lambda dead: world.remove(cluster, dead)):
         try:
