@@ -25,7 +25,7 @@ from clusters.embedded import host, requirements
 from clusters.embedded.channel import Channel, TcpdumpCapture, completed
 from clusters.embedded.settings import TOKEN_RENEW_AT, Settings
 from clusters.kube import ApiError, Kube
-from clusters.stacks import assembly, binaries, cache, official
+from clusters.stacks import assembly, binaries, cache, nginx, official
 from lab.common import places, scratch
 from lab.common.errors import ClusterGone, CommandFailed, LabError, TimedOut
 from lab.common.wait import until
@@ -159,6 +159,7 @@ class Embedded:
     def _built(self, progress: Progress) -> binaries.Binaries:
         places.require_extra()
         requirements.require(try_kernel=not self._is_built)  # before it is all built in vain
+        nginx.ensure(progress)
         if official.chosen():
             return official.ensure(assembly.DEFAULT, progress)
         return assembly.chosen().ensure(progress)
@@ -211,7 +212,8 @@ class Embedded:
             api_port=api.getsockname()[1],
             token_renew_at=self._renew_at,
             module_sets={
-                name: str(binaries.source(name).target / "bin") for name in binaries.AT_FIRST_USE
+                "nginx": str(nginx.folder()),
+                **{n: str(binaries.source(n).target / "bin") for n in binaries.AT_FIRST_USE},
             },
         )
         return host.launch(self.state, settings, api, progress, owned)

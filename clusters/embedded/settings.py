@@ -42,7 +42,7 @@ class Settings:
     """The port on the host's 127.0.0.1 that is served inside."""
     token_renew_at: float = TOKEN_RENEW_AT
     module_sets: dict[str, str] = field(default_factory=dict)
-    """Module set of clusters/stacks -> the folder of its programs, which may be built later."""
+    """Set of programs of clusters/stacks -> its folder, which may come to be later, or never."""
 
     @property
     def root(self) -> Path:

@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 _OURS = ("images.py", "workload_images.py", "archive.py", "debian.py", "preload.py")
 INPUTS = (*(HERE / name for name in _OURS), *sorted(TOOLS.iterdir()), LOCK)
 """Files of ours that go into any node image."""
-POD_PACKAGES = ("iptables", "iproute2", "ca-certificates", "curl", "python3", "kmod")
+POD_PACKAGES = ("iptables", "iproute2", "ca-certificates", "curl", "python3", "kmod", "nginx")
 NODE_PACKAGES = (
     *("systemd", "systemd-sysv", "conntrack", "iptables", "nftables", "iproute2", "ethtool"),
     *("util-linux", "mount", "kmod", "procps", "ca-certificates", "jq", "socat"),

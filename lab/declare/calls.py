@@ -70,6 +70,37 @@ def apply(name: str, world: str, to: str, file: str, manifest: str) -> Call:
     return Call(name, world, "api", to, 0, f"kubectl apply -f {file}", manifest)
 
 
+def job(name: str, world: str, *, native: str) -> Call:
+    """Return a Job whose own container ends by itself, made and waited for.
+
+    native: `true` or `false`: whether its sidecar is injected as an init container that goes on
+    beside the others, which Kubernetes ends with them, or as an ordinary container.
+    https://istio.io/latest/docs/reference/config/annotations/#SidecarNativeSidecar
+    """
+    typed = f"kubectl apply -f job.yaml && kubectl wait --for=condition=complete job/{name}"
+    manifest = f"""\
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: {name}}}
+spec:
+  backoffLimit: 0
+  template:
+    metadata:
+      labels: {{sidecar.istio.io/inject: "true"}}
+      annotations: {{sidecar.istio.io/nativeSidecar: "{native}"}}
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 1
+      securityContext: {{runAsNonRoot: true, seccompProfile: {{type: RuntimeDefault}}}}
+      containers:
+      - name: {name}
+        image: "{{image:client}}"
+        command: [sleep, "1"]
+        securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+"""
+    return Call(name, world, "api", name, 0, typed, manifest)
+
+
 def to_address(
     name: str, world: str, workload: str, port: int, command: str, *, source: str = "client"
 ) -> Call:

@@ -20,6 +20,8 @@ PORT_NAME = re.compile(r"(?:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?")
 LONGEST = 46
 """Letters of a failure's and a world's names together: their namespace's name has at most 63."""
 FILLED = ("marker", "namespace")
+OF_MANIFESTS = ("rule", "image:client")
+"""What is filled in too in a manifest that a call gives to the API server."""
 """What the lab itself fills in, beside a failure's parameters."""
 
 
@@ -153,7 +155,7 @@ def _placeholders(failure: Failure, part: Declared) -> Iterator[tuple[Declared, 
     known = [
         *failure.parameters,
         *FILLED,
-        *(["rule"] if getattr(part, "source", "") == "api" else []),  # the world's own
+        *(OF_MANIFESTS if getattr(part, "source", "") == "api" else ()),
         *(f"ip:{name}" for world in worlds for name in world.workloads),
         *(f"namespace:{other.name}" for world in worlds for other in world.others),
     ]

@@ -44,6 +44,7 @@ FAILURE = d.Failure(
         d.curl("http11", "posted", HTTPBIN, path=ANY),
         d.curl("stranger", "posted", HTTPBIN, path=ANY, source="stranger"),
         http10("http10", "posted", HTTPBIN),
+        d.call("nginx", "posted", HTTPBIN, f"nginx-get http://httpbin:8000{ANY}"),
         http10("http10-strict", "strict", HTTPBIN),
     ),
     claims=(
@@ -51,9 +52,9 @@ FAILURE = d.Failure(
             "H1",
             "an HTTP/1.0 request is answered 426 Upgrade Required",
             as_posted=d.answer(
-                "Is HTTP/1.0 answered 426?",
-                d.unanswered("http10", status=426),
-                instead=d.answered("http10", status=200),
+                "Is nginx's proxy_pass, as Debian 12 has it, answered 426?",
+                d.unanswered("nginx", status=426),
+                instead=d.answered("nginx", status=200),
             ),
             today=d.answer(
                 "Did the request leave the pod in plaintext, where HTTP/1.1 goes by mTLS?",

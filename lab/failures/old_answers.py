@@ -14,18 +14,21 @@ spec:
   externalName: httpbin.{namespace}.svc.cluster.local
   ports: [{name: http, port: 8000}]
 """
+GOES_ON = "istio-proxy is running"
 NO_TLS_BLOCK = d.destination_rule("ruled", "{loadBalancer: {simple: RANDOM}}")
 
 FAILURE = d.Failure(
     name="old_answers",
-    title="Two answers that are out of date: ExternalName, and a rule without a tls block",
-    symptom="An old answer says that mTLS is lost here, and advises what nobody needs any more.",
+    title="Answers that are out of date: ExternalName, a rule without a tls block, Jobs",
+    symptom="An old answer says what fails here, and advises what nobody needs any more.",
     sources=(
         "https://github.com/istio/istio/issues/24886",
         "https://github.com/istio/istio/pull/46332",
         "https://istio.io/latest/news/releases/1.21.x/announcing-1.21/upgrade-notes/",
         "https://github.com/istio/istio/issues/7590",
         "https://github.com/istio/istio/issues/6279",
+        "https://github.com/istio/istio/issues/11045",
+        "https://istio.io/latest/news/releases/1.27.x/announcing-1.27/",
     ),
     worlds=(
         d.posted(
@@ -41,6 +44,8 @@ FAILURE = d.Failure(
         d.call("alias", "posted", HTTPBIN, f"curl -sS http://alias:8000{ANY}", source="{client}"),
         d.curl("ruled", "posted", RULED, path=ANY, source="{client}"),
         d.curl("stranger", "posted", HTTPBIN, path=ANY, source="stranger"),
+        d.job("job", "posted", native="{native_sidecar}"),
+        d.job("old-job", "posted", native="false"),
     ),
     claims=(
         d.claim(
@@ -75,6 +80,22 @@ FAILURE = d.Failure(
             pinned=("not reproduced", "reproduced"),
             because="since Istio 1.5 mTLS is chosen automatically where a rule has no tls block",
         ),
+        d.claim(
+            "O3",
+            "a Job with a sidecar never completes: the sidecar goes on",
+            as_posted=d.answer(
+                "Does the Job's sidecar go on after it?",
+                d.api_said("job", GOES_ON),
+                instead=d.applied("job"),
+            ),
+            today=d.answer(
+                "Does it complete, where a sidecar that is an ordinary container goes on?",
+                d.all_of(d.applied("job"), d.api_said("old-job", GOES_ON)),
+                instead=d.api_said("job", GOES_ON),
+            ),
+            pinned=("not reproduced", "reproduced"),
+            because="since Istio 1.27 sidecars are native ones where Kubernetes is 1.33 or later",
+        ),
     ),
     controls=(
         d.Control("httpbin is called by mTLS", d.secured_answer("by-name")),
@@ -82,11 +103,18 @@ FAILURE = d.Failure(
     ),
     parameters={
         "client": d.parameter("who calls, with a sidecar or without", "client", "stranger"),
+        "native_sidecar": d.parameter("whether the Job's sidecar is a native one", "true", "false"),
     },
     symptoms=d.seen_as(
         "ExternalName, DestinationRule without tls",
         where="an answer of 2018 to 2023",
         tell="istioctl version",
         says="1.21 or later: it is out of date",
+    )
+    + d.seen_as(
+        "NotReady 1/2, a Job that stays active",
+        where="kubectl get pods, jobs",
+        tell="kubectl get pod POD -o jsonpath='{.spec.initContainers[*].name}'",
+        says="istio-init alone: its sidecar is an ordinary container, and goes on",
     ),
 )

@@ -14,7 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lab.model.sending import ANYTHING, First, Sending, curl, grpcurl, of_command, say, tls_probe
+from lab.model.sending import (
+    ANYTHING,
+    First,
+    Sending,
+    curl,
+    grpcurl,
+    nginx_get,
+    of_command,
+    say,
+    tls_probe,
+)
 
 LONGEST = 4000
 """Characters that are kept of each output."""
@@ -147,6 +157,7 @@ def _read_own_tool(ended: Ended) -> Reading:
         facts = json.loads(ended.stdout)
         known: dict[str, Any] = {
             "outcome": str(facts.pop("outcome")),
+            "status": int(facts.pop("status", 0)),
             "local_port": int(facts.pop("local_port") or 0),
             "received": str(facts.pop("received"))[:LONGEST],
             "error": str(facts.pop("error", "")),
@@ -200,6 +211,7 @@ TYPES: Mapping[str, CallType] = {
             header=("-H", "x-request-id: {id}"),
         ),
         CallType("say", _read_own_tool, sending=say),
+        CallType("nginx-get", _read_own_tool, sending=nginx_get),
         CallType("tls-probe", _read_own_tool, sending=tls_probe, certificate="--stdin"),
     )
 }

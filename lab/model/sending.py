@@ -144,6 +144,15 @@ def _curl_method(options: Sequence[tuple[str, str]]) -> str:
     return next((method for name, method in _SENT_BY.items() if name in asked), "GET")
 
 
+def nginx_get(words: Sequence[str]) -> Sending:
+    """Return what nginx sends for a URL, up to 1.29.6: HTTP/1.0, from then on HTTP/1.1.
+
+    https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_http_version
+    """
+    parts = urlsplit(words[0])
+    return Sending(("http1.0", "http1.1"), parts.hostname or "", parts.path or "/")
+
+
 def grpcurl(words: Sequence[str]) -> Sending:
     """Return what grpcurl sends (https://github.com/fullstorydev/grpcurl)."""
     positional = [word for word in words if re.fullmatch(r"[\w.-]+:\d+|[\w.]+[./]\w+", word)]

@@ -17,8 +17,10 @@ from lab.common.errors import LabError
 from lab.model import call_types
 from lab.model.evidence import CallRecord
 from lab.model.scenario import Call, fill
+from lab.record import jobs
 from lab.record.counters import Counters
 from lab.record.world import LiveWorld
+from lab.workloads.catalogue import reference
 from lab.workloads.certificates import Authority
 
 SECONDS = 40.0
@@ -110,16 +112,24 @@ def _in_pod(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) ->
 
 
 def _apply(call: Call, cluster: Cluster, live: LiveWorld, blank: CallRecord) -> CallRecord:
-    """Give a manifest to the API server, as `kubectl apply -f` does."""
-    started = time.time()
+    """Give a manifest to the API server, as `kubectl apply -f` does; wait for a Job in it."""
+    image = {"image:client": reference("client")}
+    values = {"namespace": live.namespace, "rule": live.world.rule, **image}
+    started, waited = time.time(), jobs.Waited("answered", "configured")
     try:
-        values = {"namespace": live.namespace, "rule": live.world.rule}
-        cluster.kube.apply(fill(call.manifest, values))
-        said, outcome, code = "configured", "answered", 0
+        for made in cluster.kube.apply(fill(call.manifest, values), live.namespace):
+            if made["kind"] == "Job":
+                waited = jobs.wait(cluster, live.namespace, made["metadata"]["name"])
     except ApiError as refused:
-        said, outcome, code = refused.message, "refused", 1
+        waited = jobs.Waited("refused", refused.message)
     return replace(
-        blank, started=started, ended=time.time(), code=code, outcome=outcome, received=said
+        blank,
+        started=started,
+        ended=time.time(),
+        code=int(waited.outcome != "answered"),
+        outcome=waited.outcome,
+        received=waited.said,
+        lost=waited.lost,
     )
 
 

@@ -17,8 +17,8 @@ class Image:
     uid: int = 1000
     env: Mapping[str, str] = field(default_factory=dict)
     programs: str = ""
-    """The module set of clusters/stacks whose programs it needs beside the cluster's own; it is
-    built when it is first used."""
+    """The set of clusters/stacks whose programs it needs beside the cluster's own: a module set,
+    which is built when it is first used, or `nginx`."""
 
 
 def reference(name: str) -> str:
@@ -30,7 +30,12 @@ def reference(name: str) -> str:
 CATALOGUE: Mapping[str, Image] = {
     image.name: image
     for image in (
-        Image("lab/client", ("sleep", "infinity"), "curl and the lab's probes (say, tls-probe)"),
+        Image(
+            "lab/client",
+            ("sleep", "infinity"),
+            "curl and the lab's probes (say, tls-probe, nginx-get)",
+            programs="nginx",
+        ),
         Image(
             "lab/httpbin",
             (

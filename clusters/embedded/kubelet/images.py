@@ -49,9 +49,10 @@ class Images:
         tools = Path(__file__).parents[3] / "lab" / "workloads" / "tools"
         path = f"{TOOLS}:{venv_bin}:{BINARIES}:/usr/sbin:/usr/bin:/sbin:/bin"
         binds = [*self._python, (str(tools), TOOLS), (self._settings.bin, BINARIES)]
-        if known.programs:
+        programs = self._settings.module_sets.get(known.programs, "")
+        if programs and Path(programs).exists():
             path = f"{PROGRAMS}:{path}"
-            binds.append((self._settings.module_sets[known.programs], PROGRAMS))
+            binds.append((programs, PROGRAMS))
         return Rootfs(known.command, known.uid, tuple(binds), {"PATH": path, **known.env})
 
     def _proxy(self) -> Rootfs:

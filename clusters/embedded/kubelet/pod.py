@@ -127,6 +127,8 @@ class Pod:
         try:
             if not self._refused():
                 self._set_up()
+                if self._wait_applications():
+                    self._stop_sidecars(self._spec_grace)
             self._wait_deleted()
             self._tear_down()
         except ClusterGone:
@@ -199,7 +201,6 @@ class Pod:
         return False
 
     def _start(self, spec: Obj, restarts: str) -> Runner:
-        grace = float(self.obj["spec"].get("terminationGracePeriodSeconds", 30))
         runner = Runner(
             spec,
             lambda: self._plan(spec),
@@ -208,7 +209,7 @@ class Pod:
             restarts,
             self._changed,
             self.ip,
-            grace,
+            self._spec_grace,
         )
         self.runners[spec["name"]] = runner
         runner.start()
@@ -219,9 +220,8 @@ class Pod:
 
         Both who hears of them and who starts the applications comes here; each is started once.
         """
-        applications = [spec["name"] for spec in self.obj["spec"]["containers"]]
         with self._change:
-            if self._deleted or not all(name in self.runners for name in applications):
+            if self._deleted or not all(name in self.runners for name in self._applications):
                 return
             for spec in self.obj["spec"].get("ephemeralContainers", []):
                 if spec["name"] not in self.runners:
@@ -276,22 +276,37 @@ class Pod:
         with self._change:
             return self._change.wait_for(lambda: self._deleted, timeout)
 
+    def _wait_applications(self) -> bool:
+        """Wait until the applications have ended for good; False: the pod is deleted before."""
+
+        def ended() -> bool:
+            runners = [self.runners.get(name) for name in self._applications]
+            return all(runner is not None and runner.finished for runner in runners)
+
+        with self._change:
+            self._change.wait_for(lambda: self._deleted or ended())
+            return not self._deleted
+
+    def _stop_sidecars(self, grace: float) -> None:
+        """Stop what runs beside the applications, in reverse order. grace: seconds for all."""
+        deadline = time.monotonic() + grace
+        for name, runner in reversed([*self.runners.items()]):
+            if name not in self._applications:
+                runner.stop(max(0.0, deadline - time.monotonic()))
+
     def _tear_down(self) -> None:
-        """Stop applications, then sidecars in reverse order; then remove the pod from the API."""
+        """Stop applications, then sidecars; then remove the pod from the API."""
         deadline = time.monotonic() + self._grace
-        applications = {spec["name"] for spec in self.obj["spec"]["containers"]}
         stopping = [
             threading.Thread(target=runner.stop, args=(self._grace,))
             for name, runner in self.runners.items()
-            if name in applications
+            if name in self._applications
         ]
         for thread in stopping:
             thread.start()
         for thread in stopping:
             thread.join()
-        for name, runner in reversed(self.runners.items()):
-            if name not in applications:
-                runner.stop(max(0.0, deadline - time.monotonic()))
+        self._stop_sidecars(max(0.0, deadline - time.monotonic()))
         if self.ip:
             self._network.detach(self.netns)
         self._send()  # how its containers ended, before it goes
@@ -305,6 +320,15 @@ class Pod:
         except ApiError:
             pass  # already gone
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _applications(self) -> list[str]:
+        return [spec["name"] for spec in self.obj["spec"]["containers"]]
+
+    @property
+    def _spec_grace(self) -> float:
+        """Return how many seconds its containers have to end by themselves."""
+        return float(self.obj["spec"].get("terminationGracePeriodSeconds", 30))
 
     def _specs(self) -> list[Obj]:
         return [*self.obj["spec"].get("initContainers", []), *self.obj["spec"]["containers"]]

@@ -64,7 +64,7 @@ def pod_status(
     sidecars = [s for s, one in zip(init, init_specs, strict=True) if is_sidecar(one)]
     ready = initialised and all(s["ready"] for s in [*apps, *sidecars]) and not deleted
     return {
-        "phase": _phase(apps, runners, initialised),
+        "phase": _phase(apps, sidecars, runners, initialised),
         "startTime": started,
         "hostIP": NODE_IP,
         "hostIPs": [{"ip": NODE_IP}],
@@ -110,9 +110,10 @@ def _container_status(spec: Obj, runners: Runners, waiting: Obj) -> Obj:
     }
 
 
-def _phase(apps: list[Obj], runners: Runners, initialised: bool) -> str:
+def _phase(apps: list[Obj], sidecars: list[Obj], runners: Runners, initialised: bool) -> str:
     begun = [runners[s["name"]] for s in apps if s["name"] in runners]
-    if len(begun) == len(apps) and all(runner.finished for runner in begun):
+    beside = [runners[s["name"]] for s in sidecars if s["name"] in runners]
+    if len(begun) == len(apps) and all(runner.finished for runner in [*begun, *beside]):
         good = all(runner.exit_code == 0 for runner in begun)
         return "Succeeded" if good else "Failed"
     return "Running" if initialised and begun else "Pending"

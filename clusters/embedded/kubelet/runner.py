@@ -43,6 +43,8 @@ class Runner:
         self.container: Container | None = None
         self.restart_count = 0
         self.started = self.ready = False
+        self.finished = False
+        """Whether it ended and will not be started again."""
         self.state: Obj = {"waiting": {"reason": "PodInitializing"}}
         self.last_state: Obj = {}
         self.exit_code: int | None = None
@@ -60,11 +62,6 @@ class Runner:
     @property
     def running(self) -> bool:
         return "running" in self.state
-
-    @property
-    def finished(self) -> bool:
-        """Tell whether it ended and will not be started again."""
-        return not self._thread.is_alive() and self.exit_code is not None
 
     @property
     def waiting(self) -> Obj | None:
@@ -97,6 +94,10 @@ class Runner:
         self._changed()
 
     def _run(self) -> None:
+        self._keep_running()
+        self._set(finished=self.exit_code is not None)
+
+    def _keep_running(self) -> None:
         while not self._stop.is_set():
             code = self._once()
             if self._stop.is_set() or self._policy == "Never":
