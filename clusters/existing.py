@@ -10,11 +10,12 @@ import os
 import shutil
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import yaml
 
-from clusters import kubeconfig, mesh, rights
+from clusters import forward, kubeconfig, mesh, rights
 from clusters.api import ApiCluster
 from clusters.base import (
     BY_LABEL,
@@ -36,6 +37,9 @@ from lab.common.wait import until
 from lab.workloads.catalogue import reference
 
 NAMESPACES = "/api/v1/namespaces"
+ADMIN_PORT = 15000
+"""Of each proxy, at its pod's loopback."""
+WayToProxies = Literal["exec", "portforward", ""]
 MINE = f"{RUN_LABEL},{BY_LABEL}={me()}"
 
 
@@ -169,6 +173,22 @@ class Existing(ApiCluster):
     def _namespaces(self, selector: str) -> list[str]:
         found = self.kube.items(NAMESPACES, {"labelSelector": selector})
         return [str(namespace["metadata"]["name"]) for namespace in found]
+
+    @cached_property
+    def way_to_proxies(self) -> WayToProxies:
+        """Return how this account may read what proxies hold; empty: not at all."""
+        ways: tuple[WayToProxies, ...] = ("exec", "portforward")
+        for way in ways:
+            asked = {"resource": "pods", "subresource": way, "verb": "create"}
+            if rights.allowed(self.kube, asked):
+                return way
+        return ""
+
+    def proxy_admin(self, pod: PodRef, path: str) -> bytes:
+        """Ask the admin interface of a pod's Envoy, by exec or, without that right, by its port."""
+        if self.way_to_proxies == "portforward":
+            return forward.get(self.kubeconfig, self.context, pod, ADMIN_PORT, path)
+        return super().proxy_admin(pod, path)
 
     def firewall(self, pod: PodRef) -> str:
         """Raise NeedsUnmet: it takes the node, which is not the lab's to enter."""

@@ -23,8 +23,8 @@ def missing(kube: Kube) -> list[str]:
     """Return the rights that are needed and missing, such as `create pods/exec`. Writes nothing."""
     wanted = list(_wanted())
     with ThreadPoolExecutor(8) as pool:
-        allowed = pool.map(lambda one: _allowed(kube, one), wanted)
-        return [_in_words(one) for one, granted in zip(wanted, allowed, strict=True) if not granted]
+        answers = pool.map(lambda one: allowed(kube, one), wanted)
+        return [_in_words(one) for one, granted in zip(wanted, answers, strict=True) if not granted]
 
 
 def _wanted() -> Iterator[Obj]:
@@ -45,7 +45,8 @@ def _wanted() -> Iterator[Obj]:
                 yield from ({**attributes, "verb": verb} for verb in rule["verbs"])
 
 
-def _allowed(kube: Kube, attributes: Obj) -> bool:
+def allowed(kube: Kube, attributes: Obj) -> bool:
+    """Ask the API whether an account has a right. Writes nothing."""
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

@@ -16,7 +16,7 @@ from lab.audit.api import ApiInventory
 from lab.audit.dumps import DumpedInventory
 from lab.audit.edges import Inventory
 from lab.common import untrusted
-from lab.common.errors import BadArguments, BadEvidence
+from lab.common.errors import BadEvidence
 from lab.envoy import dump, node
 from lab.envoy.dump import MISSHAPEN
 from lab.predict.cluster import ApiMesh
@@ -31,7 +31,8 @@ PATHS = {
     "/apis/security.istio.io/v1/authorizationpolicies": "AuthorizationPolicy",
     "/apis/networking.istio.io/v1/destinationrules": "DestinationRule",
 }
-_JSON, _YAML = (".json", ".json.gz"), (".yaml", ".yml")
+YAML = (".yaml", ".yml")
+_JSON = (".json", ".json.gz")
 
 
 class StoredObjects:
@@ -95,7 +96,7 @@ class Files:
 def read(paths: Sequence[Path]) -> Files:
     """Return what is in these files and folders. Raises BadEvidence for a file that is damaged."""
     objects, dumps = StoredObjects(), dict[Path, Any]()
-    for path in _files(paths):
+    for path in files(paths):
         for content in _contents(path):
             if "configs" in content:
                 dumps[path] = content
@@ -104,17 +105,8 @@ def read(paths: Sequence[Path]) -> Files:
     return Files(objects, dumps)
 
 
-def inventory(paths: Sequence[Path], namespaces: Sequence[str]) -> Inventory:
-    """Return the mesh that is in these files and folders.
-
-    Raises BadArguments where nothing is, and BadEvidence for a file that is damaged.
-    """
-    files = read(paths)
-    if not files.dumps:
-        raise BadArguments(
-            "no config dump of a proxy is there",
-            hint="istioctl proxy-config all POD -n NAMESPACE -o json > FILE",
-        )
+def inventory(files: Files, namespaces: Sequence[str]) -> Inventory:
+    """Return the mesh whose proxies' dumps are in files."""
     if not files.objects.whole:
         return DumpedInventory([*files.dumps])
     dumps = files.by_pod
@@ -128,10 +120,11 @@ def inventory(paths: Sequence[Path], namespaces: Sequence[str]) -> Inventory:
     return ApiInventory(ApiMesh(files.objects, of), namespaces)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield these files, and those in these folders that may have objects or dumps."""
     for path in paths:
         if path.is_dir():
-            every = (one for one in path.rglob("*") if one.name.endswith((*_JSON, *_YAML)))
+            every = (one for one in path.rglob("*") if one.name.endswith((*_JSON, *YAML)))
             yield from sorted(every)
         else:
             yield path
@@ -139,14 +132,20 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _contents(path: Path) -> Iterator[Any]:
     """Yield the objects in a file: one in JSON, several in YAML. Raises BadEvidence."""
-    data = untrusted.read_bytes(path, path.parent, MOST)
+    content = data(path)
     try:
-        if data.startswith(untrusted.GZIP_MAGIC):
-            data = untrusted.gunzip(data)
-        found = [untrusted.parse(data.decode())] if not path.name.endswith(_YAML) else _yaml(data)
+        if content.startswith(untrusted.GZIP_MAGIC):
+            content = untrusted.gunzip(content)
+        is_yaml = path.name.endswith(YAML)
+        found = _yaml(content) if is_yaml else [untrusted.parse(content.decode())]
     except ValueError as wrong:
         raise BadEvidence(f"{path} is damaged: {wrong}") from None
     yield from (one for one in found if isinstance(one, dict))
+
+
+def data(path: Path) -> bytes:
+    """Return what is in a file, up to the most that one may have. Raises BadEvidence."""
+    return untrusted.read_bytes(path, path.parent, MOST)
 
 
 MOST = 256 << 20

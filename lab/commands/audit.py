@@ -18,7 +18,7 @@ from lab.common.errors import BadArguments
 from lab.common.text import printable, terminal_width
 
 if TYPE_CHECKING:
-    from lab.audit.edges import Inventory, Walked
+    from lab.audit.edges import Walked
     from lab.audit.findings import Finding, Key
     from lab.audit.verify import Verified
 
@@ -33,7 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="files, or folders of them, in place of a cluster: config dumps of the proxies "
-        "(istioctl proxy-config all POD -o json), and objects (kubectl get -A -o yaml)",
+        "(istioctl proxy-config all POD -o json), objects (kubectl get -A -o yaml), or manifests "
+        "that are not applied yet",
     )
     parser.add_argument(
         "-n", "--namespace", action="append", default=[], help="callers of this namespace only"
@@ -46,6 +47,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON too")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML too")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="write a page too: a map of edges, and findings"
+    )
+    parser.add_argument(
+        "--sarif", type=Path, metavar="FILE", help="of manifests: write it as SARIF too"
+    )
     parser.add_argument(
         "--baseline",
         type=Path,
@@ -87,20 +94,28 @@ def _number(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0: nothing as severe as --fail-on; 1: something; 3: not everything could be read."""
-    from lab.audit import edges, findings, folder, text
+    from lab.audit import edges, findings, folder, source, text
     from lab.audit.rules import rules
 
+    if options.sarif and not options.dumps:
+        raise BadArguments("--sarif names lines of files, so it needs files of manifests")
     if options.verify and (options.dumps or options.changes):
         raise BadArguments("--verify makes calls, so it needs a running cluster, and no files")
     if options.changes:
         return _run_changed(options)
     with folder.refusing_other_shapes() if options.dumps else nullcontext():
-        inventory = _inventory(options)
-        walked = edges.walk_all(inventory)
+        read = (
+            source.of_files(options.dumps, options.namespace)
+            if options.dumps
+            else source.of_cluster(options.cluster, options.namespace)
+        )
+        walked = edges.walk_all(read.inventory)
         now = None if options.dumps else datetime.datetime.now(datetime.UTC)
-        found = findings.find(walked.edges, inventory.objects(), rules(), now)
+        found = findings.find(walked.edges, read.inventory.objects(), rules(), now)
     verified = _verified(options, found)
-    counted = _write(options, walked, found, found, verified)
+    counted = _write(options, walked, found, found, verified, {"assumed": [*read.assumed]})
+    for line in read.assumed:
+        print(printable(line))
     for line in text.lines(walked, found, verified, options.show, terminal_width()):
         print(printable(line))
     if counted:
@@ -140,14 +155,22 @@ def _write(
     verified: Mapping[Key, Verified] = MappingProxyType({}),
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Write JSON and JUnit where they are asked for; return what ends with 1, of `counting`."""
-    from lab.audit import as_json, baseline, findings, junit
+    """Write the files that are asked for; return what ends with 1, of `counting`."""
+    from lab.audit import as_json, baseline, findings, junit, manifest_lines, sarif
     from lab.audit.rules import rules
 
     known = baseline.read(options.baseline) if options.baseline else frozenset()
     counted = findings.at_or_above(baseline.new(counting, known), options.fail_on)
     if options.junit:
         files.write_text(options.junit, junit.junit(walked, rules(), counted, verified))
+    if options.page:
+        from lab.commands import audit_page
+
+        audit_page.write(options.page, walked, found, verified, more.get("assumed", ()))
+    if options.sarif:
+        lines = manifest_lines.read(options.dumps)
+        made = sarif.told(found, rules(), lines, known)
+        files.write_text(options.sarif, json.dumps(made, indent=1) + "\n")
     if options.json:
         told = json.dumps({**as_json.told(walked, found, verified), **more}, indent=1) + "\n"
         files.write_text(options.json, told)
@@ -165,13 +188,3 @@ def _verified(options: argparse.Namespace, found: Sequence[Finding]) -> Mapping[
     if len(told) < options.verify:
         print(f"{len(told)} findings could be verified by a pod's call", file=sys.stderr)
     return told
-
-
-def _inventory(options: argparse.Namespace) -> Inventory:
-    from lab.audit import folder
-    from lab.audit.api import ApiInventory
-    from lab.predict.cluster import Live
-
-    if options.dumps:
-        return folder.inventory(options.dumps, options.namespace)
-    return ApiInventory(Live.open(options.cluster), options.namespace)

@@ -145,12 +145,12 @@ def _curl_method(options: Sequence[tuple[str, str]]) -> str:
 
 
 def nginx_get(words: Sequence[str]) -> Sending:
-    """Return what nginx sends for a URL, up to 1.29.6: HTTP/1.0, from then on HTTP/1.1.
+    """Return what nginx sends for a URL, until 1.29.6; later ones send HTTP/1.1 by default.
 
     https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_http_version
     """
     parts = urlsplit(words[0])
-    return Sending(("http1.0", "http1.1"), parts.hostname or "", parts.path or "/")
+    return Sending(("http1.0",), parts.hostname or "", parts.path or "/")
 
 
 def grpcurl(words: Sequence[str]) -> Sending:

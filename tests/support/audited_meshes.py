@@ -154,3 +154,5 @@ def deployed(cluster: Cluster) -> Iterator[dict[tuple[str, str], str]]:
         yield {key: one.namespace for key, one in live.items()}
     finally:
         world.remove(cluster, RUN)
+        # What goes meanwhile would be seen by the next tests' audits.
+        until(lambda: not world.namespaces_of_run(cluster, RUN), "their end", timeout=60, every=0.2)

@@ -138,13 +138,18 @@ class Foreign:
         )
         return done.returncode, done.stdout + done.stderr
 
-    def requests(self) -> set[tuple[str, str, str]]:
+    def audited(self) -> list[str]:
+        """The lines of the API server's audit log."""
+        return (self.settings / "audit.log").read_text().splitlines()
+
+    def requests(self, since: int = 0) -> set[tuple[str, str, str]]:
         """(verb, resource, namespace) of each request that the lab's account was allowed.
 
         `pods/exec`, `security.istio.io/peerauthentications`: subresource and group are named.
+        since: the line of the log that is the first to count.
         """
         found = set()
-        for line in (self.settings / "audit.log").read_text().splitlines():
+        for line in self.audited()[since:]:
             event = json.loads(line)
             what = event.get("objectRef", {})
             allowed = event["annotations"]["authorization.k8s.io/decision"] == "allow"

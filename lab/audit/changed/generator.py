@@ -62,6 +62,24 @@ def generate(
     )
 
 
+def inject(plane: ControlPlane, pods: Sequence[Obj], mesh: str) -> list[Obj]:
+    """Return pods with their sidecars, as istiod's webhook would make them.
+
+    mesh: the mesh's configuration, in YAML. Raises LabError for a pod that cannot be injected.
+    """
+    wanted = {"pods": pods, "mesh": mesh, "revision": plane.revision, "tag": plane.stack}
+    made = []
+    for pod, answer in zip(pods, _answers(plane, {"inject": wanted}), strict=True):
+        if answer.get("error"):
+            meta = pod["metadata"]
+            raise LabError(
+                f"no sidecar can be injected into {meta['namespace']}/{meta['name']}: "
+                f"{answer['error']}"
+            )
+        made.append({**answer["pod"], "apiVersion": "v1", "kind": "Pod"})
+    return made
+
+
 def _answers(plane: ControlPlane, asked: Mapping[str, Any]) -> list[Any]:
     """Return what the generator says, line by line; it is started in an empty folder."""
     with tempfile.TemporaryDirectory(prefix="lab-generate-") as folder:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clusters import open_cluster
 from clusters.base import Cluster, Progress
+from clusters.existing import Existing
 from clusters.kube import ApiError, Obj
 from lab.audit.changed import kinds
 from lab.audit.folder import Files, StoredObjects
@@ -17,7 +18,8 @@ from lab.record.world import reference
 def read(word: str, progress: Progress) -> Files:
     """Return the objects of a cluster and its proxies' config dumps; word: as `--cluster` has it.
 
-    A proxy that does not answer has no dump. Raises ClusterGone where the cluster does not run.
+    A proxy that does not answer has no dump, nor has any where the account may ask none. Raises
+    ClusterGone where the cluster does not run.
     """
     cluster = open_cluster(word)
     if not cluster.running():
@@ -27,7 +29,7 @@ def read(word: str, progress: Progress) -> Files:
         for one in _items(cluster, path):
             objects.add({**one, "apiVersion": kinds.version(path), "kind": kind})
     dumps = {}
-    for pod in objects.items("/api/v1/pods"):
+    for pod in objects.items("/api/v1/pods") if asks_proxies(cluster) else ():
         found = reference(pod)
         if found.has_sidecar:
             try:
@@ -35,6 +37,11 @@ def read(word: str, progress: Progress) -> Files:
             except CommandFailed as silent:
                 progress(str(silent))
     return Files(objects, dumps)
+
+
+def asks_proxies(cluster: Cluster) -> bool:
+    """Return whether the account may read what proxies hold."""
+    return not isinstance(cluster, Existing) or bool(cluster.way_to_proxies)
 
 
 def _items(cluster: Cluster, path: str) -> list[Obj]:

@@ -53,7 +53,7 @@ def apply(objects: Sequence[Obj], manifests: Iterable[Obj], now: str) -> Applied
     known = {key(one): one for one in objects}
     made = Applied([])
     for manifest in manifests:
-        _apply_one(known, _with_namespace(manifest), now, made)
+        _apply_one(known, with_namespace(manifest), now, made)
     made.objects = [*known.values()]
     return made
 
@@ -74,7 +74,7 @@ def _apply_one(known: dict[Key, Obj], manifest: Obj, now: str, made: Applied) ->
             del known[one]  # as Kubernetes collects what its Service owned
         made.changed.append(f"{named(name)} deleted")
         return
-    after = _as_stored(manifest, before, now)
+    after = as_stored(manifest, before, now)
     if kind == "Service":
         _check_address(name, after)
         if before is None or _serves(before) != _serves(after):
@@ -83,21 +83,22 @@ def _apply_one(known: dict[Key, Obj], manifest: Obj, now: str, made: Applied) ->
     made.changed.append(f"{named(name)} {'replaced' if before else 'created'}")
 
 
-def _with_namespace(manifest: Obj) -> Obj:
+def with_namespace(manifest: Obj) -> Obj:
+    """Return a manifest with its namespace. Raises BadArguments for one that names no object."""
     try:
         meta, kind = dict(manifest["metadata"]), str(manifest["kind"])
         if not meta["name"] or not manifest["apiVersion"]:
             raise KeyError("name")
     except (KeyError, TypeError, ValueError):
         raise BadArguments(
-            "a manifest of --with names no object: it needs apiVersion, kind and metadata.name"
+            "a manifest names no object: it needs apiVersion, kind and metadata.name"
         ) from None
     if kind not in kinds.CLUSTER_WIDE:
         meta.setdefault("namespace", "default")
     return {**manifest, "metadata": meta}
 
 
-def _as_stored(manifest: Obj, before: Obj | None, now: str) -> Obj:
+def as_stored(manifest: Obj, before: Obj | None, now: str) -> Obj:
     """Return a manifest as an API server stores it: with uid, time and status as before."""
     meta = dict(manifest["metadata"])
     if before is None:

@@ -64,7 +64,7 @@ def of(
             hint="docs/audit.md names the commands that write them",
         )
     objects = files.objects.every
-    pods = [one for one in objects if _has_proxy(one)]
+    pods = [one for one in objects if has_proxy(one)]
     plane = control_plane.find(objects, pods)
     applied = manifests.apply(objects, changes, now)
     generator.build(plane, progress)
@@ -113,7 +113,8 @@ def _as_it_was_read(
     return order, best
 
 
-def _has_proxy(obj: Obj) -> bool:
+def has_proxy(obj: Obj) -> bool:
+    """Return whether an object is a pod with a proxy that istiod can be asked for."""
     if obj["kind"] != "Pod" or not interception.has_sidecar(obj):
         return False
     return bool((obj.get("status") or {}).get("podIP")) and not obj["spec"].get("hostNetwork")

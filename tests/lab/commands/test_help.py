@@ -14,6 +14,7 @@ from lab.model import store
 NOT_COMMANDS = {  # what commands are made of
     "__init__",
     "arguments",
+    "audit_page",
     "check_failures",
     "finish",
     "generate",

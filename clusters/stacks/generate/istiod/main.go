@@ -2,12 +2,17 @@
 // no Envoy is started. It is istiod's own server, on its own fake Kubernetes client.
 //
 // On stdin: {"objects": [...], "kubernetes": "36", "proxies": [{"pod": {...}, "node": {...}}, ...],
-// "services": ["NAMESPACE/NAME", ...], "pods_first": false}, where node is a bootstrap's node, if a live dump has one, and
-// services are those whose EndpointSlices Kubernetes' own controller makes anew. On stdout: a line of
-// JSON with these, {"slices": [...]}, and one for each proxy, {"pod": "NAMESPACE/NAME", "configs":
-// [...]} or {"pod": ..., "error": ...}. Istiod's settings come by its
-// environment, as in its Deployment. It is to be started in a folder of its own: istiod and its agent
-// read files there, and what the downward API would show of each pod is written there.
+// "services": ["NAMESPACE/NAME", ...], "pods_first": false}, where node is a bootstrap's node, if a live
+// dump has one, and services are those whose EndpointSlices Kubernetes' own controller makes anew. On
+// stdout: a line of JSON with these, {"slices": [...]}, and one for each proxy,
+// {"pod": "NAMESPACE/NAME", "configs": [...]} or {"pod": ..., "error": ...}.
+//
+// Or, on stdin, {"inject": {"pods": [...], ...}}: then on stdout is a line for each pod, {"pod": {...}},
+// with its sidecar, as istiod's webhook would make it.
+//
+// Istiod's settings come by its environment, as in its Deployment. It is to be started in a folder of its
+// own: istiod and its agent read files there, and what the downward API would show of each pod is written
+// there.
 package main
 
 import (
@@ -28,6 +33,7 @@ type Question struct {
 	Proxies    []Asked           `json:"proxies"`
 	PodsFirst  bool              `json:"pods_first"` // before endpoints that name no pod
 	Services   []string          `json:"services"`   // whose EndpointSlices are to be made anew
+	Inject     *Injection        `json:"inject"`     // where it is there, nothing else is done
 }
 
 // Asked is a proxy: its pod, and the node of its bootstrap if that is known.
@@ -62,11 +68,14 @@ func run() error {
 	if err := json.NewDecoder(bufio.NewReader(os.Stdin)).Decode(&asked); err != nil {
 		return fmt.Errorf("what is asked is no JSON: %w", err)
 	}
+	written := json.NewEncoder(os.Stdout)
+	if asked.Inject != nil {
+		return injectAll(asked.Inject, written)
+	}
 	objects, err := decode(asked.Objects)
 	if err != nil {
 		return err
 	}
-	written := json.NewEncoder(os.Stdout)
 	objects, made, err := resliced(objects, asked.Services)
 	if err != nil {
 		return err
@@ -80,6 +89,19 @@ func run() error {
 	}
 	for _, one := range asked.Proxies {
 		if err := written.Encode(istiod.answer(one)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func injectAll(asked *Injection, written *json.Encoder) error {
+	made, err := newInjector(asked)
+	if err != nil {
+		return err
+	}
+	for _, one := range asked.Pods {
+		if err := written.Encode(made.inject(one)); err != nil {
 			return err
 		}
 	}

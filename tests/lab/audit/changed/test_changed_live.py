@@ -55,6 +55,8 @@ def worlds(cluster: Embedded) -> Iterator[Worlds]:
         yield made
     finally:
         world.remove(cluster, RUN)
+        # What goes meanwhile would be seen by the next tests' audits.
+        until(lambda: not world.namespaces_of_run(cluster, RUN), "their end", timeout=60, every=0.2)
 
 
 @pytest.fixture
@@ -147,6 +149,63 @@ def test_objects_that_are_missing_make_a_proxy_unknown_and_name_what_differs(
     assert any(one.what == f"{server.namespace}/{server.name}" for one in walked.unread)
     towards = [one for one in walked.edges if f"web-c.{server.namespace}:" in one.to.name]
     assert {one.way.outcome for one in towards} == {"unknown"}
+
+
+MANAGED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
+
+
+def as_manifest(one: Obj) -> Obj:
+    """An object as a person writes it: without what the cluster has added."""
+    kept = ("name", "namespace", "labels", "annotations")
+    meta = {key: one["metadata"][key] for key in kept if key in one["metadata"]}
+    made = {**{key: value for key, value in one.items() if key != "status"}, "metadata": meta}
+    if one["kind"] == "Service" and one["spec"].get("clusterIP") != "None":
+        made["spec"] = {key: value for key, value in one["spec"].items() if key not in MANAGED}
+    return made
+
+
+def test_the_manifests_of_a_mesh_are_audited_as_the_mesh_that_runs(
+    cluster: Embedded, worlds: Worlds, files: Files, tmp_path: Path
+) -> None:
+    spaces = [one.namespace for one in worlds.values()]
+    made = ("Pod", "EndpointSlice", "ServiceAccount", "Node")
+    wanted = [
+        one
+        for one in files.objects.every
+        if one["metadata"].get("namespace", one["metadata"]["name"]) in spaces
+        and one["kind"] not in made
+    ]
+    for space in spaces:
+        path = f"/apis/apps/v1/namespaces/{space}/deployments"
+        head = {"apiVersion": "apps/v1", "kind": "Deployment"}
+        wanted += [{**one, **head} for one in cluster.kube.items(path)]
+    wanted += [one for one in files.objects.every if one["metadata"]["name"] == "istio"]
+    folder = tmp_path / "k8s"
+    folder.mkdir()
+    (folder / "all.yaml").write_text(yaml.safe_dump_all(map(as_manifest, wanted)))
+    chosen = [word for one in spaces for word in ("-n", one)]
+    told: list[dict[str, Any]] = []
+    for name, asked in (("live", ["--cluster", "embedded"]), ("files", [str(folder)])):
+        sarif = ["--sarif", str(tmp_path / "out.sarif")] if name == "files" else []
+        file = tmp_path / f"{name}.json"
+        assert main(["audit", *asked, *chosen, "--json", str(file), *sarif]) == 1
+        told.append(json.loads(file.read_text()))
+    both = [
+        {(one["rule"], one["about"]): one["fingerprint"] for one in each["findings"]
+         if any(space in one["about"] for space in spaces)}
+        for each in told
+    ]  # fmt: skip
+    assert both[0] == both[1]
+    assert {"plaintext-accepted", "tls-to-none"} <= {rule for rule, _ in both[1]}
+    assert told[1]["assumed"]
+    results = json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"]
+    found = {(one["ruleId"], one["partialFingerprints"]["istioLab/v1"]) for one in results}
+    assert {(rule, fingerprint) for (rule, _), fingerprint in both[1].items()} <= found
+    lines = (folder / "all.yaml").read_text().splitlines()
+    for one in results:
+        for where in one["locations"]:
+            first = where["physicalLocation"]["region"]["startLine"]
+            assert first == 1 or lines[first - 2] == "---"
 
 
 def test_exit_codes_tell_a_change_of_nothing_from_one_that_is_not_reproduced(
