@@ -12,6 +12,7 @@ from lab.envoy.way import CALLER, CLIENT
 
 _GENERATED = re.compile(r"(-[0-9a-z]{5,10})?-[0-9a-z]{5}$|-\d+$")
 """How Kubernetes ends the names of pods: after the template's hash, or by their number."""
+_IN_CLUSTER = ".svc.cluster.local"
 PASSTHROUGH = "PassthroughCluster"
 Part = Mapping[str, Any]
 
@@ -92,6 +93,17 @@ def service(edge: Edge) -> str:
     name, _, rest = to.host.partition(".")
     called = f' "{to.port_name}"' if to.port_name else " without a name"
     return f"Service {rest.partition('.')[0]}/{name}, port {to.port}{called}"
+
+
+def taken_by(edge: Edge) -> str:
+    """Return whose cluster carries it: `ServiceEntry with host db.example, port 9101`."""
+    _, port, _, host = (cluster(edge).split("|") + [""] * 4)[:4]
+    if not host:
+        return f"cluster {cluster(edge)}"
+    if host.endswith(_IN_CLUSTER):
+        name, namespace = host.split(".")[:2]
+        return f"Service {namespace}/{name}, port {port}"
+    return f"ServiceEntry with host {host}, port {port}"
 
 
 def server_pod(edge: Edge) -> str:

@@ -11,5 +11,5 @@ RULE = EdgeRule(
     "Give the ServiceEntry the server's own `addresses`.",
     ("hijacked_port",),
     lambda edge: bool(edge.to.ends) and seen.first_end(edge) not in ("", *edge.to.ends),
-    lambda edge: seen.present(f"cluster {seen.cluster(edge)}"),
+    lambda edge: (seen.taken_by(edge),),
 )

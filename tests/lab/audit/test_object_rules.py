@@ -13,6 +13,7 @@ from lab.audit.objects import Objects
 from lab.audit.rule import Audited
 from lab.audit.rules import (
     credential_without_selector,
+    http_field_on_tcp,
     port_settings_replace,
     shadowed_rule,
     two_protocols,
@@ -162,3 +163,37 @@ def test_a_rule_is_found_that_callers_of_another_namespace_are_not_given(
     for one in found:
         assert cause in one.causes[0]
         assert [*one.edges] == called
+
+
+@pytest.mark.parametrize(
+    ("port_name", "rule", "found"),
+    [
+        ("tcp", {"to": [{"operation": {"methods": ["POST"]}}]}, "to.operation.methods"),
+        (
+            "mysql",
+            {"from": [{"source": {"requestPrincipals": ["*"]}}]},
+            "from.source.requestPrincipals",
+        ),
+        ("tcp", {"when": [{"key": "request.headers[a]", "values": ["b"]}]}, "when.key"),
+        ("tcp", {"when": [{"key": "source.ip", "values": ["192.0.2.1"]}]}, ""),
+        ("tcp", {"from": [{"source": {"principals": ["*"]}}]}, ""),
+        ("tcp", {"to": [{"operation": {"methods": ["POST"], "ports": ["9090"]}}]}, ""),
+        (
+            "tcp",
+            {"to": [{"operation": {"methods": ["POST"], "ports": ["8080"]}}]},
+            "to.operation.methods",
+        ),
+        ("http", {"to": [{"operation": {"methods": ["POST"]}}]}, ""),
+        ("", {"to": [{"operation": {"methods": ["POST"]}}]}, ""),
+    ],
+)
+def test_a_field_of_http_is_found_on_a_port_of_tcp_that_the_rule_is_for(
+    port_name: str, rule: Obj, found: str
+) -> None:
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "action": "DENY", "rules": [rule]}
+    policy = {"kind": "AuthorizationPolicy", "metadata": meta("no-post"), "spec": spec}
+    pod = {"metadata": {**meta("web-1"), "labels": {"app": "web"}}, "spec": {"containers": []}}
+    there = Objects([pod], [service("web", OLD, port_name)], authorization_policies=[policy])
+    told = [(one.about, one.causes) for one in http_field_on_tcp.RULE.found(there)]
+    cause = f"AuthorizationPolicy shop/no-post, spec.rules[0].{found}"
+    assert told == ([("web.shop:80", (cause,))] if found else [])

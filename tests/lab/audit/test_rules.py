@@ -24,7 +24,7 @@ def audited(failure: str, world: str) -> list[Finding]:
     ("failure", "world", "rule", "cause"),
     [
         ("sidecar_scope", "posted", "passed-through", "Service"),
-        ("hijacked_port", "posted", "another-end", "cluster"),
+        ("hijacked_port", "posted", "another-end", "ServiceEntry with host"),
         ("headless_one_socket", "posted", "tls-to-none", "Service"),
         ("wrong_version_number", "posted", "tls-to-none", "Service"),
         ("who_speaks_first", "posted", "could-wait", "Service"),
