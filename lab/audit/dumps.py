@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lab.audit import known
 from lab.audit.objects import Objects
@@ -17,8 +18,8 @@ from lab.predict.question import STRANGER
 class DumpedInventory:
     """The proxies whose dumps are there. What none of them knows is not there."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._mesh = Dumps(paths).mesh()
+    def __init__(self, contents: Mapping[Path, Any]) -> None:
+        self._mesh = Dumps(contents).mesh()
 
     def mesh(self) -> Mesh:
         """Return the pods that the dumps are of, and the Services that they know."""

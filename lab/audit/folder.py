@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from clusters.base import PodRef
 from clusters.kube import Obj
+from lab.audit import bug_report
 from lab.audit.api import ApiInventory
 from lab.audit.dumps import DumpedInventory
 from lab.audit.edges import Inventory
@@ -96,19 +97,24 @@ class Files:
 def read(paths: Sequence[Path]) -> Files:
     """Return what is in these files and folders. Raises BadEvidence for a file that is damaged."""
     objects, dumps = StoredObjects(), dict[Path, Any]()
-    for path in files(paths):
-        for content in _contents(path):
-            if "configs" in content:
-                dumps[path] = content
-            elif "kind" in content:
-                objects.add(content)
+    with ExitStack() as opened:
+        folders = [
+            opened.enter_context(bug_report.unpacked(one)) if bug_report.is_archive(one) else one
+            for one in paths
+        ]
+        for path in files(folders):
+            for content in _contents(path):
+                if "configs" in content:
+                    dumps[path] = content
+                elif "kind" in content:
+                    objects.add(content)
     return Files(objects, dumps)
 
 
 def inventory(files: Files, namespaces: Sequence[str]) -> Inventory:
     """Return the mesh whose proxies' dumps are in files."""
     if not files.objects.whole:
-        return DumpedInventory([*files.dumps])
+        return DumpedInventory(files.dumps)
     dumps = files.by_pod
 
     def of(pod: PodRef) -> Any:
@@ -124,10 +130,13 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield these files, and those in these folders that may have objects or dumps."""
     for path in paths:
         if path.is_dir():
-            every = (one for one in path.rglob("*") if one.name.endswith((*_JSON, *YAML)))
-            yield from sorted(every)
+            yield from sorted(one for one in path.rglob("*") if _is_read(one.name))
         else:
             yield path
+
+
+def _is_read(name: str) -> bool:
+    return name.endswith((*_JSON, *YAML)) or bug_report.is_read(name)
 
 
 def _contents(path: Path) -> Iterator[Any]:
@@ -136,7 +145,7 @@ def _contents(path: Path) -> Iterator[Any]:
     try:
         if content.startswith(untrusted.GZIP_MAGIC):
             content = untrusted.gunzip(content)
-        is_yaml = path.name.endswith(YAML)
+        is_yaml = path.name.endswith(YAML) or path.name in bug_report.OBJECTS
         found = _yaml(content) if is_yaml else [untrusted.parse(content.decode())]
     except ValueError as wrong:
         raise BadEvidence(f"{path} is damaged: {wrong}") from None

@@ -60,7 +60,9 @@ def run(options: argparse.Namespace) -> int:
     asked = question.typed(
         options.source, options.to, options.sends, options.path, options.within, options.name
     )
-    source: question.Source = Dumps(options.dump) if options.dump else Live.open(options.cluster)
+    source: question.Source = (
+        Dumps.read(options.dump) if options.dump else Live.open(options.cluster)
+    )
     found = question.answers(source, asked)
     print(printable("\n\n".join(text.text(one) for one in found)))
     return 3 if any(way.outcome == "unknown" for one in found for way in one.ways) else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,14 @@ from lab.predict.question import OUTSIDE, STRANGER, address_in
 class Dumps:
     """Proxies' configurations in files, one for each proxy."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._workloads = [_workload(path) for path in paths]
+    def __init__(self, contents: Mapping[Path, Any]) -> None:
+        """Take what is in each file. Raises BadEvidence for what is no config dump."""
+        self._workloads = [_workload(path, content) for path, content in contents.items()]
+
+    @classmethod
+    def read(cls, paths: Iterable[Path]) -> Dumps:
+        """Read the files. Raises BadArguments and BadEvidence, each naming the file."""
+        return cls({path: _read(path) for path in paths})
 
     def mesh(self) -> Mesh:
         """Return the pods that the dumps are of, and the Services that their proxies know."""
@@ -73,8 +79,7 @@ def _is_of(pod: Workload, typed: str) -> bool:
     return any(one.startswith(f"{typed}-") for one in (name, f"{namespace}/{name}"))
 
 
-def _workload(path: Path) -> Workload:
-    content = _read(path)
+def _workload(path: Path, content: Any) -> Workload:
     try:
         return node.workload(content, dump.read(content))
     except BadEvidence as wrong:

@@ -67,7 +67,7 @@ def read(data: bytes) -> None:
         path.write_bytes(data)
         said = path.name
         try:
-            Dumps([path])
+            Dumps.read([path])
         except BadEvidence as refused:
             said = str(refused)
     assert path.name in said

@@ -5,9 +5,9 @@ https://istio.io/latest/docs/tasks/security/authorization/authz-tcp/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from clusters.kube import Obj
 from lab.audit import objects
 from lab.audit.objects import Objects
 from lab.audit.rule import Found, ObjectRule
@@ -16,53 +16,44 @@ from lab.common.port_protocols import AUTO, of_port
 _HTTP = frozenset({"http", "http2", "grpc", "grpc-web"})
 _OPERATION = ("methods", "notMethods", "paths", "notPaths", "hosts", "notHosts")
 _SOURCE = ("requestPrincipals", "notRequestPrincipals")
-Part = Mapping[str, Any]
 
 
 def _found(there: Objects) -> Iterator[Found]:
     for policy in there.authorization_policies:
-        fields = {name: field for name, field in _rules(policy) if field}
-        if not fields or objects.spec(policy).get("targetRefs"):
+        rules = objects.spec(policy).get("rules") or ()
+        fields = {number: next(_fields(rule), "") for number, rule in enumerate(rules)}
+        if not any(fields.values()) or objects.spec(policy).get("targetRefs"):
             continue
-        for service, port, pod in objects.serving(
-            [*objects.selected(policy, there.pods)], there.services
-        ):
-            of_tcp = of_port(port) not in (*_HTTP, AUTO)
-            concerned = [
-                field
-                for number, field in fields.items()
-                if of_tcp and _names(policy, number, objects.target(port, pod))
-            ]
-            if concerned:
-                name = "{name}.{namespace}".format(**service["metadata"])
-                causes = (f"{objects.named(policy)}, {concerned[0]}",)
-                yield Found(f"{name}:{port['port']}", causes)
+        pods = [*objects.selected(policy, there.pods)]
+        for service, port, pod in objects.serving(pods, there.services):
+            if of_port(port) in (*_HTTP, AUTO):
+                continue
+            target = objects.target(port, pod)
+            for number, field in fields.items():
+                if field and _is_for(rules[number], target):
+                    name = "{name}.{namespace}".format(**service["metadata"])
+                    cause = f"{objects.named(policy)}, spec.rules[{number}].{field}"
+                    yield Found(f"{name}:{port['port']}", (cause,))
 
 
-def _rules(policy: Part) -> Iterator[tuple[int, str]]:
-    """Yield (a rule's number, the first field of it that only HTTP has; empty: none)."""
-    for number, rule in enumerate(objects.spec(policy).get("rules") or ()):
-        parts = [
-            *((f"to.operation.{key}", one.get("operation") or {}, key)
-              for one in rule.get("to") or () for key in _OPERATION),
-            *((f"from.source.{key}", one.get("source") or {}, key)
-              for one in rule.get("from") or () for key in _SOURCE),
-        ]  # fmt: skip
-        found = next((path for path, part, key in parts if part.get(key)), "")
-        found = found or next(
-            ("when.key" for one in rule.get("when") or ()
-             if str(one.get("key", "")).startswith("request.")), ""
-        )  # fmt: skip
-        yield number, f"spec.rules[{number}].{found}" if found else ""
+def _fields(rule: Obj) -> Iterator[str]:
+    """Yield the fields of a rule that only HTTP has."""
+    for to in rule.get("to") or ():
+        operation = to.get("operation") or {}
+        yield from (f"to.operation.{key}" for key in _OPERATION if operation.get(key))
+    for one in rule.get("from") or ():
+        source = one.get("source") or {}
+        yield from (f"from.source.{key}" for key in _SOURCE if source.get(key))
+    for when in rule.get("when") or ():
+        if str(when.get("key", "")).startswith("request."):
+            yield "when.key"
 
 
-def _names(policy: Part, number: int, target: int) -> bool:
+def _is_for(rule: Obj, target: int) -> bool:
     """Return whether a rule is for a port of the workload: one that names no port is for all."""
-    operations = [
-        one.get("operation") or {} for one in objects.spec(policy)["rules"][number].get("to") or ()
-    ]
+    operations = [one.get("operation") or {} for one in rule.get("to") or ()]
     ports = [{str(port) for port in one.get("ports") or ()} for one in operations]
-    return not ports or any(not one or str(target) in one for one in ports)
+    return not ports or any(not each or str(target) in each for each in ports)
 
 
 RULE = ObjectRule(
