@@ -159,10 +159,12 @@ class Embedded:
     def _built(self, progress: Progress) -> binaries.Binaries:
         places.require_extra()
         requirements.require(try_kernel=not self._is_built)  # before it is all built in vain
-        nginx.ensure(progress)
         if official.chosen():
-            return official.ensure(assembly.DEFAULT, progress)
-        return assembly.chosen().ensure(progress)
+            built = official.ensure(assembly.DEFAULT, progress)
+        else:
+            built = assembly.chosen().ensure(progress)
+        nginx.ensure(progress)
+        return built
 
     def up(self, progress: Progress, *, owned: bool = False) -> None:
         """Bring it up, or find it up. owned: it ends with the calling process."""
