@@ -17,6 +17,8 @@ from lab.common.errors import CommandFailed, LabError
 
 PACKAGES = ("nginx", "nginx-core")
 """The program is in the first, or on older releases in the second."""
+APT = ("apt-get", "-qq", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10")
+"""A machine without network is not kept waiting for what a run can do without."""
 PROGRAM = Path("usr/sbin/nginx")
 
 
@@ -45,14 +47,14 @@ def _unpack(into: Path) -> None:
     except CommandFailed:
         if not machine.is_root():
             raise
-        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
+        subprocess.run([*APT, "update"], capture_output=True)
         _fetch(into)
 
 
 def _fetch(into: Path) -> None:
     """Fetch the packages until one has the program. Raises CommandFailed in apt's own words."""
     for package in PACKAGES:
-        shell.run(["apt-get", "download", "-qq", package], cwd=into)
+        shell.run([*APT, "download", package], cwd=into)
         for archive in into.glob("*.deb"):
             shell.run(["dpkg-deb", "-x", str(archive), str(into)], cwd=into)
             archive.unlink()

@@ -252,6 +252,39 @@ def test_deleting_a_pod_lets_it_end_by_itself_and_another_take_its_place(
     assert ready(kubectl, namespace, "web") != first
 
 
+@pytest.mark.parametrize(
+    ("native", "phase", "goes_on"), [(True, "Succeeded", False), (False, "Running", True)]
+)
+def test_a_pod_ends_its_native_sidecars_after_its_applications(
+    native: bool, phase: str, goes_on: bool, kubectl: Kubectl, namespace: str
+) -> None:
+    """Its phase is told once they have ended; an ordinary container is left alone."""
+    application = {"name": "app", "image": "lab/client", "command": ["sleep", "0.1"]}
+    beside = {"name": "beside", "image": "lab/client", "command": ["sleep", "infinity"]}
+    spec = (
+        {"initContainers": [{**beside, "restartPolicy": "Always"}], "containers": [application]}
+        if native
+        else {"containers": [application, beside]}
+    )
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "job"},
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, **spec},
+    }
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(pod))
+
+    def look() -> dict[str, dict[str, object]]:
+        status = json.loads(kubectl("get", "pod", "job", "-n", namespace, "-o", "json"))["status"]
+        every = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
+        told = {one["name"]: one["state"] for one in every}
+        over = "terminated" in told.get("app", {}) and status["phase"] == phase
+        return told if over else {}
+
+    states = until(look, f"a pod that is {phase}", timeout=20, every=0.1)
+    assert ("running" in states["beside"]) is goes_on
+
+
 def test_tokens_carry_audience_and_pod_and_are_replaced_in_time(
     cluster: Embedded, kubectl: Kubectl, namespace: str, in_pod: Callable[..., str]
 ) -> None:
