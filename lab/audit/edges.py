@@ -95,7 +95,8 @@ def _key(way: Way) -> tuple[object, ...]:
 
 
 def _ways(mesh: Mesh, caller: Workload, to: Destination, name: str) -> Iterable[Way]:
-    sent, request = sends.sent(name, f"{to.host}:{to.port}", "/")
+    host = to.host if name == "tls" else f"{to.host}:{to.port}"  # SNI has no port (RFC 6066, 3)
+    sent, request = sends.sent(name, host, "/")
     for address in to.addresses:
         if address == caller.address:
             continue

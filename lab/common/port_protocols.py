@@ -10,6 +10,8 @@ AUTO = ""
 UDP = "udp"
 KNOWN = ("grpc", "http", "http2", "https", "mongo", "mysql", "redis", "tcp", "tls", UDP)
 """Protocols that a name begins with, up to its first hyphen."""
+HTTP = frozenset({"http", "http2", "grpc", "grpc-web"})
+"""Those of which Istio reads requests."""
 _GRPC_WEB = "grpc-web"
 """It has a hyphen itself: a name that only begins with it is one."""
 _ALIASES: Mapping[str, str] = {

@@ -101,6 +101,8 @@ def with_namespace(manifest: Obj) -> Obj:
 def as_stored(manifest: Obj, before: Obj | None, now: str) -> Obj:
     """Return a manifest as an API server stores it: with uid, time and status as before."""
     meta = dict(manifest["metadata"])
+    if manifest["kind"] == "Service":
+        manifest = {**manifest, "spec": _with_ports(manifest["spec"])}
     if before is None:
         uid = hashlib.sha256(repr(key(manifest)).encode()).hexdigest()
         meta |= {"uid": uid[:32], "creationTimestamp": now}
@@ -114,6 +116,14 @@ def as_stored(manifest: Obj, before: Obj | None, now: str) -> Obj:
         kept = {name: old[name] for name in _KEPT_OF_SERVICE if name in old}
         after["spec"] = {**kept, **manifest["spec"]}
     return after
+
+
+def _with_ports(spec: Obj) -> Obj:
+    """Return a Service's specification with what an API server adds to each of its ports."""
+    ports = [
+        {"protocol": "TCP", "targetPort": one["port"], **one} for one in spec.get("ports") or ()
+    ]
+    return {**spec, "ports": ports} if ports else spec
 
 
 def _serves(service: Obj) -> tuple[object, ...]:

@@ -47,7 +47,7 @@ def _pod(workload: Obj, template: Obj, number: int, now: str) -> Obj:
     name = f"{own['name']}-0"
     uid = hashlib.sha256(f"{workload['kind']}/{own['namespace']}/{name}".encode()).hexdigest()
     address = f"{ADDRESSES}.{number // 250}.{number % 250 + 1}"
-    spec = {"serviceAccountName": "default", **template["spec"], "nodeName": NODE}
+    spec = {"serviceAccountName": "default", **_with_protocols(template["spec"]), "nodeName": NODE}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -69,6 +69,15 @@ def _pod(workload: Obj, template: Obj, number: int, now: str) -> Obj:
             ],
         },
     }
+
+
+def _with_protocols(spec: Obj) -> Obj:
+    """Return a pod's specification with what an API server adds to its containers' ports."""
+    containers = [
+        {**one, "ports": [{"protocol": "TCP", **port} for port in one.get("ports") or ()]}
+        for one in spec.get("containers") or ()
+    ]
+    return {**spec, "containers": containers}
 
 
 def is_injected(pod: Obj, namespaces: Mapping[str, Mapping[str, Any]]) -> bool:

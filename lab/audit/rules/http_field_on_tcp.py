@@ -11,9 +11,8 @@ from clusters.kube import Obj
 from lab.audit import objects
 from lab.audit.objects import Objects
 from lab.audit.rule import Found, ObjectRule
-from lab.common.port_protocols import AUTO, of_port
+from lab.common.port_protocols import AUTO, HTTP, of_port
 
-_HTTP = frozenset({"http", "http2", "grpc", "grpc-web"})
 _OPERATION = ("methods", "notMethods", "paths", "notPaths", "hosts", "notHosts")
 _SOURCE = ("requestPrincipals", "notRequestPrincipals")
 
@@ -26,7 +25,7 @@ def _found(there: Objects) -> Iterator[Found]:
             continue
         pods = [*objects.selected(policy, there.pods)]
         for service, port, pod in objects.serving(pods, there.services):
-            if of_port(port) in (*_HTTP, AUTO):
+            if of_port(port) in (*HTTP, AUTO):
                 continue
             target = objects.target(port, pod)
             for number, field in fields.items():
