@@ -1,4 +1,4 @@
-"""Rules of DestinationRules and Services: what they find, and where they find nothing."""
+"""Rules of DestinationRules, Services and policies: what they find, and where they find nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lab.audit.rule import Audited
 from lab.audit.rules import (
     credential_without_selector,
     http_field_on_tcp,
+    mtls_disabled,
     port_settings_replace,
     shadowed_rule,
     two_protocols,
@@ -197,3 +198,65 @@ def test_a_field_of_http_is_found_on_a_port_of_tcp_that_the_rule_is_for(
     told = [(one.about, one.causes) for one in http_field_on_tcp.RULE.found(there)]
     cause = f"AuthorizationPolicy shop/no-post, spec.rules[0].{found}"
     assert told == ([("web.shop:80", (cause,))] if found else [])
+
+
+def web_pod(*containers: str) -> Obj:
+    metadata = {**meta("web-1"), "labels": {"app": "web"}}
+    return {"metadata": metadata, "spec": {"containers": [{"name": one} for one in containers]}}
+
+
+def peers(name: str, created: str = OLD, namespace: str = "shop", **spec: Any) -> Obj:
+    about = meta(name, created, namespace)
+    return {"kind": "PeerAuthentication", "metadata": about, "spec": spec}
+
+
+WEB, OTHER = ({"matchLabels": {"app": name}} for name in ("web", "other"))
+OFF, ON = {"mode": "DISABLE"}, {"mode": "STRICT"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "fields"),
+    [
+        (peers("off", mtls=OFF), ["spec.mtls.mode"]),
+        (peers("off", namespace="istio-system", mtls=OFF), ["spec.mtls.mode"]),
+        (peers("off", selector=WEB, mtls=OFF), ["spec.mtls.mode"]),
+        (
+            peers("off", selector=WEB, mtls=ON, portLevelMtls={8080: OFF, 8081: ON}),
+            ["spec.portLevelMtls.8080.mode"],
+        ),
+        (
+            peers("off", selector=WEB, mtls=OFF, portLevelMtls={"8080": OFF}),
+            ["spec.mtls.mode", "spec.portLevelMtls.8080.mode"],
+        ),
+    ],
+)
+def test_a_policy_is_found_that_takes_mtls_away_with_its_fields(
+    policy: Obj, fields: list[str]
+) -> None:
+    there = Objects([web_pod("web", "istio-proxy")], peer_authentications=[policy])
+    (found,) = mtls_disabled.RULE.found(there)
+    name = f"PeerAuthentication {policy['metadata']['namespace']}/off"
+    assert found.about == name
+    assert [*found.causes] == [f"{name}, {field}" for field in fields]
+
+
+@pytest.mark.parametrize(
+    ("policy", "containers"),
+    [
+        (peers("on", mtls=ON), ["web", "istio-proxy"]),
+        (peers("on", mtls={"mode": "PERMISSIVE"}), ["web", "istio-proxy"]),
+        (peers("on", selector=WEB, mtls=None, portLevelMtls={8080: None}), ["web", "istio-proxy"]),
+        (peers("on"), ["web", "istio-proxy"]),
+        (peers("no-selector", portLevelMtls={8080: OFF}), ["web", "istio-proxy"]),
+        (peers("elsewhere", namespace="other", mtls=OFF), ["web", "istio-proxy"]),
+        (peers("of-none", selector=OTHER, mtls=OFF), ["web", "istio-proxy"]),
+        (peers("younger", NEW, mtls=OFF), ["web", "istio-proxy"]),
+        (peers("no-sidecar", selector=WEB, mtls=OFF), ["web"]),
+    ],
+)
+def test_a_policy_that_takes_no_servers_mtls_away_is_not_found(
+    policy: Obj, containers: list[str]
+) -> None:
+    older = peers("z-older", mtls=ON)
+    there = Objects([web_pod(*containers)], peer_authentications=[policy, older])
+    assert [*mtls_disabled.RULE.found(there)] == []
