@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from clusters.kube import Obj
 from clusters.stacks import assembly
@@ -17,14 +17,14 @@ ADDRESSES = "10.96"
 _MESH = "defaultConfig: {discoveryAddress: istiod.istio-system.svc:15012}\n"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Completed:
     """A cluster's objects, made of manifests."""
 
     objects: list[Obj]
     services: list[str]
     """NAMESPACE/NAME of those with a selector, whose endpoints follow from the pods."""
-    assumed: list[str] = field(default_factory=list)
+    assumed: list[str]
     """What the manifests do not tell, in sentences."""
 
 
@@ -34,34 +34,34 @@ def complete(given: Iterable[Obj], plane: ControlPlane, now: str) -> Completed:
     Raises BadArguments for a manifest that names no object.
     """
     known = {manifests.key(one): one for one in map(manifests.with_namespace, given)}
-    objects = [*known.values()]
-    made = Completed([], [], [f"Istio {plane.stack} with its defaults"])
-    running = pods.of(objects, now)
+    objects, mesh = [*known.values()], _mesh([*known.values()])
     labels = {
         one["metadata"]["name"]: one["metadata"].get("labels") or {}
         for one in objects
         if one["kind"] == "Namespace"
     }
-    unknown = sorted({one["metadata"]["namespace"] for one in running} - {*labels})
-    if unknown:
-        made.assumed.append(
-            f"pods are injected in {', '.join(unknown)}: no Namespace of that name is there"
-        )
-    mesh = _mesh(objects)
-    if mesh is None:
-        made.assumed.append(f"the mesh's configuration is Istio's: no ConfigMap {NAMESPACE}/istio")
-    injected = generator.inject(
-        plane, [one for one in running if pods.is_injected(one, labels)], mesh or _MESH
-    )
-    by_name = {_name(one): one for one in injected}
-    running = [by_name.get(_name(one), one) for one in running]
-    rest = [_stored(one, now) for one in objects if one["kind"] not in kinds.RUNS_PODS]
-    found = [*_addressed(rest), *running]
-    made.objects = [*found, *_around(found, mesh, now)]
-    made.services = [
-        _name(one) for one in found if one["kind"] == "Service" and one["spec"].get("selector")
+    running = pods.of(objects, now)
+    asked = [one for one in running if pods.is_injected(one, labels)]
+    injected = {_name(one): one for one in generator.inject(plane, asked, mesh or _MESH)}
+    found = [
+        *_addressed(_stored(one, now) for one in objects if one["kind"] not in kinds.RUNS_PODS),
+        *(injected.get(_name(one), one) for one in running),
     ]
-    return made
+    return Completed(
+        [*found, *_around(found, mesh, now)],
+        [_name(one) for one in found if one["kind"] == "Service" and one["spec"].get("selector")],
+        [*_assumed(plane, {one["metadata"]["namespace"] for one in running} - {*labels}, mesh)],
+    )
+
+
+def _assumed(plane: ControlPlane, spaces: Collection[str], mesh: str | None) -> Iterator[str]:
+    """Yield what is assumed. spaces: namespaces with pods that are not among the manifests."""
+    yield f"Istio {plane.stack} with its defaults"
+    if spaces:
+        named = ", ".join(sorted(spaces))
+        yield f"pods are injected in {named}: no Namespace of that name is there"
+    if mesh is None:
+        yield f"the mesh's configuration is Istio's: no ConfigMap {NAMESPACE}/istio"
 
 
 def default_plane() -> ControlPlane:
@@ -100,37 +100,24 @@ def _addressed(objects: Iterable[Obj]) -> Iterator[Obj]:
 
 def _around(found: Sequence[Obj], mesh: str | None, now: str) -> Iterator[Obj]:
     """Yield what is in every cluster and not among the manifests."""
-    there = {
-        (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"])
+    spaces = {one["metadata"].get("namespace", "") for one in found} - {""}
+    accounts = {
+        (one["spec"]["serviceAccountName"], one["metadata"]["namespace"])
         for one in found
+        if one["kind"] == "Pod"
     }
-    spaces = {one["metadata"]["namespace"] for one in found if one["metadata"].get("namespace")}
-    wanted: list[Obj] = [
-        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": pods.NODE}},
-        *(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": one}}
-            for one in sorted({*spaces, NAMESPACE})
-        ),
-        *(
-            {
-                "apiVersion": "v1",
-                "kind": "ServiceAccount",
-                "metadata": {"name": name, "namespace": namespace},
-            }
-            for namespace, name in sorted(
-                {
-                    (one["metadata"]["namespace"], one["spec"]["serviceAccountName"])
-                    for one in found
-                    if one["kind"] == "Pod"
-                }
-            )
-        ),
+    wanted = [
+        _object("Node", pods.NODE),
+        *(_object("Namespace", name) for name in sorted({*spaces, NAMESPACE})),
+        *(_object("ServiceAccount", *account) for account in sorted(accounts)),
     ]
     if mesh is None:
-        meta = {"name": "istio", "namespace": NAMESPACE}
         data = {"mesh": _MESH, "meshNetworks": "networks: {}"}
-        wanted.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
-    for one in wanted:
-        meta = one["metadata"]
-        if (one["kind"], meta.get("namespace", ""), meta["name"]) not in there:
-            yield _stored(one, now)
+        wanted.append({**_object("ConfigMap", "istio", NAMESPACE), "data": data})
+    there = {manifests.key(one) for one in found}
+    yield from (_stored(one, now) for one in wanted if manifests.key(one) not in there)
+
+
+def _object(kind: str, name: str, namespace: str = "") -> Obj:
+    meta = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": "v1", "kind": kind, "metadata": meta}

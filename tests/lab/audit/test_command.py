@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from lab.audit.changed import generator
 from lab.audit.objects import Objects
 from lab.audit.rule import ObjectRule
 from lab.audit.rules import rules
@@ -130,3 +131,27 @@ def test_a_policy_without_a_specification_is_one() -> None:
         if isinstance(rule, ObjectRule)
         for found in rule.found(Objects(peer_authentications=[policy]))
     ] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}}",
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: 1}}",
+        "{apiVersion: v1, kind: Service, metadata: {name: web}}",
+        "{apiVersion: v1, kind: Service, metadata: {}}",
+    ],
+)
+def test_manifests_that_are_none_are_a_sentence(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generator, "build", lambda _plane, _progress: None)
+    monkeypatch.setattr(generator, "inject", lambda _plane, _pods, _mesh: [])
+    (tmp_path / "web.yaml").write_text(text)
+    assert main(["audit", str(tmp_path)]) in (254, BadEvidence("").exit_code)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_lines_are_of_files_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "--cluster", "embedded", "--sarif", "out.sarif"]) == 254
+    assert "it needs files of manifests" in capsys.readouterr().err
