@@ -32,11 +32,18 @@ def missing(objects: Iterable[Obj], dump: Dump, labels: Mapping[str, str], names
     objects: of the world. labels: of the proxy's pod. namespace: of both.
     """
     every = list(objects)
-    text = json.dumps(_active(dump)) if every else ""
+    active = _active(dump) if every else {}
+    text = json.dumps(active)
+    clusters = {entry["cluster"]["name"] for entry in active.get("dynamic_active_clusters", [])}
+
+    def is_held(mark: str) -> bool:
+        """A listener names its cluster before that is active."""
+        return mark in (clusters if mark.startswith("outbound|") else text)
+
     limited = scope(every, labels) is not None
     for obj in every:
         ours = concerns(obj, labels) and not (limited and obj["kind"] not in INBOUND)
-        if ours and any(one not in text for one in marks(obj, namespace)):
+        if ours and not all(map(is_held, marks(obj, namespace))):
             return f"{obj['kind']} {obj['metadata']['name']}"
     return ""
 

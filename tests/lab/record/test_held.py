@@ -45,6 +45,8 @@ LIMITED = obj(
         ([ENTRY], CLIENT, dump("outbound|9101||db.example"), ""),
         ([ENTRY], CLIENT, dump("outbound|9102||db.example"), "ServiceEntry db"),
         ([ENTRY], CLIENT, dump(draining="outbound|9101||db.example"), "ServiceEntry db"),
+        # Its listener is there, and the cluster that this names is not yet.
+        ([ENTRY], CLIENT, dump(policies="outbound|9101||db.example"), "ServiceEntry db"),
         ([ENTRY, LIMITED], CLIENT, dump(), ""),  # it need not be told of it
         ([DENY], {"app": "server"}, dump(policies="ns[shop]-policy[deny]-rule[0]"), ""),
         ([DENY], {"app": "server"}, dump(), "AuthorizationPolicy deny"),
