@@ -85,7 +85,11 @@ def one(cluster: Embedded, name: str) -> dict[str, Any]:
 def drawn(walked: Iterable[Edge], found: Iterable[Finding]) -> list[Finding]:
     """Return edges that no rule has found, drawn at random, as findings of no rule."""
     there = {id(edge) for finding in found for edge in finding.edges}
-    others = [edge for edge in walked if id(edge) not in there and calling.command(edge)]
+    others = [
+        edge
+        for edge in walked
+        if id(edge) not in there and edge.way.outcome != "unknown" and calling.command(edge)
+    ]
     chosen = random.Random(SEED).sample(others, min(EACH, len(others)))
     return [Finding(NONE, str(number), (), (edge,)) for number, edge in enumerate(chosen)]
 
