@@ -40,6 +40,7 @@ NAMESPACES = "/api/v1/namespaces"
 ADMIN_PORT = 15000
 """Of each proxy, at its pod's loopback."""
 WayToProxies = Literal["exec", "portforward", ""]
+WAYS: tuple[WayToProxies, ...] = ("exec", "portforward")
 MINE = f"{RUN_LABEL},{BY_LABEL}={me()}"
 
 
@@ -52,6 +53,7 @@ class Existing(ApiCluster):
         """Choose the context. Raises BadArguments where it is not there or would run a program."""
         kubeconfig.require(context)
         self.context = self.name = context
+        self._ways: dict[str, WayToProxies] = {}
 
     @property
     def kubeconfig(self) -> Path:
@@ -174,19 +176,22 @@ class Existing(ApiCluster):
         found = self.kube.items(NAMESPACES, {"labelSelector": selector})
         return [str(namespace["metadata"]["name"]) for namespace in found]
 
-    @cached_property
-    def way_to_proxies(self) -> WayToProxies:
-        """Return how this account may read what proxies hold; empty: not at all."""
-        ways: tuple[WayToProxies, ...] = ("exec", "portforward")
-        for way in ways:
-            asked = {"resource": "pods", "subresource": way, "verb": "create"}
-            if rights.allowed(self.kube, asked):
-                return way
-        return ""
+    def way_to_proxies(self, namespace: str) -> WayToProxies:
+        """Return how this account may read what a namespace's proxies hold; empty: not at all.
+
+        namespace: empty for all of them.
+        """
+        if namespace not in self._ways:
+            asked = {"resource": "pods", "verb": "create", "namespace": namespace}
+            allowed = (
+                way for way in WAYS if rights.allowed(self.kube, {**asked, "subresource": way})
+            )
+            self._ways[namespace] = next(allowed, "")
+        return self._ways[namespace]
 
     def proxy_admin(self, pod: PodRef, path: str) -> bytes:
         """Ask the admin interface of a pod's Envoy, by exec or, without that right, by its port."""
-        if self.way_to_proxies == "portforward":
+        if self.way_to_proxies(pod.namespace) == "portforward":
             return forward.get(self.kubeconfig, self.context, pod, ADMIN_PORT, path)
         return super().proxy_admin(pod, path)
 

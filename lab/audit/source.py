@@ -34,7 +34,7 @@ def of_cluster(word: str, namespaces: Sequence[str]) -> Source:
     Where the account may not ask proxies, istiod's own code generates what they would hold.
     """
     cluster = open_cluster(word)
-    if live.asks_proxies(cluster):
+    if all(live.asks_proxies(cluster, one) for one in namespaces or ("",)):
         return Source(ApiInventory(Live.open(word), namespaces))
     return _generated(live.read(word, _progress), namespaces, _now())
 

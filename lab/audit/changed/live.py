@@ -29,9 +29,9 @@ def read(word: str, progress: Progress) -> Files:
         for one in _items(cluster, path):
             objects.add({**one, "apiVersion": kinds.version(path), "kind": kind})
     dumps = {}
-    for pod in objects.items("/api/v1/pods") if asks_proxies(cluster) else ():
+    for pod in objects.items("/api/v1/pods"):
         found = reference(pod)
-        if found.has_sidecar:
+        if found.has_sidecar and asks_proxies(cluster, found.namespace):
             try:
                 dumps[Path(found.namespace, found.name)] = envoy_admin.config_dump(cluster, found)
             except CommandFailed as silent:
@@ -39,9 +39,9 @@ def read(word: str, progress: Progress) -> Files:
     return Files(objects, dumps)
 
 
-def asks_proxies(cluster: Cluster) -> bool:
-    """Return whether the account may read what proxies hold."""
-    return not isinstance(cluster, Existing) or bool(cluster.way_to_proxies)
+def asks_proxies(cluster: Cluster, namespace: str = "") -> bool:
+    """Return whether the account may read what a namespace's proxies hold; empty: all of them."""
+    return not isinstance(cluster, Existing) or bool(cluster.way_to_proxies(namespace))
 
 
 def _items(cluster: Cluster, path: str) -> list[Obj]:
