@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import tarfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from lab.common import scratch
@@ -33,18 +31,17 @@ def is_read(name: str) -> bool:
     return name in OBJECTS or name.startswith(DUMP)
 
 
-@contextmanager
-def unpacked(archive: Path) -> Iterator[Path]:
-    """Unpack what an audit reads of an archive, while the `with` block runs; yield the folder.
+def unpack(archive: Path) -> Path:
+    """Unpack what an audit reads of an archive; return the folder, which goes with this process.
 
     Raises BadEvidence for a damaged archive, and for one that is larger than anybody's.
     """
-    with scratch.folder() as place:
-        try:
-            _unpack(archive, place)
-        except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as wrong:
-            raise BadEvidence(f"{archive} is damaged: {wrong}") from None
-        yield place
+    place = scratch.until_exit()
+    try:
+        _unpack(archive, place)
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as wrong:
+        raise BadEvidence(f"{archive} is damaged: {wrong}") from None
+    return place
 
 
 def _unpack(archive: Path, place: Path) -> None:

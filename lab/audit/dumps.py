@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from lab.audit import known
@@ -18,7 +17,7 @@ from lab.predict.question import STRANGER
 class DumpedInventory:
     """The proxies whose dumps are there. What none of them knows is not there."""
 
-    def __init__(self, contents: Mapping[Path, Any]) -> None:
+    def __init__(self, contents: Mapping[str, Any]) -> None:
         self._mesh = Dumps(contents).mesh()
 
     def mesh(self) -> Mesh:
@@ -42,11 +41,8 @@ class DumpedInventory:
     @cached_property
     def _everything(self) -> list[Destination]:
         found: dict[tuple[str, int], Destination] = {}
-        for one in self._proxied():
-            assert one.proxy is not None
-            for to in known.others(one.proxy, ()):
-                found.setdefault((to.host, to.port), to)
+        for one in self._mesh.workloads.values():
+            if one.read_proxy:
+                for to in known.others(one.read_proxy(), ()):
+                    found.setdefault((to.host, to.port), to)
         return [*found.values()]
-
-    def _proxied(self) -> Iterable[Workload]:
-        return (one for one in self._mesh.workloads.values() if one.read_proxy)

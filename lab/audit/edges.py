@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from lab.audit import ports
 from lab.audit.objects import Objects
 from lab.audit.ports import Destination
 from lab.common.errors import LabError
-from lab.envoy import sends, walk
+from lab.envoy import dump, sends, walk
 from lab.envoy.mesh import Mesh, Workload
-from lab.envoy.way import Flow, Way
+from lab.envoy.way import CLIENT, Flow, Way
 from lab.planes import Security, walked
 
 
@@ -25,7 +25,18 @@ class Inventory(Protocol):
     def objects(self) -> Objects: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """The cluster of the caller's proxy that carries an edge; without a name: none does."""
+
+    name: str = ""
+    kind: str = ""
+    """Its type, as `ORIGINAL_DST`."""
+    rule: str = ""
+    """The path of the DestinationRule that it was made by, as istiod writes it there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """One caller, one destination, one way of speaking, and one way that the call can take."""
 
@@ -35,6 +46,7 @@ class Edge:
     way: Way
     server: Workload | None
     """The pod that it goes to, where that is known."""
+    carrier: Carrier
 
     @property
     def crossed(self) -> Security:
@@ -65,26 +77,61 @@ class Walked:
 
 def walk_all(inventory: Inventory) -> Walked:
     """Walk every edge. What cannot be read is listed, and never guessed."""
-    mesh, edges, unread = inventory.mesh(), list[Edge](), list[Unread]()
-    for caller in inventory.callers():
+    mesh, edges, unread = _serving(inventory.mesh()), list[Edge](), list[Unread]()
+    alike = _Alike()
+    for one in inventory.callers():
+        caller = replace(one)  # which knows its proxy's whole configuration only while it is walked
         try:
             destinations = inventory.destinations(caller)
         except LabError as problem:
             unread.append(Unread(caller.name, str(problem)))
             continue
         for to in destinations:
-            edges += _edges(mesh, caller, to)
+            edges += _edges(mesh, caller, to, alike)
     return Walked(tuple(edges), tuple(unread))
 
 
-def _edges(mesh: Mesh, caller: Workload, to: Destination) -> Iterator[Edge]:
+def _serving(mesh: Mesh) -> Mesh:
+    """Return a mesh whose sidecars know no more than what comes to their pods."""
+    return replace(mesh, workloads={at: _server(one) for at, one in mesh.workloads.items()})
+
+
+def _server(pod: Workload) -> Workload:
+    read = pod.read_proxy
+    if read is None or pod.is_gateway:
+        return pod
+    return replace(pod, read_proxy=lambda: dump.serving(read()))
+
+
+class _Alike(dict[Any, Any]):
+    """Returns the first of what is equal: most edges have parts that others have too."""
+
+    def __missing__(self, one: Any) -> Any:
+        self[one] = one
+        return one
+
+
+def _edges(mesh: Mesh, caller: Workload, to: Destination, known: _Alike) -> Iterator[Edge]:
+    kept = mesh.workloads.get(caller.address, caller)
     for name in to.spoken or ports.sends(to.protocol):
         alike = {_key(way): way for way in _ways(mesh, caller, to, name)}
         for way in alike.values():
             end = way.wire.to[0] if way.wire else ""
             if end == caller.address:
                 continue  # a pod that calls itself is not modelled
-            yield Edge(caller, to, name, way, mesh.workloads.get(end))
+            steps = known[tuple(known[step] for step in way.steps)]
+            carrier = known[_carrier(caller, way)]
+            server = mesh.workloads.get(end)
+            yield Edge(kept, to, name, replace(way, steps=steps), server, carrier)
+
+
+def _carrier(caller: Workload, way: Way) -> Carrier:
+    named = [one.cluster for one in way.steps if one.where == CLIENT and one.cluster]
+    if not named or caller.proxy is None:
+        return Carrier(*named[-1:])
+    cluster = caller.proxy.clusters.get(named[-1]) or {}
+    istio = ((cluster.get("metadata") or {}).get("filter_metadata") or {}).get("istio") or {}
+    return Carrier(named[-1], str(cluster.get("type", "")), str(istio.get("config", "")))
 
 
 def _key(way: Way) -> tuple[object, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from lab.audit import bug_report
 from lab.audit.api import ApiInventory
 from lab.audit.dumps import DumpedInventory
 from lab.audit.edges import Inventory
+from lab.audit.resources import Resources
+from lab.audit.stored_dumps import StoredDumps
 from lab.common import untrusted
 from lab.common.errors import BadEvidence
 from lab.envoy import dump, node
@@ -77,51 +79,46 @@ def refusing_other_shapes() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Files:
-    """What is in files: a cluster's objects, and proxies' config dumps by their file."""
+    """What is in files: a cluster's objects, and proxies' config dumps by their pod."""
 
     objects: StoredObjects
-    dumps: Mapping[Path, Any]
-
-    @cached_property
-    def by_pod(self) -> dict[str, Any]:
-        """Return the dumps by the pod that each is of. Raises BadEvidence for one of no pod."""
-        found = {}
-        for path, content in self.dumps.items():
-            try:
-                found[node.workload(content, dump.read(content)).name] = content
-            except BadEvidence as wrong:
-                raise BadEvidence(f"{path}: {wrong}") from None
-        return found
+    dumps: Mapping[str, Any]
 
 
 def read(paths: Sequence[Path]) -> Files:
-    """Return what is in these files and folders. Raises BadEvidence for a file that is damaged."""
-    objects, dumps = StoredObjects(), dict[Path, Any]()
-    with ExitStack() as opened:
-        folders = [
-            opened.enter_context(bug_report.unpacked(one)) if bug_report.is_archive(one) else one
-            for one in paths
-        ]
-        for path in files(folders):
-            for content in _contents(path):
-                if "configs" in content:
-                    dumps[path] = content
-                elif "kind" in content:
-                    objects.add(content)
-    return Files(objects, dumps)
+    """Return what is in these files and folders.
+
+    Raises BadEvidence for a file that is damaged, and for a config dump of no pod.
+    """
+    objects, dumps = StoredObjects(), dict[str, Callable[[], Any]]()
+    resources = Resources()
+    folders = [bug_report.unpack(one) if bug_report.is_archive(one) else one for one in paths]
+    for path in files(folders):
+        for content, again in _contents(path, resources):
+            if "configs" in content:
+                dumps[_pod(path, content)] = again
+            elif "kind" in content:
+                objects.add(content)
+    return Files(objects, StoredDumps(dumps))
+
+
+def _pod(path: Path, content: Any) -> str:
+    try:
+        return node.workload(content, dump.read(content)).name
+    except BadEvidence as wrong:
+        raise BadEvidence(f"{path}: {wrong}") from None
 
 
 def inventory(files: Files, namespaces: Sequence[str]) -> Inventory:
     """Return the mesh whose proxies' dumps are in files."""
     if not files.objects.whole:
         return DumpedInventory(files.dumps)
-    dumps = files.by_pod
 
     def of(pod: PodRef) -> Any:
         name = f"{pod.namespace}/{pod.name}"
-        if name not in dumps:
+        if name not in files.dumps:
             raise BadEvidence(f"no config dump is of {name}")
-        return dumps[name]
+        return files.dumps[name]
 
     return ApiInventory(ApiMesh(files.objects, of), namespaces)
 
@@ -139,17 +136,31 @@ def _is_read(name: str) -> bool:
     return name.endswith((*_JSON, *YAML)) or bug_report.is_read(name)
 
 
-def _contents(path: Path) -> Iterator[Any]:
-    """Yield the objects in a file: one in JSON, several in YAML. Raises BadEvidence."""
+def _contents(path: Path, resources: Resources) -> Iterator[tuple[Any, Callable[[], Any]]]:
+    """Yield the objects in a file, one in JSON, several in YAML, and what reads each again.
+
+    Raises BadEvidence.
+    """
+    if path.name.endswith(YAML) or path.name in bug_report.OBJECTS:
+        for one in _read(path, _yaml):
+            if isinstance(one, dict):
+                yield one, partial(dict, one)
+        return
+    again = partial(_read, path, resources.read)
+    content = again()
+    if isinstance(content, dict):
+        yield content, again
+
+
+def _read(path: Path, parse: Callable[[bytes], Any]) -> Any:
+    """Return what is in a file, unpacked where it is packed. Raises BadEvidence."""
     content = data(path)
     try:
         if content.startswith(untrusted.GZIP_MAGIC):
             content = untrusted.gunzip(content)
-        is_yaml = path.name.endswith(YAML) or path.name in bug_report.OBJECTS
-        found = _yaml(content) if is_yaml else [untrusted.parse(content.decode())]
+        return parse(content)
     except ValueError as wrong:
         raise BadEvidence(f"{path} is damaged: {wrong}") from None
-    yield from (one for one in found if isinstance(one, dict))
 
 
 def data(path: Path) -> bytes:

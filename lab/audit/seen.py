@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from lab.audit.edges import Edge
 from lab.envoy import authorization
-from lab.envoy.way import CALLER, CLIENT
+from lab.envoy.way import CALLER
 
 _GENERATED = re.compile(r"(-[0-9a-z]{5,10})?-[0-9a-z]{5}$|-\d+$")
 """How Kubernetes ends the names of pods: after the template's hash, or by their number."""
 _IN_CLUSTER = ".svc.cluster.local"
 PASSTHROUGH = "PassthroughCluster"
-Part = Mapping[str, Any]
 
 
 def workload(pod: str) -> str:
@@ -29,20 +26,12 @@ def in_plaintext(edge: Edge) -> bool:
 
 def cluster(edge: Edge) -> str:
     """Return the name of the cluster that carries it from the caller's proxy; empty: none does."""
-    named = [one.cluster for one in edge.way.steps if one.where == CLIENT and one.cluster]
-    return named[-1] if named else ""
-
-
-def configured(edge: Edge) -> Part:
-    """Return that cluster's configuration."""
-    proxy = edge.caller.proxy
-    return (proxy.clusters.get(cluster(edge)) or {}) if proxy else {}
+    return edge.carrier.name
 
 
 def rule_of(edge: Edge) -> str:
     """Return the DestinationRule behind that cluster: `DestinationRule shop/web`; empty: none."""
-    path = str(_istio(configured(edge)).get("config", ""))
-    parts = path.split("/")
+    parts = edge.carrier.rule.split("/")
     if "destination-rule" not in parts:
         return ""
     return f"DestinationRule {parts[-3]}/{parts[-1]}"
@@ -54,14 +43,9 @@ def asks(edge: Edge) -> str:
     return f"{rule_of(edge)}, subset {subset}" if rule_of(edge) and subset else rule_of(edge)
 
 
-def _istio(part: Part) -> Part:
-    found: Part = ((part.get("metadata") or {}).get("filter_metadata") or {}).get("istio") or {}
-    return found
-
-
 def has_one_socket(edge: Edge) -> bool:
     """Return whether the cluster sends to whatever address is asked, all by one socket."""
-    return configured(edge).get("type") == "ORIGINAL_DST" and cluster(edge) != PASSTHROUGH
+    return edge.carrier.kind == "ORIGINAL_DST" and cluster(edge) != PASSTHROUGH
 
 
 def is_told(edge: Edge) -> bool:

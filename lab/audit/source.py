@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clusters import open_cluster
 from lab.audit import folder
 from lab.audit.api import ApiInventory
 from lab.audit.changed import live, meshes
@@ -16,7 +15,7 @@ from lab.audit.edges import Inventory
 from lab.audit.folder import Files
 from lab.audit.rendered import mesh
 from lab.common.errors import BadArguments
-from lab.predict.cluster import Live
+from lab.predict.cluster import ApiMesh, running
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,11 @@ def of_cluster(word: str, namespaces: Sequence[str]) -> Source:
 
     Where the account may not ask proxies, istiod's own code generates what they would hold.
     """
-    cluster = open_cluster(word)
+    cluster = running(word)
     if all(live.asks_proxies(cluster, one) for one in namespaces or ("",)):
-        return Source(ApiInventory(Live.open(word), namespaces))
-    return _generated(live.read(word, _progress), namespaces, _now())
+        held = live.proxies(cluster, cluster.kube.items("/api/v1/pods"))
+        return Source(ApiInventory(ApiMesh(cluster.kube, held.of), namespaces))
+    return _generated(live.read(cluster, _progress), namespaces, _now())
 
 
 def of_files(paths: Sequence[Path], namespaces: Sequence[str]) -> Source:

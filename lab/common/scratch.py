@@ -6,12 +6,13 @@ nobody holds any more is removed by whoever makes the next one.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lab.common import locks
@@ -31,6 +32,13 @@ def folder() -> Iterator[Path]:
             yield made
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+
+def until_exit() -> Path:
+    """Return such a folder that goes when this process ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(folder())
 
 
 def sweep() -> None:

@@ -10,7 +10,7 @@ import base64
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.common.errors import BadEvidence
@@ -50,6 +50,20 @@ class Proxy:
     def outbound(self) -> Part | None:
         """Return the listener that intercepted connections come to: of the bootstrap's port."""
         return next((one for one in self.listeners.values() if hands_off(one)), None)
+
+
+def serving(proxy: Proxy) -> Proxy:
+    """Return what of a proxy's configuration carries connections that come to its own pod.
+
+    That is a small part of it: the most is what its applications could call.
+    """
+    listeners = {
+        address: one
+        for address, one in proxy.listeners.items()
+        if one.get("traffic_direction") != "OUTBOUND"
+    }
+    kept = {name: one for name, one in proxy.clusters.items() if not name.startswith("outbound|")}
+    return replace(proxy, listeners=listeners, clusters=kept, routes={}, endpoints={}, _found={})
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ _REQUEST_LINE = re.compile(rb"(\S+) +(\S+) +HTTP/(\d)\.(\d)\r?$")
 Verdict = Literal["http/1.0", "http/1.1", "h2c", "no http", "waits"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FirstBytes:
     """What a client sends before it has read anything. No data: it waits for the server."""
 

@@ -6,11 +6,12 @@ does it, the pod's annotations say the same.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from lab.envoy import addresses
 
 Pod = Mapping[str, Any]
 PROXY_UID = 1337
@@ -43,7 +44,7 @@ class Interception:
 
     def takes_out(self, address: str, port: int, uid: int = 0) -> bool:
         """Return whether the sidecar takes a connection that a process of the pod opens."""
-        if uid == PROXY_UID or ipaddress.ip_address(address).is_loopback:
+        if uid == PROXY_UID or addresses.address(address).is_loopback:
             return False
         if _has(self.exclude_outbound_ports, port) or _within(self.exclude_ranges, address):
             return False
@@ -133,6 +134,6 @@ def _has(ports: str, port: int) -> bool:
 def _within(ranges: str, address: str) -> bool:
     if ranges == "*":
         return True
-    seen = ipaddress.ip_address(address)
+    seen = addresses.address(address)
     networks = [one.strip() for one in ranges.split(",") if one.strip()]
-    return any(seen in ipaddress.ip_network(one, strict=False) for one in networks)
+    return any(seen in addresses.network(one) for one in networks)

@@ -8,10 +8,11 @@ last step leaves none, the listener's default chain counts.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from lab.envoy import addresses
 
 Chain = Mapping[str, Any]
 RAW, TLS = "raw_buffer", "tls"
@@ -88,18 +89,18 @@ def _by_port(left: list[Chain], seen: Detected) -> list[Chain]:
 
 
 def _by_address(left: list[Chain], seen: Detected) -> list[Chain]:
-    address = ipaddress.ip_address(seen.address)
+    address = addresses.address(seen.address)
     fitting: dict[int, list[Chain]] = {}
     for chain in left:
         ranges = _match(chain).get("prefix_ranges") or []
-        lengths = [network.prefixlen for one in ranges if address in (network := _network(one))]
+        lengths = [network.prefixlen for one in ranges if address in (network := _range(one))]
         if lengths or not ranges:
             fitting.setdefault(max(lengths, default=-1), []).append(chain)
     return fitting[max(fitting)] if fitting else []
 
 
-def _network(one: Mapping[str, Any]) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(f"{one['address_prefix']}/{one.get('prefix_len', 0)}", strict=False)
+def _range(one: Mapping[str, Any]) -> addresses.Network:
+    return addresses.network(f"{one['address_prefix']}/{one.get('prefix_len', 0)}")
 
 
 def _by_server_name(left: list[Chain], seen: Detected) -> list[Chain]:

@@ -6,12 +6,11 @@ stays None unless the rest decides.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.envoy import routes
+from lab.envoy import addresses, routes
 from lab.envoy.matching import Unreadable
 from lab.envoy.routes import Request
 
@@ -102,7 +101,7 @@ def _authenticated(value: Part, peer: Peer) -> bool | None:
 
 def _from(value: Part, peer: Peer) -> bool | None:
     network = f"{value['address_prefix']}/{value.get('prefix_len', 0)}"
-    return ipaddress.ip_address(peer.address) in ipaddress.ip_network(network, strict=False)
+    return addresses.address(peer.address) in addresses.network(network)
 
 
 def _filter_state(value: Part, peer: Peer) -> bool | None:

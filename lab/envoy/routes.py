@@ -16,7 +16,7 @@ from lab.envoy.matching import Unreadable
 Part = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """What of a request a route looks at."""
 

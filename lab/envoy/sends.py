@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 
 from lab.common.errors import BadArguments
 from lab.common.suggest import meant
+from lab.envoy import addresses
 from lab.envoy.first_bytes import HELLO, PREFACE, FirstBytes, http
 from lab.envoy.routes import Request
 
@@ -104,8 +104,4 @@ def within_tls(sent: Sent, host: str, *, certificate: bool) -> Sent:
 def server_name(host: str) -> str:
     """Return what a TLS client writes as SNI: none for an address (RFC 6066, section 3)."""
     name = host.partition(":")[0]
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name
-    return ""
+    return "" if addresses.is_one(name) else name

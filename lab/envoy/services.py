@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lab.envoy import addresses as ip
 from lab.envoy import upstream
 from lab.envoy.dump import Proxy, refusing_other_shapes
 from lab.envoy.matching import Unreadable
@@ -38,27 +38,19 @@ def _routed(proxy: Proxy) -> Iterator[tuple[str, int, str]]:
         for one in config.get("virtual_hosts") or ():
             host, _, port = str(one.get("name", "")).rpartition(":")
             if port.isdecimal():
-                yield from ((host, int(port), name) for name in one["domains"] if _is_ip(name))
+                yield from ((host, int(port), name) for name in one["domains"] if ip.is_one(name))
 
 
 def _listening(proxy: Proxy) -> Iterator[tuple[str, int, str]]:
     """Yield the addresses of listeners that lead to one host's cluster."""
     for (address, port), listener in proxy.listeners.items():
-        if address == "0.0.0.0" or not _is_ip(address):
+        if address == "0.0.0.0" or not ip.is_one(address):
             continue
         default = listener.get("default_filter_chain") or {}
         for chain in (*(listener.get("filter_chains") or ()), default):
             for one in chain.get("filters") or ():
                 cluster = str((one.get("typed_config") or {}).get("cluster", ""))
                 yield cluster.rpartition("|")[2], port, address
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 @refusing_other_shapes()

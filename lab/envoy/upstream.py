@@ -23,7 +23,7 @@ _USABLE = ("HEALTHY", "UNKNOWN", "DEGRADED", "")
 Http = Literal["http/1.1", "h2", "as downstream", "by ALPN"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tls:
     """A TLS context of a client."""
 
@@ -49,7 +49,7 @@ class Tls:
         return WORKLOAD in self.certificates
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """One way in which a call can go on."""
 

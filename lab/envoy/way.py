@@ -23,7 +23,7 @@ CALLER = "caller"
 """Its pod, where no proxy takes the call."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Flow:
     """A call as an application makes it."""
 
@@ -46,7 +46,7 @@ StepKind = Literal[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One decision on the way."""
 
@@ -62,7 +62,7 @@ class Step:
         return self.source.removeprefix("cluster ") if self.kind == "cluster" else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wire:
     """What a connection carries from one pod to another."""
 
@@ -82,7 +82,7 @@ class Wire:
         return "mutual_tls" if self.identity else "tls"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Way:
     """One way that a call can take, to its end."""
 

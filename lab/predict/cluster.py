@@ -36,11 +36,7 @@ class ApiMesh:
 
     @cached_property
     def _pods(self) -> list[Obj]:
-        return [
-            one
-            for one in self.objects.items("/api/v1/pods")
-            if one.get("status", {}).get("podIP") and not one["spec"].get("hostNetwork")
-        ]
+        return [one for one in self.objects.items("/api/v1/pods") if has_own_address(one)]
 
     def mesh(self) -> Mesh:
         """Return all pods with an address of their own, and what kube-proxy does for Services."""
@@ -51,8 +47,7 @@ class ApiMesh:
         """Return the addresses of a Service's pods, to which a headless one's name is resolved."""
         return {
             address
-            for one in self._slices
-            if _names(one)[0] == namespace and _service_of(one) == name
+            for one in self._slices.get((namespace, name), ())
             for end in one.get("endpoints") or ()
             for address in end["addresses"]
         }
@@ -78,22 +73,20 @@ class ApiMesh:
         )
 
     @cached_property
-    def _slices(self) -> list[Obj]:
-        return self.objects.items("/apis/discovery.k8s.io/v1/endpointslices")
+    def _slices(self) -> dict[tuple[str, str], list[Obj]]:
+        """Return EndpointSlices by their Service."""
+        found: dict[tuple[str, str], list[Obj]] = {}
+        for one in self.objects.items("/apis/discovery.k8s.io/v1/endpointslices"):
+            found.setdefault((_names(one)[0], _service_of(one)), []).append(one)
+        return found
 
     def _services(self) -> dict[Address, list[Address]]:
         found: dict[Address, list[Address]] = {}
-        slices = self._slices
         for service in self.objects.items("/api/v1/services"):
             address = str(service["spec"].get("clusterIP") or "None")
             if address == "None":
                 continue
-            own = [
-                one
-                for one in slices
-                if _names(one)[0] == service["metadata"]["namespace"]
-                and _service_of(one) == service["metadata"]["name"]
-            ]
+            own = self._slices.get(_names(service), [])
             for port in service["spec"].get("ports") or ():
                 found[address, port["port"]] = _ends(own, str(port.get("name") or ""))
         return found
@@ -109,14 +102,7 @@ class Live(ApiMesh):
     @classmethod
     def open(cls, word: str) -> Live:
         """Open the cluster that `--cluster` names. Raises ClusterGone where it does not run."""
-        cluster = open_cluster(word)
-        if not cluster.running():
-            raise ClusterGone(
-                f"no {cluster.kind} cluster is running, so no configuration can be read",
-                hint=f"istio-lab up --cluster {word}; or --cluster context:NAME, a cluster of your "
-                "kubeconfig; or configurations in files",
-            )
-        return cls(cluster)
+        return cls(running(word))
 
     def caller(self, typed: str) -> Workload:
         """Return the pod that is typed. Raises BadArguments with those that are ready."""
@@ -144,6 +130,25 @@ class Live(ApiMesh):
                     return [address]
                 return sorted(self.behind(namespace, name))
         return address_in(caller, host, port)
+
+
+def running(word: str) -> Cluster:
+    """Return the cluster that `--cluster` names. Raises ClusterGone where it does not run."""
+    cluster = open_cluster(word)
+    if not cluster.running():
+        raise ClusterGone(
+            f"no {cluster.kind} cluster is running, so no configuration can be read",
+            hint=f"istio-lab up --cluster {word}; or --cluster context:NAME, a cluster of your "
+            "kubeconfig; or configurations in files",
+        )
+    return cluster
+
+
+def has_own_address(pod: Obj) -> bool:
+    """Return whether a pod has an address, and none of its node's or of a pod that came later."""
+    status = pod.get("status") or {}
+    ended = status.get("phase") in ("Succeeded", "Failed")  # it still tells the one that it had
+    return bool(status.get("podIP")) and not ended and not pod["spec"].get("hostNetwork")
 
 
 def _ends(slices: list[Obj], port: str) -> list[Address]:

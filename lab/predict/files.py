@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,12 @@ from lab.predict.question import OUTSIDE, STRANGER, address_in
 class Dumps:
     """Proxies' configurations in files, one for each proxy."""
 
-    def __init__(self, contents: Mapping[Path, Any]) -> None:
-        """Take what is in each file. Raises BadEvidence for what is no config dump."""
-        self._workloads = [_workload(path, content) for path, content in contents.items()]
+    def __init__(self, contents: Mapping[Any, Any]) -> None:
+        """Take what is in each file, by its name. Raises BadEvidence for what is no config dump.
+
+        A proxy's configuration is taken anew where it is asked for: many do not fit in memory.
+        """
+        self._workloads = [_workload(name, contents) for name in contents]
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Dumps:
@@ -31,8 +35,8 @@ class Dumps:
         """Return the pods that the dumps are of, and the Services that their proxies know."""
         known = {}
         for one in self._workloads:
-            assert one.proxy is not None
-            known.update(services.endpoints(one.proxy))
+            assert one.read_proxy is not None
+            known.update(services.endpoints(one.read_proxy()))
         return Mesh({one.address: one for one in self._workloads}, known)
 
     def caller(self, typed: str) -> Workload:
@@ -79,11 +83,13 @@ def _is_of(pod: Workload, typed: str) -> bool:
     return any(one.startswith(f"{typed}-") for one in (name, f"{namespace}/{name}"))
 
 
-def _workload(path: Path, content: Any) -> Workload:
+def _workload(name: Any, contents: Mapping[Any, Any]) -> Workload:
+    content = contents[name]
     try:
-        return node.workload(content, dump.read(content))
+        made = node.workload(content, dump.read(content))
     except BadEvidence as wrong:
-        raise BadEvidence(f"{path}: {wrong}") from None
+        raise BadEvidence(f"{name}: {wrong}") from None
+    return replace(made, read_proxy=lambda: dump.read(contents[name]))
 
 
 def _read(path: Path) -> Any:

@@ -14,6 +14,7 @@ from lab.audit.changed.compared import Compared
 from lab.audit.changed.report import Report
 from lab.audit.rules import rules
 from lab.common.errors import BadArguments
+from lab.predict.cluster import running
 
 
 def report(
@@ -22,7 +23,7 @@ def report(
     """Return what manifests do to the mesh of files at `paths`, or else of a cluster."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     wanted = [*_manifests(changes)]
-    files = folder.read(paths) if paths else live.read(cluster, _progress)
+    files = folder.read(paths) if paths else live.read(running(cluster), _progress)
     both = meshes.of(files, wanted, namespaces, now=now, progress=_progress)
     states = (Compared(both.before, both.after), Compared(both.after, both.before))
     walked = [edges.walk_all(one) for one in states]

@@ -24,6 +24,8 @@ class Compared:
 
     def __init__(self, own: Inventory, other: Inventory) -> None:
         self._own, self._other = own, other
+        self._told: dict[str, set[Key]] = {}
+        """What each caller that was walked calls by this state's own declarations."""
 
     def mesh(self) -> Mesh:
         return self._own.mesh()
@@ -37,6 +39,7 @@ class Compared:
     def destinations(self, caller: Workload) -> Sequence[Destination]:
         """Return the caller's, and a server that nothing names at each port known in either."""
         own = self._own.destinations(caller)
+        self._told[caller.name] = {_key(one) for one in own}
         there = self._others(caller.name)
         known = {_key(one) for one in own}
         added = [one for key, one in there.items() if one.kind == "other" and key not in known]
@@ -44,13 +47,7 @@ class Compared:
 
     def own(self, walked: Walked) -> Walked:
         """Return the edges that this state's own declarations suggest: those of its audit."""
-        told: dict[str, set[Key]] = {}
-        for caller in self.callers():
-            try:
-                told[caller.name] = {_key(one) for one in self._own.destinations(caller)}
-            except LabError:
-                continue  # it is among what is not read
-        kept = (one for one in walked.edges if _is_declared(one, told[one.caller.name]))
+        kept = (one for one in walked.edges if _is_declared(one, self._told[one.caller.name]))
         return Walked(tuple(kept), walked.unread)
 
     def _others(self, name: str) -> Mapping[Key, Destination]:
@@ -59,7 +56,7 @@ class Compared:
                 _key(one): one
                 for caller in self._other.callers()
                 if caller.name == name
-                for one in self._other.destinations(caller)
+                for one in self._other.destinations(replace(caller))
             }
         except LabError:
             return {}  # it is not known, and is told so where it is walked itself

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from clusters.base import Progress
 from clusters.kube import Obj
 from clusters.stacks import binaries
 from lab.audit.changed.control_plane import ControlPlane
+from lab.audit.resources import Resources
+from lab.audit.stored_dumps import StoredDumps
+from lab.common import scratch
 from lab.common.errors import LabError
 
 PROGRAM = "istiod-generate"
@@ -54,12 +59,42 @@ def generate(
         "services": services,
         "pods_first": pods_first,
     }
-    first, *answers = _answers(plane, asked)
-    return Generated(
-        {one["pod"]: {"configs": one["configs"]} for one in answers if not one.get("error")},
-        {one["pod"]: one["error"] for one in answers if one.get("error")},
-        first["slices"] or (),
-    )
+    answers = _answers(plane, asked)
+    slices: Sequence[Obj] = ()
+    readers, errors, resources = dict[str, Callable[[], Any]](), dict[str, str](), Resources()
+    for place, line in _lines(answers):
+        told = msgspec.json.decode(line, type=_Answer)
+        if told.error:
+            errors[told.pod] = told.error
+        elif told.pod:
+            readers[told.pod] = partial(_dump, answers, place, resources)
+        else:
+            slices = told.slices or ()
+    return Generated(StoredDumps(readers), errors, slices)
+
+
+class _Answer(msgspec.Struct):
+    """A line of the generator's: first what it made of all, then one for each proxy."""
+
+    pod: str = ""
+    error: str = ""
+    slices: list[Obj] | None = None
+
+
+def _dump(answers: Path, place: tuple[int, int], resources: Resources) -> Dump:
+    with answers.open("rb") as file:
+        file.seek(place[0])
+        told = resources.read(file.read(place[1]))
+    return {"configs": told["configs"]}
+
+
+def _lines(answers: Path) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Yield each line of a file, and where it is: its first byte, and its length."""
+    at = 0
+    with answers.open("rb") as file:
+        for line in file:
+            yield (at, len(line)), line
+            at += len(line)
 
 
 def inject(plane: ControlPlane, pods: Sequence[Obj], mesh: str) -> list[Obj]:
@@ -69,7 +104,8 @@ def inject(plane: ControlPlane, pods: Sequence[Obj], mesh: str) -> list[Obj]:
     """
     wanted = {"pods": pods, "mesh": mesh, "revision": plane.revision, "tag": plane.stack}
     made = []
-    for pod, answer in zip(pods, _answers(plane, {"inject": wanted}), strict=True):
+    answers = (json.loads(line) for _, line in _lines(_answers(plane, {"inject": wanted})))
+    for pod, answer in zip(pods, answers, strict=True):
         if answer.get("error"):
             meta = pod["metadata"]
             raise LabError(
@@ -80,15 +116,19 @@ def inject(plane: ControlPlane, pods: Sequence[Obj], mesh: str) -> list[Obj]:
     return made
 
 
-def _answers(plane: ControlPlane, asked: Mapping[str, Any]) -> list[Any]:
-    """Return what the generator says, line by line; it is started in an empty folder."""
-    with tempfile.TemporaryDirectory(prefix="lab-generate-") as folder:
+def _answers(plane: ControlPlane, asked: Mapping[str, Any]) -> Path:
+    """Return the file with what the generator says, in lines; it is started in an empty folder."""
+    place = scratch.until_exit()
+    answers, empty = place / "answers", place / "empty"
+    empty.mkdir()
+    with answers.open("wb") as file:
         try:
             done = subprocess.run(
                 [_program(plane)],
                 input=json.dumps(asked).encode(),
-                capture_output=True,
-                cwd=folder,
+                stdout=file,
+                stderr=subprocess.PIPE,
+                cwd=empty,
                 env=plane.environment,
                 timeout=PATIENCE,
             )
@@ -97,7 +137,7 @@ def _answers(plane: ControlPlane, asked: Mapping[str, Any]) -> list[Any]:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise LabError(f"configuration cannot be generated: {' '.join(said[-1:])}")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return answers
 
 
 def build(plane: ControlPlane, progress: Progress) -> None:

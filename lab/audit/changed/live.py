@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
 
-from clusters import open_cluster
 from clusters.base import Cluster, Progress
 from clusters.existing import Existing
 from clusters.kube import ApiError, Obj
 from lab.audit.changed import kinds
+from lab.audit.fetched import Fetched
 from lab.audit.folder import Files, StoredObjects
-from lab.common.errors import ClusterGone, CommandFailed
-from lab.record import envoy_admin
+from lab.predict.cluster import has_own_address
 from lab.record.world import reference
 
 
-def read(word: str, progress: Progress) -> Files:
-    """Return the objects of a cluster and its proxies' config dumps; word: as `--cluster` has it.
+def read(cluster: Cluster, progress: Progress) -> Files:
+    """Return the objects of a cluster and its proxies' config dumps.
 
-    A proxy that does not answer has no dump, nor has any where the account may ask none. Raises
-    ClusterGone where the cluster does not run.
+    A proxy that does not answer has no dump, nor has any where the account may ask none.
     """
-    cluster = open_cluster(word)
-    if not cluster.running():
-        raise ClusterGone(f"no {cluster.kind} cluster is running", hint="istio-lab up")
     objects = StoredObjects()
     for path, kind in kinds.EVERY.items():
         for one in _items(cluster, path):
             objects.add({**one, "apiVersion": kinds.version(path), "kind": kind})
-    dumps = {}
-    for pod in objects.items("/api/v1/pods"):
-        found = reference(pod)
-        if found.has_sidecar and asks_proxies(cluster, found.namespace):
-            try:
-                dumps[Path(found.namespace, found.name)] = envoy_admin.config_dump(cluster, found)
-            except CommandFailed as silent:
-                progress(str(silent))
-    return Files(objects, dumps)
+    held = proxies(cluster, objects.items("/api/v1/pods"))
+    for why in held.silent.values():
+        progress(why)
+    return Files(objects, held.dumps)
+
+
+def proxies(cluster: Cluster, pods: Iterable[Obj]) -> Fetched:
+    """Return what the proxies of pods hold, as far as the account may ask them."""
+    found = [reference(one) for one in pods if has_own_address(one)]
+    return Fetched(
+        cluster, [one for one in found if one.has_sidecar and asks_proxies(cluster, one.namespace)]
+    )
 
 
 def asks_proxies(cluster: Cluster, namespace: str = "") -> bool:

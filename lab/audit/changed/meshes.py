@@ -69,17 +69,17 @@ def of(
     applied = manifests.apply(objects, changes, now)
     generator.build(plane, progress)
     progress(f"generating the configuration of {len(pods)} proxies, before and after")
-    asked = [(one, _node(files.by_pod.get(_name(one)))) for one in pods]
-    pods_first, before = _as_it_was_read(plane, objects, asked, files.by_pod)
+    asked = [(one, _node(files.dumps.get(_name(one)))) for one in pods]
+    pods_first, before = _as_it_was_read(plane, objects, asked, files.dumps)
     after = before
     if applied.changed:
         after = generator.generate(
             plane, applied.objects, asked, applied.services, pods_first=pods_first
         )
-    told = {_name(one): _told(_name(one), files.by_pod, before, after) for one in pods}
-    after_of = _as_changed(files.by_pod, after, told)
+    told = {_name(one): _told(_name(one), files.dumps, before, after) for one in pods}
+    after_of = _as_changed(files.dumps, after, told)
     return Meshes(
-        _inventory(objects, namespaces, _as_it_is(files.by_pod, before)),
+        _inventory(objects, namespaces, _as_it_is(files.dumps, before)),
         _inventory(_with_slices(applied, after), namespaces, after_of),
         told,
         applied,

@@ -26,10 +26,12 @@ from clusters.embedded.cluster import Embedded
 from clusters.stacks import assembly, binaries
 from lab.audit import certificates, edges, findings
 from lab.audit.api import ApiInventory
+from lab.audit.fetched import Fetched
 from lab.audit.folder import PATHS
 from lab.audit.rules import rules
 from lab.audit.verify import verify
 from lab.commands.line import main
+from lab.common.errors import CommandFailed
 from lab.common.wait import until
 from lab.envoy import dump, sends
 from lab.model import store
@@ -283,6 +285,18 @@ def test_a_call_that_crosses_otherwise_is_told_as_not_seen(
     told = verify(cluster, [replace(finding, edges=(turned,))], 1, packets=False)
     assert told[finding.key].said == "not seen"
     assert told[finding.key].saw == "plaintext; answered 200"
+
+
+def test_a_proxy_that_does_not_answer_is_told_of_and_the_others_are_read(
+    cluster: Embedded, namespaces: Namespaces
+) -> None:
+    client = ends.source(cluster.kube, f"{namespaces[OWN]}/client")
+    gone = replace(client, name="gone-abcde")
+    held = Fetched(cluster, [client, gone])
+    assert dump.read(held.of(client)).listeners
+    assert [*held.silent] == [f"{gone.namespace}/{gone.name}"]
+    with pytest.raises(CommandFailed, match="gone-abcde"):
+        held.of(gone)
 
 
 @pytest.fixture

@@ -60,10 +60,9 @@ def worlds(cluster: Embedded) -> Iterator[Worlds]:
 
 
 @pytest.fixture
-def files(cluster: Embedded, worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> Files:
+def files(cluster: Embedded, worlds: Worlds) -> Files:
     """The mesh as it is, with the two namespaces in it."""
-    monkeypatch.setenv("LAB_CLUSTER_NAME", cluster.name)
-    return live.read("embedded", print)
+    return live.read(cluster, print)
 
 
 def foretold(files: Files, changes: list[Obj]) -> Meshes:
@@ -73,7 +72,7 @@ def foretold(files: Files, changes: list[Obj]) -> Meshes:
 def differing(expected: Meshes, there: Files) -> dict[str, list[str]]:
     """What real proxies hold otherwise than foretold."""
     found = {}
-    for name, dump in there.by_pod.items():
+    for name, dump in there.dumps.items():
         namespace, _, pod = name.partition("/")
         told = expected.after_of(PodRef(namespace, pod, "", ()))
         if wrong := gate.differences(dump, told):
@@ -83,7 +82,7 @@ def differing(expected: Meshes, there: Files) -> dict[str, list[str]]:
 
 def real(files: Files) -> ApiInventory:
     return ApiInventory(
-        ApiMesh(files.objects, lambda pod: files.by_pod[f"{pod.namespace}/{pod.name}"])
+        ApiMesh(files.objects, lambda pod: files.dumps[f"{pod.namespace}/{pod.name}"])
     )
 
 
@@ -93,7 +92,7 @@ def applied(cluster: Embedded, changes: list[Obj], expected: Meshes) -> Files:
     seen: list[Files] = []
 
     def look() -> bool:
-        seen[:] = [live.read("embedded", print)]
+        seen[:] = [live.read(cluster, print)]
         return not differing(expected, seen[0])
 
     until(look, "every proxy to hold what was foretold", timeout=60, every=0.5,
