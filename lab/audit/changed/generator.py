@@ -97,23 +97,21 @@ def _lines(answers: Path) -> Iterator[tuple[tuple[int, int], bytes]]:
             at += len(line)
 
 
-def inject(plane: ControlPlane, pods: Sequence[Obj], mesh: str) -> list[Obj]:
-    """Return pods with their sidecars, as istiod's webhook would make them.
+def inject(plane: ControlPlane, pods: Sequence[Obj], mesh: str) -> tuple[list[Obj], dict[str, str]]:
+    """Return pods with their sidecars, as istiod's webhook would make them, and why others fail.
 
-    mesh: the mesh's configuration, in YAML. Raises LabError for a pod that cannot be injected.
+    mesh: the mesh's configuration, in YAML.
     """
     wanted = {"pods": pods, "mesh": mesh, "revision": plane.revision, "tag": plane.stack}
-    made = []
+    made, refused = [], {}
     answers = (json.loads(line) for _, line in _lines(_answers(plane, {"inject": wanted})))
     for pod, answer in zip(pods, answers, strict=True):
         if answer.get("error"):
             meta = pod["metadata"]
-            raise LabError(
-                f"no sidecar can be injected into {meta['namespace']}/{meta['name']}: "
-                f"{answer['error']}"
-            )
-        made.append({**answer["pod"], "apiVersion": "v1", "kind": "Pod"})
-    return made
+            refused[f"{meta['namespace']}/{meta['name']}"] = str(answer["error"])
+        else:
+            made.append({**answer["pod"], "apiVersion": "v1", "kind": "Pod"})
+    return made, refused
 
 
 def _answers(plane: ControlPlane, asked: Mapping[str, Any]) -> Path:

@@ -26,6 +26,8 @@ class Completed:
     """NAMESPACE/NAME of those with a selector, whose endpoints follow from the pods."""
     assumed: list[str]
     """What the manifests do not tell, in sentences."""
+    refused: dict[str, str]
+    """Pod -> why no sidecar can be injected, though one is asked for."""
 
 
 def complete(given: Iterable[Obj], plane: ControlPlane, now: str) -> Completed:
@@ -42,16 +44,27 @@ def complete(given: Iterable[Obj], plane: ControlPlane, now: str) -> Completed:
     }
     running = pods.of(objects, now)
     asked = [one for one in running if pods.is_injected(one, labels)]
-    injected = {_name(one): one for one in generator.inject(plane, asked, mesh or _MESH)}
+    made, refused = generator.inject(plane, asked, mesh or _MESH)
+    injected = {_name(one): one for one in made}
     found = [
         *_addressed(_stored(one, now) for one in objects if one["kind"] not in kinds.RUNS_PODS),
-        *(injected.get(_name(one), one) for one in running),
+        *(
+            _unknown(one) if _name(one) in refused else injected.get(_name(one), one)
+            for one in running
+        ),
     ]
     return Completed(
         [*found, *_around(found, mesh, now)],
         [_name(one) for one in found if one["kind"] == "Service" and one["spec"].get("selector")],
         [*_assumed(plane, {one["metadata"]["namespace"] for one in running} - {*labels}, mesh)],
+        refused,
     )
+
+
+def _unknown(pod: Obj) -> Obj:
+    """Return a pod with a proxy of which nothing is known."""
+    spec = pod["spec"]
+    return {**pod, "spec": {**spec, "containers": [*spec["containers"], {"name": "istio-proxy"}]}}
 
 
 def _assumed(plane: ControlPlane, spaces: Collection[str], mesh: str | None) -> Iterator[str]:

@@ -36,7 +36,7 @@ def of(
     plane = completed.default_plane()
     generator.build(plane, progress)
     made = completed.complete(given, plane, now)
-    proxied = [one for one in made.objects if has_proxy(one)]
+    proxied = [one for one in made.objects if has_proxy(one) and _name(one) not in made.refused]
     if not any(one["kind"] == "Pod" for one in made.objects):
         raise BadArguments(
             "neither a workload nor a config dump of a proxy is among the files",
@@ -48,6 +48,8 @@ def of(
 
     def read(pod: PodRef) -> Any:
         name = f"{pod.namespace}/{pod.name}"
+        if name in made.refused:
+            raise BadEvidence(f"no sidecar can be injected into {name}: {made.refused[name]}")
         if name not in told.dumps:
             why = told.errors.get(name, "istiod told it nothing")
             raise BadEvidence(f"what {name} would hold is unknown: {why}")
@@ -61,3 +63,7 @@ def of(
         ApiInventory(ApiMesh(stored, read), namespaces),
         (held, *(f"assumed: {one}" for one in made.assumed)),
     )
+
+
+def _name(pod: Obj) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"

@@ -47,7 +47,12 @@ def _pod(workload: Obj, template: Obj, number: int, now: str) -> Obj:
     name = f"{own['name']}-0"
     uid = hashlib.sha256(f"{workload['kind']}/{own['namespace']}/{name}".encode()).hexdigest()
     address = f"{ADDRESSES}.{number // 250}.{number % 250 + 1}"
-    spec = {"serviceAccountName": "default", **_with_protocols(template["spec"]), "nodeName": NODE}
+    account = template["spec"].get("serviceAccountName") or "default"
+    spec = {
+        **_with_protocols(template["spec"]),
+        "serviceAccountName": account,
+        "nodeName": NODE,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",

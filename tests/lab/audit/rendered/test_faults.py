@@ -141,3 +141,18 @@ def test_one_fault_is_one_finding_with_its_cause(
     told = found(there)
     assert [*told] == [rule]
     assert cause in told[rule][0]
+
+
+def test_a_pod_that_cannot_be_injected_is_not_read_and_the_others_are() -> None:
+    there = shop()
+    template = there["web"]["spec"]["template"]
+    template["metadata"]["annotations"] = {"inject.istio.io/templates": "grpc-agent"}
+    made = mesh.of(there.values(), (), now=NOW, progress=lambda _line: None)
+    walked = edges.walk_all(made.inventory)
+    assert [one.what for one in walked.unread] == ["shop/web-0"]
+    assert 'template "grpc-agent" not found' in walked.unread[0].why
+    outcomes: dict[str, set[str]] = {}
+    for one in walked.edges:
+        outcomes.setdefault(one.to.name, set()).add(one.way.outcome)
+    assert outcomes["web.shop:80"] == {"unknown"}
+    assert "arrives" in outcomes["front.shop:80"]

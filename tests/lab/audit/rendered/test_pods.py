@@ -31,6 +31,13 @@ def test_each_kind_of_workload_has_one_pod_that_is_ready(kind: str) -> None:
     assert {"type": "Ready", "status": "True"} in pod["status"]["conditions"]
 
 
+@pytest.mark.parametrize("account", [None, ""])
+def test_a_pod_without_an_account_has_the_default_one(account: str | None) -> None:
+    spec = {"containers": [], "serviceAccountName": account}
+    (pod,) = pods.of([workload("Deployment", spec=spec)], NOW)
+    assert pod["spec"]["serviceAccountName"] == "default"
+
+
 def test_no_two_pods_share_an_address() -> None:
     made = pods.of([workload("Deployment", f"w{n}") for n in range(600)], NOW)
     assert len({one["status"]["podIP"] for one in made}) == 600
