@@ -1,0 +1,61 @@
+"""An audit of a kind cluster: causes found with their objects, live and of a bug report."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import audited_meshes
+import pytest
+from audited_meshes import WORLDS
+
+from clusters.kind.cluster import Kind
+from clusters.stacks import assembly, binaries
+from lab.commands.line import main
+
+pytestmark = [pytest.mark.kind, pytest.mark.long, pytest.mark.timeout(900)]
+
+
+def test_each_worlds_cause_is_found_and_a_bug_report_gives_the_same_findings(
+    kind_cluster: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_CLUSTER_NAME", kind_cluster.name)
+    with audited_meshes.deployed(kind_cluster) as namespaces:
+        words = [word for one in namespaces.values() for word in ("-n", one)]
+        live = audited(tmp_path / "live.json", "--cluster", "kind", *words)
+        archived = audited(tmp_path / "archive.json", str(reported(kind_cluster, tmp_path)), *words)
+    posted, numbered, scoped = (namespaces[one] for one in WORLDS)
+    found = {(one["rule"], one["about"]) for one in live["findings"]}
+    assert {
+        ("tls-to-none", f"excluded.{posted}:8000"),
+        ("port-number-of-service", f"httpbin.{numbered}:8000"),
+        ("plaintext-accepted", f"{numbered}/httpbin"),
+        ("passed-through", f"httpbin.{scoped}:8000"),
+    } <= found
+    assert live["not_read"] == []
+    assert archived["findings"] == live["findings"]
+
+
+def audited(file: Path, *words: str) -> dict[str, Any]:
+    """What an audit says, which finds something."""
+    assert main(["audit", "--json", str(file), *words]) == 1
+    told: dict[str, Any] = json.loads(file.read_text())
+    return told
+
+
+def reported(cluster: Kind, folder: Path) -> Path:
+    """The archive of istioctl's bug report of a cluster."""
+    istioctl = binaries.build(assembly.wanted().tools, print) / "bin" / "istioctl"
+    path = f"{cluster.bin}{os.pathsep}{os.environ['PATH']}"  # it runs kubectl
+    subprocess.run(
+        [istioctl, "bug-report", f"--kubeconfig={cluster.kubeconfig}"],
+        cwd=folder,
+        env={**os.environ, "PATH": path, "HOME": str(folder)},
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    return folder / "bug-report.tar.gz"
