@@ -122,7 +122,7 @@ def _edges(mesh: Mesh, caller: Workload, to: Destination, known: _Alike) -> Iter
             steps = known[tuple(known[step] for step in way.steps)]
             carrier = known[_carrier(caller, way)]
             server = mesh.workloads.get(end)
-            yield Edge(kept, to, name, replace(way, steps=steps), server, carrier)
+            yield Edge(kept, to, name, way._replace(steps=steps), server, carrier)
 
 
 def _carrier(caller: Workload, way: Way) -> Carrier:

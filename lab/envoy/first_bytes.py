@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -57,6 +58,7 @@ class FirstBytes:
         return self.data[:2] == HELLO[:2]
 
 
+@lru_cache(1024)
 def http(data: bytes) -> Verdict:
     """Return what the HTTP inspector makes of the first bytes (http_inspector.cc)."""
     if data[: len(PREFACE)] == PREFACE[: len(data)]:

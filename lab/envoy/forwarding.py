@@ -57,7 +57,7 @@ def _sent_on(
     who = sending(sender)
     for one in clusters:
         found = upstream.ways(sender.proxy, one.cluster, flow.to)
-        chosen = replace(way, share=way.share * one.share)
+        chosen = way._replace(share=way.share * one.share)
         if not found:
             flag, status = "UH", 503 if manager else 0
             yield chosen.then(
@@ -88,7 +88,7 @@ def _departed(
             tls = replace(tls, alpn=own or tls.alpn)
     shown = sender.identity if tls and tls.is_workloads else ""
     wire = Wire(end.address, sent, tls, shown, request or flow.request)
-    on = replace(way, share=way.share / among, wire=wire)
+    on = way._replace(share=way.share / among, wire=wire)
     how = _how(tls) if tls or not version else "without TLS"
     what = ", ".join(filter(None, (f"to {address_text(end.address)}", version, how)))
     return on.then(sending(sender), "cluster", what, f"cluster {end.cluster}")

@@ -39,11 +39,11 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
     found = listener.at(proxy, wire.to[1], wire.to[0])
     if found is None:
         why = f"nothing listens at {address_text(wire.to)}"
-        yield replace(way, wire=None).ends("refused", GATEWAY, why)
+        yield way._replace(wire=None).ends("refused", GATEWAY, why)
         return
     _refuse_unread(found)
     taken = listener.take(found, *wire.to, hello(wire))
-    here = replace(way, wire=None, earlier=(*way.earlier, wire))
+    here = way._replace(wire=None, earlier=(*way.earlier, wire))
     here = here.then(GATEWAY, "chain", chain_told(taken), taken.place)
     if ended := stopped(here, taken, GATEWAY):
         yield ended
@@ -52,7 +52,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
     context = upstream.tls_context(taken.chain.get("transport_socket"), "DownstreamTlsContext")
     if context is None:
         # Nobody asks for the certificate that the caller's proxy would show.
-        shown = replace(wire, identity="")
+        shown = wire._replace(identity="")
         yield from _plain(caller, pod, _crossed(here, shown), taken.chain, shown)
         return
     by, refused, inside = handshake.end(
@@ -63,7 +63,7 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
         return
     here = here.then(GATEWAY, "decrypts", "it decrypts the connection")
     secured = inside.request and replace(inside.request, secure=True)
-    inside = replace(inside, request=secured)
+    inside = inside._replace(request=secured)
     agreed = handshake.agreed(context, wire)
     yield from _taken(caller, pod, here, taken.chain, inside, agreed)
 
@@ -81,7 +81,7 @@ def _broken_off(
     if not isinstance(chains.action(chain, peer), HandsOn):
         yield way.ends("refused", *told)
         return
-    half = replace(way, share=way.share / 2)
+    half = way._replace(share=way.share / 2)
     yield half.ends("refused", *told)
     for one in forwarding.ways(pod, Flow(to, FirstBytes()), half, chain, peer):
         yield one.ends("refused", *told)
@@ -89,7 +89,7 @@ def _broken_off(
 
 def _crossed(way: Way, wire: Wire) -> Way:
     """Return a way whose last leg to a gateway is this."""
-    return replace(way, earlier=(*way.earlier[:-1], wire))
+    return way._replace(earlier=(*way.earlier[:-1], wire))
 
 
 def _refuse_unread(found: Part) -> None:

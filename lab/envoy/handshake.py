@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from lab.envoy.first_bytes import HELLO, FirstBytes
@@ -33,12 +32,12 @@ def end(
     """
     if wire.tls is not None:
         by, why = _with_proxy(mesh, context, wire, wire.tls, pod)
-        return {"client": client, "server": server, "": ""}[by], why, replace(wire, tls=None)
+        return {"client": client, "server": server, "": ""}[by], why, wire._replace(tls=None)
     if not wire.sent.tls:
         return server, "the connection is not TLS", wire
     if why := _refused(mesh, context, wire.sent):
         return server, why, wire
-    return "", "", replace(wire, sent=_inside(wire.sent), identity="")
+    return "", "", wire._replace(sent=_inside(wire.sent), identity="")
 
 
 def _with_proxy(mesh: Mesh, context: Part, wire: Wire, tls: Tls, pod: Workload) -> tuple[str, str]:

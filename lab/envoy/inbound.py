@@ -56,8 +56,8 @@ def ways(mesh: Mesh, caller: Workload, pod: Workload, way: Way) -> Iterator[Way]
         yield from _served(caller, pod, way, taken.chain, inside, agreed)
     else:
         # Nobody here asks for the certificate that the caller's proxy would show.
-        way = replace(way, wire=replace(wire, identity=""))
-        yield from _served(caller, pod, way, taken.chain, replace(wire, identity=""), "")
+        way = way._replace(wire=wire._replace(identity=""))
+        yield from _served(caller, pod, way, taken.chain, wire._replace(identity=""), "")
 
 
 def _served(
@@ -102,7 +102,7 @@ def _served(
     for end in upstream.ways(pod.proxy, cluster, wire.to):
         spoken = upstream.spoken(end, first_bytes.asked(sent))
         sent_on = first_bytes.of_request(spoken, answer.request.method, answer.request.path)
-        yield _given(pod, way, end, replace(inside, sent=sent_on))
+        yield _given(pod, way, end, inside._replace(sent=sent_on))
 
 
 def _asks_for_connect(manager: Part, sent: FirstBytes, request: Request | None) -> bool:

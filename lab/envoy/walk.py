@@ -7,7 +7,6 @@ names what it does not know: an answer that is *unknown* is never a guess.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from lab.envoy import gateway, inbound, outbound
 from lab.envoy.dump import MISSHAPEN
@@ -61,7 +60,7 @@ def _over_node(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
         address = address_text(wire.to)
         yield way.ends("refused", NODE, f"the Service at {address} has no ready endpoint")
     for end in ends:
-        on = replace(way, wire=replace(wire, to=end), share=way.share / len(ends))
+        on = way._replace(wire=wire._replace(to=end), share=way.share / len(ends))
         on = on.then(NODE, "node", f"kube-proxy sends it to {address_text(end)}")
         yield from _at(mesh, caller, on)
 
@@ -83,7 +82,7 @@ def _at(mesh: Mesh, caller: Workload, way: Way) -> Iterator[Way]:
         yield from inbound.ways(mesh, caller, pod, way)
     else:
         # Whether the application asks for the certificate that a proxy would show is not known.
-        on = _past_sidecar(pod, wire, replace(way, wire=replace(wire, identity="")))
+        on = _past_sidecar(pod, wire, way._replace(wire=wire._replace(identity="")))
         yield on.ends("arrives", pod.name, arriving(wire))
 
 

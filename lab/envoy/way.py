@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from lab.envoy import first_bytes
 from lab.envoy.chains import Closes
@@ -46,8 +46,7 @@ StepKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One decision on the way."""
 
     where: str
@@ -62,8 +61,7 @@ class Step:
         return self.source.removeprefix("cluster ") if self.kind == "cluster" else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(NamedTuple):
     """What a connection carries from one pod to another."""
 
     to: Address
@@ -82,8 +80,7 @@ class Wire:
         return "mutual_tls" if self.identity else "tls"
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """One way that a call can take, to its end."""
 
     steps: tuple[Step, ...] = ()
@@ -102,10 +99,10 @@ class Way:
     """What is not known, where the outcome is."""
 
     def then(self, where: str, kind: StepKind, what: str, source: str = "") -> Way:
-        return replace(self, steps=(*self.steps, Step(where, kind, what, source)))
+        return self._replace(steps=(*self.steps, Step(where, kind, what, source)))
 
     def ends(self, outcome: Outcome, by: str, detail: str, **more: Any) -> Way:
-        return replace(self, outcome=outcome, by=by, detail=detail, **more)
+        return self._replace(outcome=outcome, by=by, detail=detail, **more)
 
 
 def sending(caller: Workload) -> str:

@@ -281,7 +281,7 @@ def test_a_call_that_crosses_otherwise_is_told_as_not_seen(
     assert edge.way.wire is not None
     # As if the caller's application itself had sent TLS.
     hello, _ = sends.sent("tls", edge.to.host, "/")
-    turned = replace(edge, way=replace(edge.way, wire=replace(edge.way.wire, sent=hello)))
+    turned = replace(edge, way=edge.way._replace(wire=edge.way.wire._replace(sent=hello)))
     told = verify(cluster, [replace(finding, edges=(turned,))], 1, packets=False)
     assert told[finding.key].said == "not seen"
     assert told[finding.key].saw == "plaintext; answered 200"

@@ -86,8 +86,8 @@ def test_a_port_is_found_that_an_older_service_declares_as_http(
 def in_plaintext(edge: edges.Edge) -> edges.Edge:
     """The same edge, if the caller's proxy had begun no TLS."""
     assert edge.way.wire is not None
-    plain = replace(edge.way.wire, tls=None, identity="")
-    return replace(edge, way=replace(edge.way, wire=plain))
+    plain = edge.way.wire._replace(tls=None, identity="")
+    return replace(edge, way=edge.way._replace(wire=plain))
 
 
 def carried() -> tuple[list[edges.Edge], Obj]:

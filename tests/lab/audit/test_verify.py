@@ -51,14 +51,14 @@ def test_a_call_proves_the_edge_that_it_is_of_and_no_other(
 @pytest.mark.parametrize("outcome", ["arrives", "hangs"])
 def test_a_call_that_ends_otherwise_proves_nothing(outcome: Outcome) -> None:
     edge = walked("deny_bypassed", "http1.1")
-    otherwise = replace(edge, way=replace(edge.way, outcome=outcome))
+    otherwise = replace(edge, way=edge.way._replace(outcome=outcome))
     assert not is_as_foretold(otherwise, observed("deny_bypassed", "by-service"))
 
 
 def test_what_crossed_otherwise_proves_nothing() -> None:
     edge = walked("deny_bypassed", "http1.1")
     assert edge.way.wire is not None
-    plain = replace(edge, way=replace(edge.way, wire=replace(edge.way.wire, tls=None)))
+    plain = replace(edge, way=edge.way._replace(wire=edge.way.wire._replace(tls=None)))
     assert not is_as_foretold(plain, observed("deny_bypassed", "by-service"))
 
 
