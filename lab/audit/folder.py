@@ -84,6 +84,12 @@ class Files:
     objects: StoredObjects
     dumps: Mapping[str, Any]
 
+    @property
+    def are_of_cluster(self) -> bool:
+        """Return whether a cluster told them: manifests know no pod's address."""
+        pods = self.objects.items("/api/v1/pods")
+        return bool(self.dumps) or any("podIP" in (one.get("status") or {}) for one in pods)
+
 
 def read(paths: Sequence[Path]) -> Files:
     """Return what is in these files and folders.

@@ -125,12 +125,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_changed(options: argparse.Namespace) -> int:
     """Return 1: an edge breaks, or a finding is new; 3: not all is known; else 0."""
-    from lab.audit import folder
-    from lab.audit.changed import command
+    from lab.audit import folder, with_changes
     from lab.audit.changed import report as text
 
     with folder.refusing_other_shapes():
-        told = command.report(options.dumps, options.cluster, options.changes, options.namespace)
+        told = with_changes.report(
+            options.dumps, options.cluster, options.changes, options.namespace
+        )
     counted = _write(
         options, told.after, told.findings, told.new, more={"with": text.as_json(told)}
     )
@@ -168,7 +169,7 @@ def _write(
 
         audit_page.write(options.page, walked, found, verified, more.get("assumed", ()))
     if options.sarif:
-        lines = manifest_lines.read(options.dumps)
+        lines = manifest_lines.read([*options.dumps, *options.changes])
         made = sarif.told(found, rules(), lines, known)
         files.write_text(options.sarif, json.dumps(made, indent=1) + "\n")
     if options.json:

@@ -58,6 +58,31 @@ def apply(objects: Sequence[Obj], manifests: Iterable[Obj], now: str) -> Applied
     return made
 
 
+def merge(given: Iterable[Obj], changes: Iterable[Obj]) -> Applied:
+    """Return manifests of which no cluster knows, with others that take the place of some.
+
+    Raises BadArguments for a manifest that names no object, and for one that is to be deleted and
+    is not there.
+    """
+    known = {key(one): one for one in map(with_namespace, given)}
+    made = Applied([])
+    for manifest in map(with_namespace, changes):
+        name = key(manifest)
+        if manifest.get(DELETE) != "delete":
+            made.changed.append(f"{named(name)} {'replaced' if name in known else 'created'}")
+            known[name] = manifest
+        elif known.pop(name, None) is None:
+            raise _not_there(name)
+        else:
+            made.changed.append(f"{named(name)} deleted")
+    made.objects = [*known.values()]
+    return made
+
+
+def _not_there(name: Key) -> BadArguments:
+    return BadArguments(f"{named(name)} is to be deleted, and is not there")
+
+
 def _apply_one(known: dict[Key, Obj], manifest: Obj, now: str, made: Applied) -> None:
     name = key(manifest)
     kind = name[1]
@@ -69,7 +94,7 @@ def _apply_one(known: dict[Key, Obj], manifest: Obj, now: str, made: Applied) ->
     before = known.get(name)
     if manifest.get(DELETE) == "delete":
         if known.pop(name, None) is None:
-            raise BadArguments(f"{named(name)} is to be deleted, and is not there")
+            raise _not_there(name)
         for one in [other for other, each in known.items() if _is_slice_of(each, name)]:
             del known[one]  # as Kubernetes collects what its Service owned
         made.changed.append(f"{named(name)} deleted")

@@ -40,7 +40,8 @@ class Meshes:
     proxies: Mapping[str, Told]
     """Pod -> how far it is known."""
     applied: Applied
-    plane: ControlPlane
+    assumed: Sequence[str]
+    """Of what configuration is generated, in sentences."""
     after_of: Callable[[PodRef], Any]
     """Returns what a pod's proxy would hold. Raises BadEvidence where that is unknown."""
 
@@ -83,7 +84,7 @@ def of(
         _inventory(_with_slices(applied, after), namespaces, after_of),
         told,
         applied,
-        plane,
+        [plane.assumed] if plane.assumed else [],
         after_of,
     )
 

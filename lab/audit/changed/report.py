@@ -94,8 +94,7 @@ def _proxies(report: Report) -> Iterator[str]:
     counted = Counter(one.known for one in told.values())
     each = "; ".join(f"{number} {known}" for known, number in sorted(counted.items()))
     yield f"configuration of proxies, by istiod's own code: {each or 'none'}"
-    if report.meshes.plane.assumed:
-        yield f"assumed: {report.meshes.plane.assumed}"
+    yield from (f"assumed: {one}" for one in report.meshes.assumed)
     for pod, one in sorted(told.items()):
         if one.known == "unknown":
             more = f"; and {len(one.why) - 1} more" if one.why[1:] else ""

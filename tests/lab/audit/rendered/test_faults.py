@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ import yaml
 from lab.audit import edges, findings
 from lab.audit.rendered import mesh
 from lab.audit.rules import rules
+from lab.commands.line import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # the generator is built at first use
 NOW = "2026-01-01T00:00:00Z"
@@ -156,3 +160,25 @@ def test_a_pod_that_cannot_be_injected_is_not_read_and_the_others_are() -> None:
         outcomes.setdefault(one.to.name, set()).add(one.way.outcome)
     assert outcomes["web.shop:80"] == {"unknown"}
     assert "arrives" in outcomes["front.shop:80"]
+
+
+def test_a_changed_manifest_is_told_by_the_edges_that_it_breaks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = shop()
+    base, change = tmp_path / "base.yaml", tmp_path / "change.yaml"
+    base.write_text(yaml.safe_dump_all(there.values()))
+    renamed = copy.deepcopy(there["web-service"])
+    renamed["spec"]["ports"][0]["name"] = "udp-web"
+    gone = {**there["search"], "$patch": "delete"}
+    change.write_text(yaml.safe_dump_all([renamed, gone]))
+    lines = tmp_path / "out.sarif"
+    assert main(["audit", str(base), "--with", str(change), "--sarif", str(lines)]) == 1
+    said = capsys.readouterr().out
+    assert "Service shop/web replaced; ServiceEntry shop/search deleted" in said
+    assert re.search(r"breaks +shop/front-v1 +web\.shop:80 +http1\.1 +arrives, mutual TLS", said)
+    assert "4 generated, not held" in said
+    results = json.loads(lines.read_text())["runs"][0]["results"]
+    found = next(one for one in results if one["ruleId"] == "passed-through")
+    place = found["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert place.endswith("change.yaml")
