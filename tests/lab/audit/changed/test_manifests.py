@@ -102,3 +102,19 @@ def test_what_starts_pods_is_not_applied_and_named() -> None:
 def test_a_manifest_that_names_no_object_is_a_sentence(wrong: Any) -> None:
     with pytest.raises(BadArguments, match="names no object"):
         manifests.apply([], [wrong], NOW)
+
+
+def test_of_manifests_alone_the_changed_one_takes_the_others_place() -> None:
+    web, strict = obj("Deployment", "web", "apps/v1"), policy("STRICT")
+    made = manifests.merge([web, policy("PERMISSIVE")], [strict, {**web, "$patch": "delete"}])
+    assert made.objects == [strict]
+    assert made.changed == [
+        "PeerAuthentication shop/default replaced",
+        "Deployment shop/web deleted",
+    ]
+
+
+@pytest.mark.parametrize("change", [manifests.merge, lambda a, b: manifests.apply(a, b, NOW)])
+def test_what_is_not_there_cannot_be_deleted(change: Any) -> None:
+    with pytest.raises(BadArguments, match="shop/default is to be deleted, and is not there"):
+        change([], [{**policy("STRICT"), "$patch": "delete"}])
