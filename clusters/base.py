@@ -213,8 +213,8 @@ class OwnCluster(Cluster, Protocol):
     def running(self) -> bool:
         """Tell whether it is up and answers."""
 
-    def room(self) -> int | None:
-        """Return how many more pods with sidecars fit, or None where that is not known."""
+    def room(self) -> int:
+        """Return how many more pods with sidecars a run may have at a time."""
 
     def fits(self) -> bool:
         """Tell whether what is up is what was asked for: the stack, as many nodes."""

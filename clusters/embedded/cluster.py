@@ -100,7 +100,7 @@ class Embedded:
         except LabError:
             return False
 
-    def room(self) -> int | None:
+    def room(self) -> int:
         there = self.kube.items("/api/v1/pods") if self.running() else []
         return sidecars.room(sidecars.PODS_OF_NODE - len(there), host.hidden_instances())
 

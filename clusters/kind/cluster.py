@@ -119,7 +119,7 @@ class Kind(ApiCluster):
         except LabError:
             return False
 
-    def room(self) -> int | None:
+    def room(self) -> int:
         there = self.kube.items("/api/v1/pods") if self.running() else []
         return sidecars.room(sidecars.PODS_OF_NODE * max(1, self._nodes) - len(there))
 
