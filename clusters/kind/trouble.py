@@ -34,36 +34,46 @@ def of_nodes(engine: Engine, cluster: str, count: int) -> str:
 
 
 def _of_node(engine: Engine, node: str) -> str:
-    form = "{{.Name}} {{.State.Running}} {{.State.ExitCode}} {{.RestartCount}}"
+    """Return what is wrong with a node; one that is ending is looked at until it has ended."""
+    told: list[str | None] = [None]
+
+    def answers() -> bool:
+        told[0] = _ended(engine, node) or _full(engine, node)
+        return told[0] is not None
+
+    try:
+        until(answers, f"node {node}", timeout=PATIENCE, every=0.5)
+    except TimedOut:
+        return f"node {_named(engine, node)} does not answer"
+    return told[0] or ""
+
+
+def _ended(engine: Engine, node: str) -> str:
+    """Return how a node has ended; empty: it runs."""
+    form = "{{.State.Running}} {{.State.ExitCode}} {{.RestartCount}}"
     told = engine.run("inspect", "--format", form, node).stdout.decode().split()
     if not told:
         return f"node {node} is gone"
-    name, running, code, restarts = told
-    name = name.lstrip("/")
+    running, code, restarts = told
     if running != "true":
-        return f"node {name} does not run any more: it ended with code {code}"
-    if restarts != "0":
-        return f"node {name} ended and was started again"
-    return _full(engine, name)
+        return f"node {_named(engine, node)} does not run any more: it ended with code {code}"
+    return "" if restarts == "0" else f"node {_named(engine, node)} ended and was started again"
 
 
-def _full(engine: Engine, node: str) -> str:
+def _full(engine: Engine, node: str) -> str | None:
+    """Return which of a node's disks is full; empty: none. None: the node does not answer."""
     argv = ["exec", node, "df", "--block-size=1", "--output=avail,target", *DISKS]
-    told: list[str] = []
-
-    def tells() -> bool:
-        told[:] = engine.run(*argv).stdout.decode().splitlines()[1:]
-        return bool(told)
-
-    try:
-        until(tells, f"node {node}", timeout=PATIENCE, every=0.5)
-    except TimedOut:
-        return f"node {node} does not answer"
-    for line in told:
-        free, place = line.split(maxsplit=1)
+    lines = engine.run(*argv).stdout.decode().splitlines()[1:]
+    for free, place in (one.split(maxsplit=1) for one in lines):
         if int(free) < FULL:
-            return f"the disk of node {node} is full: {int(free) >> 10} KB are left at {place}"
-    return ""
+            left = f"{int(free) >> 10} KB are left at {place}"
+            return f"the disk of node {_named(engine, node)} is full: {left}"
+    return "" if lines else None
+
+
+def _named(engine: Engine, node: str) -> str:
+    told = engine.run("inspect", "--format", "{{.Name}}", node).stdout.decode().strip()
+    return told.lstrip("/") or node
 
 
 def of_istiod(kube: Kube) -> str:
