@@ -129,7 +129,10 @@ def test_a_shell_speaks_to_the_named_context(foreign: Foreign, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "names",
-    [("rest_mtls",), pytest.param(failures.names(), marks=pytest.mark.long)],
+    [
+        ("rest_mtls",),
+        pytest.param(failures.names(), marks=[pytest.mark.long, pytest.mark.timeout(1500)]),
+    ],
     ids=["one", "all"],
 )
 def test_a_run_under_the_minimal_role_is_as_pinned_and_leaves_all_else_as_it_was(
