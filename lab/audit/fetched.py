@@ -45,7 +45,8 @@ class Fetched:
     def of(self, pod: PodRef) -> Any:
         """Return a pod's dump. Raises CommandFailed where its proxy did not answer."""
         if _name(pod) not in self.dumps:
-            raise CommandFailed(self.silent.get(_name(pod), f"{_name(pod)} came while others read"))
+            late = f"pod {_name(pod)} came after the proxies had been asked"
+            raise CommandFailed(self.silent.get(_name(pod), late))
         return self.dumps[_name(pod)]
 
     def _ask(self, cluster: Cluster, pod: PodRef) -> Path:
