@@ -33,7 +33,10 @@ def tables(walked: Walked) -> Iterator[Table]:
         spaces.setdefault(_namespace(edge), []).append(edge)
     for space, edges in sorted(spaces.items()):
         fields = _fields(edges)
-        columns = sorted({to for _, to in fields}, key=lambda to: (_worst(fields, to), to))
+        worst: dict[str, int] = {}
+        for (_, to), told in fields.items():
+            worst[to] = min(worst.get(to, len(WORST)), WORST.index(told))
+        columns = sorted(worst, key=lambda to: (worst[to], to))
         for first in range(0, len(columns), MOST_COLUMNS):
             yield _table(space, fields, columns[first : first + MOST_COLUMNS])
 
@@ -64,10 +67,6 @@ def _fields(edges: Sequence[Edge]) -> dict[tuple[str, str], str]:
 
 def _port(edge: Edge) -> str:
     return f":{edge.to.port}"
-
-
-def _worst(fields: Mapping[tuple[str, str], str], to: str) -> int:
-    return min(WORST.index(word) for (_, one), word in fields.items() if one == to)
 
 
 def _table(space: str, fields: Mapping[tuple[str, str], str], columns: Sequence[str]) -> Table:

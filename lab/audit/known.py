@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from lab.audit.ports import Destination, Kind
-from lab.common.port_protocols import AUTO
 from lab.envoy import services, upstream
 from lab.envoy.dump import Proxy
 from lab.envoy.matching import Unreadable
@@ -23,9 +22,17 @@ def others(proxy: Proxy, besides: Collection[Destination]) -> Iterator[Destinati
     is told by the host's name.
     """
     there = {(one.host, one.port) for one in besides}
+    routed, named_in_tls = _routed(proxy), _named_in_tls(proxy)
+
+    def protocol(host: str, port: int) -> str:
+        """Return what the proxy takes a host's port for."""
+        if f"{host}:{port}" in routed:
+            return "http"
+        return "tls" if host in named_in_tls.get(port, ()) else "tcp"
+
     for (host, port), addresses in services.hosts(proxy).items():
         if (host, port) not in there:
-            kind, spoken = _kind(host), protocol(proxy, host, port)
+            kind, spoken = _kind(host), protocol(host, port)
             named = kind == "ServiceEntry" and spoken != "tcp"
             asked = (*addresses,) or ((NOBODY,) if named else ())
             yield Destination(host, port, spoken, asked, "", ends(proxy, host, port), kind=kind)
@@ -46,25 +53,23 @@ def any_other(proxy: Proxy) -> Iterator[Destination]:
             yield Destination("any other address", port, "tcp", (NOBODY,), "", ends, "other")
 
 
-def protocol(proxy: Proxy, host: str, port: int) -> str:
-    """Return what a proxy takes a host's port for.
-
-    `http` where it has a route, `tls` where a filter chain is chosen by its name, else `tcp`.
-    """
-    listed = f"{host}:{port}"
-    for config in proxy.routes.values():
-        if any(one.get("name") == listed for one in config.get("virtual_hosts") or ()):
-            return "http"
-    if any(host in names for names in _server_names(proxy, port)):
-        return "tls"
-    return "tcp" if f"outbound|{port}||{host}" in proxy.clusters else AUTO
+def _routed(proxy: Proxy) -> frozenset[str]:
+    """Return the hosts that have a route, with their ports: `web.shop.svc.cluster.local:80`."""
+    return frozenset(
+        str(one.get("name", ""))
+        for config in proxy.routes.values()
+        for one in config.get("virtual_hosts") or ()
+    )
 
 
-def _server_names(proxy: Proxy, port: int) -> Iterator[Collection[str]]:
-    """Yield the names by which a port's filter chains are chosen: those that clients' TLS names."""
-    for (_, number), listener in proxy.listeners.items():
-        for chain in listener.get("filter_chains") or () if number == port else ():
-            yield (chain.get("filter_chain_match") or {}).get("server_names") or ()
+def _named_in_tls(proxy: Proxy) -> dict[int, set[str]]:
+    """Return by port the names by which filter chains are chosen: those that clients' TLS names."""
+    found: dict[int, set[str]] = {}
+    for (_, port), listener in proxy.listeners.items():
+        for chain in listener.get("filter_chains") or ():
+            names = (chain.get("filter_chain_match") or {}).get("server_names") or ()
+            found.setdefault(port, set()).update(names)
+    return found
 
 
 def ends(proxy: Proxy, host: str, port: int) -> frozenset[str]:
