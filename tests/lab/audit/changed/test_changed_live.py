@@ -60,8 +60,9 @@ def worlds(cluster: Embedded) -> Iterator[Worlds]:
 
 
 @pytest.fixture
-def files(cluster: Embedded, worlds: Worlds) -> Files:
-    """The mesh as it is, with the two namespaces in it."""
+def files(cluster: Embedded, worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """The mesh as it is, with the two namespaces in it; `--cluster embedded` is that cluster."""
+    monkeypatch.setenv("LAB_CLUSTER_NAME", cluster.name)
     return live.read(cluster, print)
 
 
