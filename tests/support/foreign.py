@@ -134,7 +134,7 @@ class Foreign:
             env={**os.environ, **own},
             capture_output=True,
             text=True,
-            timeout=480,
+            timeout=1200,
         )
         return done.returncode, done.stdout + done.stderr
 
