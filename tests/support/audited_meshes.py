@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from clusters import mesh
-from clusters.base import Cluster, PodRef
+from clusters.base import Cluster, OwnCluster, PodRef
 from clusters.kube import Obj
+from clusters.stacks import assembly, binaries
 from lab import declare as d
 from lab import failures
 from lab.common.wait import until
@@ -156,3 +160,18 @@ def deployed(cluster: Cluster) -> Iterator[dict[tuple[str, str], str]]:
         world.remove(cluster, RUN)
         # What goes meanwhile would be seen by the next tests' audits.
         until(lambda: not world.namespaces_of_run(cluster, RUN), "their end", timeout=60, every=0.2)
+
+
+def bug_report(cluster: OwnCluster, folder: Path) -> Path:
+    """The archive that istioctl's bug-report makes of a cluster."""
+    istioctl = binaries.build(assembly.wanted().tools, print) / "bin" / "istioctl"
+    path = f"{cluster.bin}{os.pathsep}{os.environ['PATH']}"  # it runs kubectl
+    subprocess.run(
+        [istioctl, "bug-report", f"--kubeconfig={cluster.kubeconfig}"],
+        cwd=folder,
+        env={**os.environ, "PATH": path, "HOME": str(folder)},
+        capture_output=True,
+        check=True,
+        timeout=300,
+    )
+    return folder / "bug-report.tar.gz"

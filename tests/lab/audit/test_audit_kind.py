@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from audited_meshes import WORLDS
 
 from clusters.kind.cluster import Kind
-from clusters.stacks import assembly, binaries
 from lab.model import store
 
 pytestmark = [pytest.mark.kind, pytest.mark.long, pytest.mark.timeout(900)]
@@ -27,7 +25,11 @@ def test_each_worlds_cause_is_found_and_a_bug_report_gives_the_same_findings(
     with audited_meshes.deployed(kind_cluster) as namespaces:
         words = [word for one in namespaces.values() for word in ("-n", one)]
         live = audited(tmp_path / "live.json", "--cluster", "kind", *words)
-        archived = audited(tmp_path / "archive.json", str(reported(kind_cluster, tmp_path)), *words)
+        archived = audited(
+            tmp_path / "archive.json",
+            str(audited_meshes.bug_report(kind_cluster, tmp_path)),
+            *words,
+        )
     posted, numbered, scoped = (namespaces[one] for one in WORLDS)
     found = {(one["rule"], one["about"]) for one in live["findings"]}
     assert {
@@ -47,18 +49,3 @@ def audited(file: Path, *words: str) -> dict[str, Any]:
     assert done.returncode == 1, done.stdout + done.stderr
     told: dict[str, Any] = json.loads(file.read_text())
     return told
-
-
-def reported(cluster: Kind, folder: Path) -> Path:
-    """The archive of istioctl's bug report of a cluster."""
-    istioctl = binaries.build(assembly.wanted().tools, print) / "bin" / "istioctl"
-    path = f"{cluster.bin}{os.pathsep}{os.environ['PATH']}"  # it runs kubectl
-    subprocess.run(
-        [istioctl, "bug-report", f"--kubeconfig={cluster.kubeconfig}"],
-        cwd=folder,
-        env={**os.environ, "PATH": path, "HOME": str(folder)},
-        capture_output=True,
-        check=True,
-        timeout=300,
-    )
-    return folder / "bug-report.tar.gz"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import json
-import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +21,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from clusters.embedded.cluster import Embedded
-from clusters.stacks import assembly, binaries
 from lab.audit import certificates, edges, findings
 from lab.audit.api import ApiInventory
 from lab.audit.fetched import Fetched
@@ -120,19 +117,9 @@ def test_files_of_the_same_mesh_give_the_same_findings(
 def test_an_archive_of_istioctl_bug_report_gives_the_same_findings(
     cluster: Embedded, audited: dict[str, Any], namespaces: Namespaces, tmp_path: Path
 ) -> None:
-    istioctl = binaries.build(assembly.wanted().tools, print) / "bin" / "istioctl"
-    path = f"{cluster.bin}{os.pathsep}{os.environ['PATH']}"  # it runs kubectl
-    subprocess.run(
-        [istioctl, "bug-report", f"--kubeconfig={cluster.kubeconfig}"],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": path, "HOME": str(tmp_path)},
-        capture_output=True,
-        check=True,
-        timeout=120,
-    )
     file = tmp_path / "archive.json"
     words = [word for one in namespaces.values() for word in ("-n", one)]
-    archive = str(tmp_path / "bug-report.tar.gz")
+    archive = str(audited_meshes.bug_report(cluster, tmp_path))
     assert main(["audit", archive, "--json", str(file), *words]) == 1
     assert json.loads(file.read_text())["findings"] == audited["findings"]
 
