@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.audit import seen
 from lab.audit.edges import Edge
+from lab.envoy.way import GATEWAY
 from lab.model.evidence import CallRecord
 
 SECONDS = 5
@@ -26,8 +27,12 @@ _TYPED = {
 
 
 def command(edge: Edge) -> str:
-    """Return the command that an edge's caller would type; empty: no pod can make the call."""
-    if edge.caller.read_proxy is None or edge.to.kind == "other" or edge.sends not in _TYPED:
+    """Return the command that an edge's caller would type; empty: no pod's call can show it.
+
+    Of a call by way of a gateway only what crosses to the gateway is recorded.
+    """
+    through_gateway = bool(edge.way.earlier) or edge.way.by == GATEWAY
+    if through_gateway or edge.to.kind == "other" or edge.sends not in _TYPED:
         return ""
     host = edge.to.host.removesuffix(".svc.cluster.local")
     return _TYPED[edge.sends].format(host=host, port=edge.to.port, seconds=SECONDS)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clusters import KINDS
 from clusters.base import Cluster, PodRef
+from clusters.kube import Kube
 from lab.audit import calling, seen
 from lab.audit.edges import Edge
 from lab.audit.findings import Finding, Key
@@ -35,6 +36,10 @@ class Verified:
     saw: str
     run: str
     """The folder of what was recorded; empty: the call was not made."""
+    edge: Edge
+    """Of which the call is."""
+    crossed: bool = False
+    """It crossed, and went, as was foretold, however it ended."""
 
     @property
     def said(self) -> str:
@@ -61,7 +66,7 @@ def verify(
     for finding in findings:
         if len(told) == most:
             break
-        call = next(_possible(cluster, finding), None)
+        call = next(_possible(cluster, finding.edges), None)
         if call is not None:
             about = f"{finding.rule.name}: {call.edge.caller.name} calls {call.edge.to.name}"
             print(f"verifying {about}", file=sys.stderr, flush=True)
@@ -69,38 +74,57 @@ def verify(
     return told
 
 
-def _possible(cluster: Cluster, finding: Finding) -> Iterator[_Call]:
-    """Yield the calls that can be made of a finding's edges, the most certain first."""
-    called = [one for one in finding.edges if calling.command(one)]
+def can_be_called(cluster: Cluster, edge: Edge) -> bool:
+    """Return whether a pod is there that can make the call of an edge, and one that answers."""
+    return any(True for _ in _possible(cluster, (edge,)))
+
+
+def _possible(cluster: Cluster, edges: Iterable[Edge]) -> Iterator[_Call]:
+    """Yield the calls that can be made of edges, the most certain first."""
+    called = [one for one in edges if calling.command(one)]
     called.sort(key=lambda one: (-one.way.share, calling.turn(one)))
     for edge in called[:MOST_TRIED]:
         try:
-            source = ends.source(cluster.kube, edge.caller.name)
+            source = _caller(cluster.kube, edge)
             target = ends.target(cluster.kube, edge.to.name, source.namespace)
         except LabError:  # its pod is gone or is not ready, or too many pods would be captured
             continue
         yield _Call(edge, source, target, calling.command(edge))
 
 
+def _caller(kube: Kube, edge: Edge) -> PodRef:
+    """Find the pod that calls; for a client outside the mesh, one beside the Service."""
+    if edge.caller.has_sidecar:
+        return ends.source(kube, edge.caller.name)
+    return ends.without_sidecar(kube, edge.to.host.split(".")[1])
+
+
 def _verified(cluster: Cluster, call: _Call, *, packets: bool) -> Verified:
-    caller, typed = call.edge.caller.name, call.command
+    caller, typed = f"{call.source.namespace}/{call.source.name}", call.command
     try:
         recording = Recording(cluster, call.source, call.target, typed)
         run = store.new_run()
         case = recording.make(run, packets=packets or KINDS[cluster.kind].made_by_lab)
     except LabError as problem:
-        return Verified(False, caller, typed, f"the call could not be recorded: {problem}", "")
+        return Verified(
+            False, caller, typed, f"the call could not be recorded: {problem}", "", call.edge
+        )
     seen_so = stored.seen(case)
+    crossed = seen_so is not None and crossed_as_foretold(call.edge, seen_so)
     proven = seen_so is not None and is_as_foretold(call.edge, seen_so)
-    return Verified(proven, caller, typed, _saw(case, seen_so), str(store.from_here(run)))
+    where = str(store.from_here(run))
+    return Verified(proven, caller, typed, _saw(case, seen_so), where, call.edge, crossed)
 
 
 def is_as_foretold(edge: Edge, seen_so: Observation) -> bool:
     """Return whether a call crossed, ended, and went, as its edge was walked."""
-    return (
-        _crossed(edge, seen_so)
-        and calling.ended(edge, seen_so.record)
-        and (seen.first_end(edge) in edge.to.ends or _went(edge, seen_so))
+    return crossed_as_foretold(edge, seen_so) and calling.ended(edge, seen_so.record)
+
+
+def crossed_as_foretold(edge: Edge, seen_so: Observation) -> bool:
+    """Return whether a call crossed, and went, as its edge was walked."""
+    return _crossed(edge, seen_so) and (
+        seen.first_end(edge) in edge.to.ends or _went(edge, seen_so)
     )
 
 
@@ -109,9 +133,10 @@ def _crossed(edge: Edge, seen_so: Observation) -> bool:
         was_made = edge.sends == "nothing" or seen_so.left_client is True
         return seen_so.security == "none" and was_made
     if edge.crossed == "mutual_tls" and edge.way.outcome != "arrives":
-        return seen_so.wire.security == "tls"  # a handshake that is refused names nobody
-    if seen.gives_tls(edge):  # who is given a handshake may answer it in plaintext
-        return seen_so.wire.security in (edge.crossed, "mixed")
+        # A handshake that is refused names nobody.
+        return seen_so.wire.security in ("tls", "mixed")
+    if edge.crossed == "tls":  # who speaks no TLS answers a handshake in plaintext
+        return seen_so.security in ("tls", "mixed")
     return edge.crossed == seen_so.security
 
 
@@ -119,7 +144,7 @@ def _went(edge: Edge, seen_so: Observation) -> bool:
     """Return whether it went where it was foretold, of an end that was not asked or is unknown."""
     end, line = seen.first_end(edge), seen_so.client_line
     asked_ends_are_known = bool(edge.to.ends) and bool(end)
-    if not asked_ends_are_known:
+    if not asked_ends_are_known or not edge.caller.has_sidecar:
         return True
     return line is not None and str(line.get("upstream_host", "")).startswith(f"{end}:")
 

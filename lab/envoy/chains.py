@@ -57,16 +57,19 @@ class Closes:
     """What the access log's connection termination details say."""
 
 
-def action(chain: Chain, peer: Peer) -> HandsOn | Reads | Closes:
-    """Return what a chain does with a connection.
+def action(chain: Chain, peer: Peer, *, silent: bool = False) -> HandsOn | Reads | Closes:
+    """Return what a chain does with a connection; silent: before its client has sent any bytes.
 
-    Raises Unreadable for a filter that is not modelled.
+    RBAC refuses at the client's first bytes. What speaks first is called before, and is heard:
+    https://github.com/envoyproxy/envoy/issues/9023. Raises Unreadable for a filter that is not
+    modelled.
     """
     for one in chain.get("filters") or ():
         config = one.get("typed_config") or {}
         kind = dump.type_of(config)
         if kind == "envoy.extensions.filters.network.rbac.v3.RBAC":
-            refused = rbac.refusing_policy(config["rules"], peer) if "rules" in config else None
+            decides = "rules" in config and not silent
+            refused = rbac.refusing_policy(config["rules"], peer) if decides else None
             if refused is not None:
                 return Closes(f"rbac_access_denied_matched_policy[{refused}]")
         elif kind == "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy":
@@ -78,12 +81,6 @@ def action(chain: Chain, peer: Peer) -> HandsOn | Reads | Closes:
                 f"filter {one['name']} of chain {chain.get('name', '')!r} is not modelled"
             )
     return Closes("the chain has no filter that carries anything")
-
-
-def waits_for_bytes(chain: Chain) -> bool:
-    """Return whether a chain does nothing before the client's first bytes: RBAC decides at them."""
-    kinds = (dump.type_of(one.get("typed_config") or {}) for one in chain.get("filters") or ())
-    return any(kind.endswith(".network.rbac.v3.RBAC") for kind in kinds)
 
 
 def weighted(config: Part) -> tuple[Weighted, ...]:

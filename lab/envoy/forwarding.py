@@ -29,7 +29,7 @@ def ways(
     """
     assert sender.proxy is not None
     who = sending(sender)
-    does = chains.action(chain, peer)
+    does = chains.action(chain, peer, silent=not flow.sent.data)
     if isinstance(does, Closes):
         yield way.ends("refused", who, does.detail)
     elif isinstance(does, HandsOn):

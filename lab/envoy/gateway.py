@@ -115,9 +115,6 @@ def _taken(
     caller: Workload, pod: Workload, way: Way, chain: Chain, inside: Wire, agreed: str = ""
 ) -> Iterator[Way]:
     """Yield what the chain's filters do with what is inside; agreed: what its ALPN ended in."""
-    if chains.waits_for_bytes(chain) and not inside.sent.data:
-        yield way.ends("hangs", GATEWAY, "authorization is decided at the client's first bytes")
-        return
     flow = Flow(inside.to, inside.sent, inside.request)
     request = None if inside.sent.tls else inside.request
     peer = Peer(caller.address, inside.to[1], inside.identity, inside.sent.server_name, request)

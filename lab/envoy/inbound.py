@@ -71,10 +71,7 @@ def _served(
     request = inside.request if seen else None
     peer = Peer(caller.address, wire.to[1], inside.identity, hello(wire).server_name, request)
     silent = inside.tls is None and not inside.sent.data
-    if silent and chains.waits_for_bytes(chain):
-        yield way.ends("hangs", SERVER, "authorization is decided at the client's first bytes")
-        return
-    does = chains.action(chain, replace(peer, request=None))
+    does = chains.action(chain, replace(peer, request=None), silent=silent)
     if isinstance(does, Closes):
         yield way.ends("refused", SERVER, does.detail)
         return

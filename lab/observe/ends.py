@@ -62,6 +62,17 @@ def source(kube: Kube, typed: str) -> PodRef:
     return reference(found[0])
 
 
+def without_sidecar(kube: Kube, namespace: str) -> PodRef:
+    """Find a ready pod of a namespace that has no sidecar, and an address of its own.
+
+    Raises BadArguments where there is none.
+    """
+    for pod in kube.items(f"/api/v1/namespaces/{namespace}/pods"):
+        if ready(pod) and not pod["spec"].get("hostNetwork") and not reference(pod).has_sidecar:
+            return reference(pod)
+    raise BadArguments(f"no ready pod in {namespace} is without a sidecar")
+
+
 def target(kube: Kube, typed: str, namespace: str) -> Target:
     """Find what `SERVICE:PORT`, `SERVICE.NAMESPACE:PORT`, `POD_IP:PORT` or a host's port means.
 

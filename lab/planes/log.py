@@ -184,7 +184,16 @@ def server_says(line: Line | None) -> Seen:
         "sni": line.get("requested_server_name"),
         "line": line[NUMBER],
     }
-    return Seen("log", SERVER, *_took(facts), facts)
+    return Seen("log", SERVER, *_took(facts, has_read(line)), facts)
+
+
+def has_read(line: Line) -> bool:
+    """Return whether a server's proxy was given bytes, which it is after a handshake only.
+
+    What its transport failed at was no handshake then. Bytes are counted as they come out of TLS.
+    """
+    received = line.get("bytes_received")
+    return isinstance(received, int) and received > 0
 
 
 def _text(line: Line, field: str) -> str | None:
@@ -193,7 +202,7 @@ def _text(line: Line, field: str) -> str | None:
     return value if isinstance(value, str) and value not in NO_TEXT else None
 
 
-def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
+def _took(facts: Mapping[str, Fact], given_bytes: bool) -> tuple[Security, str]:
     """Return what the server's proxy took a connection for, and why it says so."""
     peer, version = facts["peer"], facts["tls_version"]
     failure = "-" if facts["failure"] in NO_TEXT else facts["failure"]
@@ -201,7 +210,7 @@ def _took(facts: Mapping[str, Fact]) -> tuple[Security, str]:
         return "unknown", f"its reason for a failed handshake is no text: {failure!r}"
     if any(word in failure for word in _NO_TLS):
         return "plaintext", f"what came was no TLS: {failure}"
-    if failure != "-":
+    if failure != "-" and not (version and given_bytes):
         # Envoy logs the name that a certificate claims, even of one that it then refuses.
         return "tls", f"the handshake was refused: {failure}"
     if version:
@@ -241,4 +250,5 @@ def field_text(line: Line, field: str) -> str:
 def both_named(line: Line) -> bool:
     """Return whether both had a SPIFFE name, and their handshake was not refused."""
     named = all(field_text(line, f"downstream_{who}_uri_san") for who in ("peer", "local"))
-    return named and line.get("downstream_transport_failure_reason") in NO_TEXT
+    failed = line.get("downstream_transport_failure_reason") not in NO_TEXT
+    return named and (not failed or has_read(line))

@@ -62,13 +62,19 @@ def test_what_crossed_otherwise_proves_nothing() -> None:
     assert not is_as_foretold(plain, observed("deny_bypassed", "by-service"))
 
 
-def test_only_a_pods_call_to_what_has_a_name_can_be_made() -> None:
+def test_only_calls_to_what_has_a_name_can_be_made() -> None:
     found = edges.walk_all(audited_worlds.world("hijacked_port", "posted")).edges
     for edge in found:
         called = calling.command(edge)
-        assert bool(called) == (
-            edge.caller.read_proxy is not None and edge.to.kind != "other" and edge.sends != "mysql"
-        )
+        assert bool(called) == (edge.to.kind != "other" and edge.sends != "mysql")
+
+
+def test_no_call_shows_what_crosses_behind_a_gateway() -> None:
+    edge = walked("deny_bypassed", "http1.1")
+    assert edge.way.wire is not None
+    through = replace(edge, way=edge.way._replace(earlier=(edge.way.wire,)))
+    assert calling.command(edge)
+    assert not calling.command(through)
 
 
 def test_each_command_sends_what_its_edge_was_walked_with() -> None:

@@ -294,15 +294,17 @@ def test_bytes_that_are_handed_on_to_a_port_named_http2_are_taken_for_http2() ->
     assert "HTTP/2 was agreed" in after.detail
 
 
-def test_a_gateway_with_a_rule_for_connections_waits_for_their_first_bytes() -> None:
+def test_what_speaks_first_is_heard_through_a_gateway_whose_rule_refuses_the_caller() -> None:
     gateway = copy.deepcopy(stored("table-gateway"))
     (chain,) = listening(gateway, "tcp")["filter_chains"]
     kind = "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC"
-    chain["filters"].insert(0, {"name": "rbac", "typed_config": {"@type": kind}})
+    everybody = {"permissions": [{"any": True}], "principals": [{"any": True}]}
+    rules = {"action": "DENY", "policies": {"everybody": everybody}}
+    chain["filters"].insert(0, {"name": "rbac", "typed_config": {"@type": kind, "rules": rules}})
     (silent,) = ways(gateway, "tcp", "nothing")
     (speaking,) = ways(gateway, "tcp", "line")
-    assert (silent.outcome, silent.by) == ("hangs", "gateway")
-    assert speaking.outcome == "arrives"
+    assert (silent.outcome, silent.detail) == ("arrives", "no bytes")
+    assert (speaking.outcome, speaking.by) == ("refused", "gateway")
 
 
 def leading_to(gateway: Any, own: str, other: str) -> Workload:

@@ -114,6 +114,10 @@ def test_two_planes_of_one_source_are_one_voice() -> None:
         ({"downstream_transport_failure_reason": "TLS_error:|HTTP_REQUEST"}, "plaintext"),
         ({"downstream_transport_failure_reason": "CERTIFICATE_VERIFY_FAILED",
           "downstream_peer_uri_san": "spiffe://x", "downstream_tls_version": "TLSv1.3"}, "tls"),
+        # The caller hung up: what the transport failed at was no handshake.
+        ({"downstream_transport_failure_reason": "Broken_pipe", "bytes_received": 517,
+          "downstream_peer_uri_san": "spiffe://x", "downstream_tls_version": "TLSv1.3"},
+         "mutual_tls"),
         ({"downstream_transport_failure_reason": 0,
           "downstream_peer_uri_san": "spiffe://x", "downstream_tls_version": "TLSv1.3"}, "unknown"),
         ({"response_code_details": "filter_chain_not_found", "requested_server_name": "b"}, "tls"),
