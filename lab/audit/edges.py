@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -79,16 +81,27 @@ def walk_all(inventory: Inventory) -> Walked:
     """Walk every edge. What cannot be read is listed, and never guessed."""
     mesh, edges, unread = _serving(inventory.mesh()), list[Edge](), list[Unread]()
     alike = _Alike()
-    for one in inventory.callers():
-        caller = replace(one)  # which knows its proxy's whole configuration only while it is walked
-        try:
-            destinations = inventory.destinations(caller)
-        except LabError as problem:
-            unread.append(Unread(caller.name, str(problem)))
-            continue
-        for to in destinations:
-            edges += _edges(mesh, caller, to, alike)
+    with _keeping_all():
+        for one in inventory.callers():
+            caller = replace(one)  # which knows its proxy's configuration only while it is walked
+            try:
+                destinations = inventory.destinations(caller)
+            except LabError as problem:
+                unread.append(Unread(caller.name, str(problem)))
+                continue
+            for to in destinations:
+                edges += _edges(mesh, caller, to, alike)
     return Walked(tuple(edges), tuple(unread))
+
+
+@contextmanager
+def _keeping_all() -> Iterator[None]:
+    """Look for no unreachable cycles meanwhile: edges are kept, and have none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _serving(mesh: Mesh) -> Mesh:

@@ -17,6 +17,7 @@ from lab.common.errors import ClusterGone
 from lab.common.redaction import redact
 from lab.model import store
 from lab.notebook import processes
+from lab.notebook.order import longest_calls_first
 from lab.notebook.room import Room
 from lab.record import istioctl, mesh_lock, world
 from lab.report import draftsman
@@ -160,7 +161,8 @@ def _notebooks(
     if wanted.istioctl and cluster:
         os.environ |= istioctl.variables(cluster, lambda step: say(f"istioctl: {step}"))
     room = _room(wanted, folder, cluster, say)
-    notebooks = processes.started(wanted.names, folder, wanted.values, room, say, drawing.draw)
+    names = longest_calls_first(_pods(wanted))
+    notebooks = processes.started(names, folder, wanted.values, room, say, drawing.draw)
     with notebooks as running:
         if cluster and not up:
             cluster.up(lambda step: say(f"cluster: {step}"), owned=not wanted.keep)
@@ -169,8 +171,7 @@ def _notebooks(
 
 def _room(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> Room:
     """Return which failures run at a time: as many as this machine, or PODS=, has room for."""
-    pods = {one.name: sum(place.pods for place in one.worlds) for one in wanted.failures}
-    pods |= {cells.NAME: pinned.pods()} if wanted.cells else {}
+    pods = _pods(wanted)
     if cluster is None:
         return Room(pods, None, lambda _name: True)
     fit = wanted.pods or cluster.room()
@@ -178,3 +179,9 @@ def _room(wanted: Plan, folder: Path, cluster: OwnCluster | None, say: _Log) -> 
         if fit is not None and number > fit:
             say(f"{name} has {number} pods, {fit} fit: istio-lab doctor shows what limits them")
     return Room(pods, fit, lambda name: world.freed(cluster, _label(folder), name))
+
+
+def _pods(wanted: Plan) -> dict[str, int]:
+    """Return how many pods each of the run's notebooks needs."""
+    pods = {one.name: sum(place.pods for place in one.worlds) for one in wanted.failures}
+    return pods | ({cells.NAME: pinned.pods()} if wanted.cells else {})

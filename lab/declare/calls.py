@@ -118,10 +118,13 @@ def curl_pod(
     workload: str,
     port: int,
     *,
-    path: str = "/{marker}",
+    path: str = "/anything/{marker}",
     source: str = "client",
 ) -> Call:
-    """Return a request to a pod's own address, past every Service; see `curl`."""
+    """Return a request to a pod's own address, past every Service; see `curl`.
+
+    path: without one, that which httpbin answers with 200 whatever follows.
+    """
     command = f"curl -sS http://{{ip}}:{{port}}{path}"
     return to_address(name, world, workload, port, command, source=source)
 

@@ -21,7 +21,7 @@ NOBODY = "notPrincipals: ['*']"
 
 def by_address(name: str, port: int = 8080, world: str = "posted") -> d.Call:
     """Return a request to httpbin's pod at its own address."""
-    return d.curl_pod(name, world, "httpbin", port, path=ANY)
+    return d.curl_pod(name, world, "httpbin", port)
 
 
 heal = d.remedies(

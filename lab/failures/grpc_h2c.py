@@ -4,12 +4,11 @@ from lab import declare as d
 
 GRPCBIN = d.service("grpcbin", 4200, "{port_name}")
 HTTPBIN = d.service("httpbin", 8000, target=8080)
-# For each remedy that changes the mesh a Service and a port of its own.
+# Each remedy has a Service and a port of its own: no connection is used again.
 AS_TCP = d.service("web-tcp", 8001, target=8081, workload="httpbin")
 IGNORED = d.service("web-ignored", 8002, target=8082, workload="httpbin")
 ALLOWED = d.service("web-allowed", 8003, target=8083, workload="httpbin")
 UNSECURED = d.service("web-unsecured", 8004, target=8084, workload="httpbin")
-# Ports of their own for what a caller does otherwise: no connection is used again.
 ONE = d.service("web-http1", 8005, target=8080, workload="httpbin")
 PRIOR = d.service("web-prior", 8006, target=8080, workload="httpbin")
 SERVICES = (GRPCBIN, HTTPBIN, ONE, PRIOR, AS_TCP, IGNORED, ALLOWED, UNSECURED)

@@ -2,33 +2,25 @@
 
 from lab import declare as d
 
-ROWS = {
-    "none": 8080,
-    "headless-http": 8081,
-    "headless-tcp": 8082,
-    "headless-unnamed": 8083,
-    "unrelated-http": 8084,
-}
-"""What the mesh has of a pod's port -> the port."""
+ROWS = ("none", "headless-http", "headless-tcp", "headless-unnamed", "unrelated-http")
+"""What the mesh has of a pod's port, from 8080 on."""
 KINDS = (
     d.headless("of-http", 8081, "http", workload="httpbin"),
     d.headless("of-tcp", 8082, "tcp-http", workload="httpbin"),
     d.headless("of-any", 8083, "", workload="httpbin"),
 )
 THEIRS = (d.Namespace("theirs", d.service_of_others({"http": 8084})),)
-PEER = d.Variant("peer", of="httpbin")
-PLAINTEXT = ("none", "headless-http", "unrelated-http")
-MTLS = ("headless-tcp", "headless-unnamed")
+PODS, PEER = ("client", "stranger", "httpbin"), d.Variant("peer", of="httpbin")
+PLAINTEXT, MTLS = ("none", "headless-http", "unrelated-http"), ("headless-tcp", "headless-unnamed")
 STRICT_ROWS = tuple(f"{name}-strict" for name in ROWS)
 STRICT_PLAINTEXT = tuple(f"{name}-strict" for name in PLAINTEXT)
 STRICT_MTLS = tuple(f"{name}-strict" for name in MTLS)
-ANY = "/anything/{marker}"
 
 
 def rows(world: str, suffix: str = "") -> tuple[d.Call, ...]:
     """Return a request to each port of httpbin's pod, at the pod's own address."""
     return tuple(
-        d.curl_pod(name + suffix, world, "httpbin", port, path=ANY) for name, port in ROWS.items()
+        d.curl_pod(name + suffix, world, "httpbin", 8080 + row) for row, name in enumerate(ROWS)
     )
 
 
@@ -36,7 +28,7 @@ heal = d.remedies(
     "A1",
     d.readable,
     d.secured_answer,
-    lambda port: d.curl_pod("", "strict", "peer", port, path=ANY),
+    lambda port: d.curl_pod("", "strict", "peer", port),
     seen_at=("client",),
 )
 
@@ -51,18 +43,12 @@ FAILURE = d.Failure(
         "https://istio.io/latest/docs/ops/deployment/application-requirements/",
     ),
     worlds=(
-        d.posted(
-            "both accepted, and a Service of each kind",
-            ("client", "stranger", "httpbin"),
-            KINDS,
-            "{mode}",
-            others=THEIRS,
-        ),
+        d.posted("both accepted, and a Service of each kind", PODS, KINDS, "{mode}", others=THEIRS),
         d.strict(("client", "httpbin", PEER), KINDS, same="Services", others=THEIRS),
     ),
     calls=(
         *rows("posted"),
-        d.curl_pod("stranger", "posted", "httpbin", 8080, path=ANY, source="stranger"),
+        d.curl_pod("stranger", "posted", "httpbin", 8080, source="stranger"),
         *rows("strict", "-strict"),
     ),
     claims=(
@@ -136,15 +122,9 @@ FAILURE = d.Failure(
     parameters={"mode": d.parameter("PeerAuthentication mode", "PERMISSIVE", "STRICT")},
     passthrough=True,
     symptoms=d.seen_as(
-        "UC, 503, allow_any",
-        where="the client's proxy's log, of a call to a pod's address",
+        "UC, 503, allow_any, PassthroughCluster, connection reset, reset by peer",
+        where="the client's proxy's log, of a call to a pod's address; the client",
         tell="istioctl proxy-config listener CLIENT_POD --port PORT",
-        says="a listener for 0.0.0.0 alone, and none for the pod's address",
-    )
-    + d.seen_as(
-        "PassthroughCluster, connection reset, reset by peer",
-        where="the client's proxy's log; the client",
-        tell="istioctl proxy-config listener CLIENT_POD --port PORT",
-        says="no listener: no Service has this port as TCP or without a name",
+        says="no listener for the pod's address: one for 0.0.0.0 alone, or none at all",
     ),
 )
