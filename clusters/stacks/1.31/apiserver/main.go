@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	garbage  = 250      // percent of the live heap that may become garbage; Go's default is 100
+	garbage  = 250 // percent of the live heap that may become garbage; Go's default is 100
 	interval = 5 * time.Second
 	atRest   = 20 << 20 // bytes that are allocated in an interval, at most, when there is no work
 )
