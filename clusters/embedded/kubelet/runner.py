@@ -124,12 +124,15 @@ class Runner:
         if self._stop.is_set():
             self.container.kill()  # told to stop while it was being started
         self._round = threading.Event()
-        asked = self._start_probes()
+        asked = self._probes()
         self._set(
             state={"running": {"startedAt": began}},
             started="startup" not in asked,
-            ready=not ({"startup", "readiness"} & asked),
+            ready=not asked.keys() & {"startup", "readiness"},
         )
+        if asked:  # only now: what they tell is later than what was just set
+            target = (asked, self._round, self.container)
+            threading.Thread(target=self._probe, args=target, daemon=True).start()
         code = self.container.wait()
         self._round.set()
         ended = {
@@ -142,16 +145,12 @@ class Runner:
         self._set(state={"terminated": ended}, started=False, ready=False)
         return code
 
-    def _start_probes(self) -> set[probes.Kind]:
-        asked = {
+    def _probes(self) -> dict[probes.Kind, probes.Probe]:
+        return {
             kind: probes.Probe(kind, self.spec[key], self.spec, self._ip, self._exec)
             for kind, key in probes.FIELDS.items()
             if self.spec.get(key)
         }
-        if asked:
-            target = (dict(asked), self._round, self.container)
-            threading.Thread(target=self._probe, args=target, daemon=True).start()
-        return set(asked)
 
     def _probe(
         self,
