@@ -19,6 +19,7 @@ from lab.model import store
 from lab.observe import ends, stored
 from lab.observe.ends import Target
 from lab.observe.recording import Recording
+from lab.packets import tls
 from lab.render.wording import SHOWS, came_back
 
 MOST_TRIED = 8
@@ -133,11 +134,19 @@ def _crossed(edge: Edge, seen_so: Observation) -> bool:
         was_made = edge.sends == "nothing" or seen_so.left_client is True
         return seen_so.security == "none" and was_made
     if edge.crossed == "mutual_tls" and edge.way.outcome != "arrives":
-        # A handshake that is refused names nobody.
-        return seen_so.wire.security in ("tls", "mixed")
-    if edge.crossed == "tls":  # who speaks no TLS answers a handshake in plaintext
-        return seen_so.security in ("tls", "mixed")
+        return _sent_as_tls(seen_so)  # a handshake that is refused names nobody
+    if edge.crossed == "tls":
+        return seen_so.security != "mutual_tls" and _sent_as_tls(seen_so)
     return edge.crossed == seen_so.security
+
+
+def _sent_as_tls(seen_so: Observation) -> bool:
+    """Return whether the client's side sent TLS; who speaks none answers that in plaintext."""
+    shown = seen_so.wire.packets
+    begins_with_hello = shown.first_bytes[:1] == bytes([tls.HANDSHAKE])
+    answered_in_plaintext = begins_with_hello and not shown.marker_in_client
+    security = seen_so.wire.security
+    return security == "tls" or (security == "mixed" and answered_in_plaintext)
 
 
 def _went(edge: Edge, seen_so: Observation) -> bool:

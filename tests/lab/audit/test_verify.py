@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import audited_worlds
 import pytest
@@ -60,6 +61,18 @@ def test_what_crossed_otherwise_proves_nothing() -> None:
     assert edge.way.wire is not None
     plain = replace(edge, way=edge.way._replace(wire=edge.way.wire._replace(tls=None)))
     assert not is_as_foretold(plain, observed("deny_bypassed", "by-service"))
+
+
+def test_tls_that_is_answered_in_plaintext_proves_tls_unless_the_client_could_be_read() -> None:
+    edge = walked("headless_one_socket", "http1.1", host="web-h")
+    answered = observed("headless_one_socket", "by-headless")
+    assert answered.wire.security == "mixed"
+    assert is_as_foretold(edge, answered)
+    others: list[dict[str, Any]] = [{"marker_in_client": 1}, {"first_bytes": b"GET / HTTP/1.1"}]
+    for other in others:
+        packets = replace(answered.wire.packets, **other)
+        otherwise = replace(answered, wire=replace(answered.wire, packets=packets))
+        assert not is_as_foretold(edge, otherwise)
 
 
 def test_only_calls_to_what_has_a_name_can_be_made() -> None:
