@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from clusters.kube import Obj
-from lab.audit import known, objects, seen
+from lab.audit import known, objects, probes, seen
 from lab.audit.objects import Objects
 from lab.audit.ports import Destination
 from lab.common.port_protocols import of_port
 from lab.envoy.mesh import Mesh, Workload
-from lab.predict.cluster import ApiMesh
+from lab.predict.cluster import ApiMesh, has_own_address
 from lab.predict.question import STRANGER
 
 
@@ -31,20 +31,23 @@ class ApiInventory:
         return self._mesh
 
     def callers(self) -> Sequence[Workload]:
-        """Return a pod of each workload with a sidecar, and a client outside the mesh."""
+        """Return a pod of each workload with a sidecar, a client outside the mesh, a kubelet."""
         found: dict[str, Workload] = {}
         for one in self._mesh.workloads.values():
             namespace = one.name.partition("/")[0]
-            if one.has_sidecar and (not self._namespaces or namespace in self._namespaces):
+            if one.has_sidecar and self._is_looked_at(namespace):
                 found.setdefault(seen.workload(one.name), one)
-        return [*found.values(), STRANGER]
+        return [*found.values(), STRANGER, probes.KUBELET]
 
     def destinations(self, caller: Workload) -> Sequence[Destination]:
         """Return the ports of all Services, and what else the caller's proxy knows.
 
-        Of a client outside the mesh: the Services of the namespaces that are looked at.
+        Of a client outside the mesh: the Services of the namespaces that are looked at; of a
+        kubelet: the probes of their pods.
         """
-        own = [one for one in self._services if caller is not STRANGER or self._looked_at(one)]
+        if caller == probes.KUBELET:
+            return self._probes
+        own = [one for one in self._services if caller != STRANGER or self._looked_at(one)]
         return (
             own
             if caller.proxy is None
@@ -56,7 +59,19 @@ class ApiInventory:
         return objects.read(self._source.objects)
 
     def _looked_at(self, to: Destination) -> bool:
-        return not self._namespaces or to.host.split(".")[1] in self._namespaces
+        return self._is_looked_at(to.host.split(".")[1])
+
+    def _is_looked_at(self, namespace: str) -> bool:
+        return not self._namespaces or namespace in self._namespaces
+
+    @cached_property
+    def _probes(self) -> list[Destination]:
+        pods = [
+            one
+            for one in self._source.objects.items("/api/v1/pods")
+            if has_own_address(one) and self._is_looked_at(one["metadata"]["namespace"])
+        ]
+        return [*dict.fromkeys(probes.of(pods))]
 
     @cached_property
     def _services(self) -> list[Destination]:

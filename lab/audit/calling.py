@@ -32,7 +32,7 @@ def command(edge: Edge) -> str:
     Of a call by way of a gateway only what crosses to the gateway is recorded.
     """
     through_gateway = bool(edge.way.earlier) or edge.way.by == GATEWAY
-    if through_gateway or edge.to.kind == "other" or edge.sends not in _TYPED:
+    if through_gateway or edge.to.kind in ("other", "probe") or edge.sends not in _TYPED:
         return ""
     host = edge.to.host.removesuffix(".svc.cluster.local")
     return _TYPED[edge.sends].format(host=host, port=edge.to.port, seconds=SECONDS)

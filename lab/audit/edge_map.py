@@ -52,6 +52,8 @@ def word(edge: Edge) -> str:
 
 
 def _namespace(edge: Edge) -> str:
+    if edge.to.kind == "probe":
+        return "probes"
     parts = edge.to.host.split(".")
     return f"namespace {parts[1]}" if edge.to.kind == "Service" else "outside the mesh's Services"
 
@@ -60,13 +62,13 @@ def _fields(edges: Sequence[Edge]) -> dict[tuple[str, str], str]:
     """Return (caller, destination) -> its word."""
     found: dict[tuple[str, str], str] = {}
     for edge in edges:
-        key = (seen.workload(edge.caller.name), edge.to.name.partition(".")[0] + _port(edge))
+        key = (seen.workload(edge.caller.name), _column(edge))
         found[key] = min(found.get(key, "-"), word(edge), key=WORST.index)
     return found
 
 
-def _port(edge: Edge) -> str:
-    return f":{edge.to.port}"
+def _column(edge: Edge) -> str:
+    return edge.to.told or f"{edge.to.name.partition('.')[0]}:{edge.to.port}"
 
 
 def _table(space: str, fields: Mapping[tuple[str, str], str], columns: Sequence[str]) -> Table:

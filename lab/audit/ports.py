@@ -31,8 +31,8 @@ def sends(protocol: str) -> tuple[str, ...]:
     return _SENDS[protocol]
 
 
-Kind = Literal["Service", "ServiceEntry", "other"]
-"""`other`: a server that nothing in the mesh names."""
+Kind = Literal["Service", "ServiceEntry", "probe", "other"]
+"""`probe`: what a kubelet asks of a pod. `other`: a server that nothing in the mesh names."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,10 @@ class Destination:
     """Namespaces whose sidecars are told of it; empty: all."""
     spoken: tuple[str, ...] = ()
     """What its clients send, where that is known; empty: what its protocol suggests."""
+    told: str = ""
+    """What it is called in words, where it has no host name."""
 
     @property
     def name(self) -> str:
-        """Return it as a person types it: `httpbin.shop:8000`."""
-        return f"{self.host.removesuffix('.svc.cluster.local')}:{self.port}"
+        """Return it as a person types it, `httpbin.shop:8000`, or else in words."""
+        return self.told or f"{self.host.removesuffix('.svc.cluster.local')}:{self.port}"

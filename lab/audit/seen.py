@@ -70,6 +70,8 @@ def gives_tls(edge: Edge) -> bool:
 def service(edge: Edge) -> str:
     """Return the port that is called, with its name: `Service shop/web, port 9000 "udp-foo"`."""
     to = edge.to
+    if to.kind == "probe":
+        return to.told
     if to.kind == "other":
         return f"port {to.port}"
     if to.kind == "ServiceEntry":

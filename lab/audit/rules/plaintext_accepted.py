@@ -11,7 +11,8 @@ RULE = EdgeRule(
     "A PeerAuthentication with mode STRICT for the namespace or the workload.",
     ("rest_mtls C0a",),
     lambda edge: (
-        not edge.caller.read_proxy
+        edge.to.kind != "probe"
+        and not edge.caller.read_proxy
         and bool(edge.server and edge.server.has_sidecar)
         and edge.way.outcome == "arrives"
         and edge.crossed in ("plaintext", "mixed")

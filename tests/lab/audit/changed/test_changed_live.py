@@ -7,33 +7,29 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import changing
 import jsonschema
 import pytest
 import yaml
 
 from clusters import mesh
-from clusters.base import PodRef
 from clusters.embedded.cluster import Embedded
 from clusters.kube import Obj
 from lab import failures
 from lab.audit import edges
-from lab.audit.api import ApiInventory
-from lab.audit.changed import compare, gate, live, meshes
-from lab.audit.changed.meshes import Meshes
+from lab.audit.changed import compare, live
 from lab.audit.folder import Files, StoredObjects
 from lab.commands.line import main
 from lab.common.errors import BadEvidence
 from lab.common.wait import until
 from lab.model import store
 from lab.model.parameters import with_parameters
-from lab.predict.cluster import ApiMesh
 from lab.record import readiness, world
 from lab.record.world import LiveWorld
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 RUN = "20000101t000000z-with"
 EXCLUDED, HEADLESS = ("wrong_version_number", "posted"), ("headless_one_socket", "posted")
-NOW = "2100-01-01T00:00:00Z"
 Worlds = Mapping[tuple[str, str], LiveWorld]
 
 
@@ -66,58 +62,8 @@ def files(cluster: Embedded, worlds: Worlds, monkeypatch: pytest.MonkeyPatch) ->
     return live.read(cluster, print)
 
 
-def foretold(files: Files, changes: list[Obj]) -> Meshes:
-    return meshes.of(files, changes, (), now=NOW, progress=print)
-
-
-def differing(expected: Meshes, there: Files) -> dict[str, list[str]]:
-    """What real proxies hold otherwise than foretold."""
-    found = {}
-    for name, dump in there.dumps.items():
-        namespace, _, pod = name.partition("/")
-        told = expected.after_of(PodRef(namespace, pod, "", ()))
-        if wrong := gate.differences(dump, told):
-            found[name] = wrong
-    return found
-
-
-def real(files: Files) -> ApiInventory:
-    return ApiInventory(
-        ApiMesh(files.objects, lambda pod: files.dumps[f"{pod.namespace}/{pod.name}"])
-    )
-
-
-def applied(cluster: Embedded, changes: list[Obj], expected: Meshes) -> Files:
-    """Make a change for real, and return the mesh once its proxies hold what was foretold."""
-    cluster.kube.apply(changes)
-    seen: list[Files] = []
-
-    def look() -> bool:
-        seen[:] = [live.read(cluster, print)]
-        return not differing(expected, seen[0])
-
-    until(look, "every proxy to hold what was foretold", timeout=60, every=0.5,
-          last_seen=lambda: str(differing(expected, seen[0])))  # fmt: skip
-    return seen[0]
-
-
-def strict(namespace: str) -> Obj:
-    return {
-        "apiVersion": "security.istio.io/v1",
-        "kind": "PeerAuthentication",
-        "metadata": {"name": "default", "namespace": namespace},
-        "spec": {"mtls": {"mode": "STRICT"}},
-    }
-
-
-def called(cluster: Embedded, one: LiveWorld, source: str, url: str) -> str:
-    """The status that a real call gets; 000 where none comes."""
-    argv = ["curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url]
-    return cluster.exec(one.pods[source], argv).stdout.decode()
-
-
 def test_istiods_own_code_generates_what_every_proxy_holds(files: Files) -> None:
-    told = foretold(files, [])
+    told = changing.foretold(files, [])
     assert len(told.proxies) >= 4
     assert {one.known for one in told.proxies.values()} == {"held"}, told.proxies
 
@@ -125,9 +71,9 @@ def test_istiods_own_code_generates_what_every_proxy_holds(files: Files) -> None
 def test_without_a_live_dump_the_node_comes_from_the_pod_and_nothing_is_called_held(
     files: Files,
 ) -> None:
-    told = foretold(Files(files.objects, {}), [])
+    told = changing.foretold(Files(files.objects, {}), [])
     assert {one.known for one in told.proxies.values()} == {"generated, not held"}
-    assert differing(told, files) == {}
+    assert changing.differing(told, files) == {}
 
 
 def test_objects_that_are_missing_make_a_proxy_unknown_and_name_what_differs(
@@ -137,7 +83,7 @@ def test_objects_that_are_missing_make_a_proxy_unknown_and_name_what_differs(
     for one in files.objects.every:
         if one["kind"] != "PeerAuthentication":
             lacking.add(one)
-    told = foretold(Files(lacking, files.dumps), [])
+    told = changing.foretold(Files(lacking, files.dumps), [])
     server, other = worlds[HEADLESS].pods["httpbin"], worlds[EXCLUDED].pods["excluded"]
     found = told.proxies[f"{server.namespace}/{server.name}"]
     assert found.known == "unknown"
@@ -230,7 +176,7 @@ def test_strict_breaks_whom_it_was_foretold_to_break(
     cluster: Embedded, worlds: Worlds, files: Files, tmp_path: Path
 ) -> None:
     there = worlds[EXCLUDED]
-    change, file = strict(there.namespace), tmp_path / "strict.yaml"
+    change, file = changing.strict(there.namespace), tmp_path / "strict.yaml"
     file.write_text(yaml.safe_dump(change))
     words = ["--with", str(file), "--json", str(tmp_path / "audit.json")]
     assert main(["audit", "--cluster", "embedded", *words]) == 1
@@ -248,16 +194,16 @@ def test_strict_breaks_whom_it_was_foretold_to_break(
 
     calls = [(source, f"http://{name}") for source in ("client", "stranger")
              for name in ("kept:8003/get", "excluded:8000/get")]  # fmt: skip
-    before = {call: called(cluster, there, *call) for call in calls}
-    expected = foretold(files, [change])
-    after_files = applied(cluster, [change], expected)
-    after = {call: called(cluster, there, *call) for call in calls}
+    before = {call: changing.called(cluster, there, *call) for call in calls}
+    expected = changing.foretold(files, [change])
+    after_files = changing.applied(cluster, [change], expected)
+    after = {call: changing.called(cluster, there, *call) for call in calls}
     assert before["stranger", "http://kept:8003/get"] == "200"
     assert after["stranger", "http://kept:8003/get"] == "000"
     changed = {call for call in calls if before[call] != after[call]}
     assert changed == {("stranger", "http://kept:8003/get")}
 
-    was, becomes = (edges.walk_all(one) for one in (expected.before, real(after_files)))
+    was, becomes = (edges.walk_all(one) for one in (expected.before, changing.real(after_files)))
     assert compare.changes(edges.walk_all(expected.after), becomes) == []
     seen = {(one.caller, one.to) for one in compare.changes(was, becomes) if one.effect == "breaks"}
     assert seen == breaks
@@ -283,13 +229,13 @@ def test_a_renamed_port_and_its_endpoints_are_foretold(
             "ports": [{"name": "tcp-web", "port": port["port"], "targetPort": port["targetPort"]}],
         },
     }
-    expected = foretold(files, [renamed])
-    after_files = applied(cluster, [renamed], expected)
+    expected = changing.foretold(files, [renamed])
+    after_files = changing.applied(cluster, [renamed], expected)
     slices = [
         one
         for one in after_files.objects.items("/apis/discovery.k8s.io/v1/endpointslices")
         if one["metadata"]["labels"].get("kubernetes.io/service-name") == "web-c"
     ]
     assert [one["ports"][0]["name"] for one in slices] == ["tcp-web"]
-    both = edges.walk_all(expected.after), edges.walk_all(real(after_files))
+    both = edges.walk_all(expected.after), edges.walk_all(changing.real(after_files))
     assert compare.changes(*both) == []
