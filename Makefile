@@ -81,6 +81,17 @@ reproduce: preview env ## reproduce every failure on a real mesh, and show the v
 lab: env ## open the notebooks in JupyterLab, on this machine only
 	$(BIN)/jupyter lab --ip 127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_start_here.ipynb
 
+##@ Learn
+
+.PHONY: learn lessons
+learn: env ## open the course in JupyterLab, while a cluster starts in the background
+	@$(NEEDS)
+	@exec $(BIN)/python -m lab learn --cluster $(CLUSTER)
+
+lessons: env ## run every lesson's notebook on a cluster, and say whether each still holds
+	@$(NEEDS)
+	@exec $(ENDS_WITH_MAKE) $(BIN)/python -m lab lessons --cluster $(CLUSTER)
+
 ##@ Share and compare
 
 .PHONY: report

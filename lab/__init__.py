@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lab.lessons.notebook import NotebookLesson
     from lab.mtls_cost.notebook import Cost
     from lab.notebook.run import NotebookRun
+    from lab.render.display import Table, Text
     from lab.truth_table.live import PinnedCells
     from lab.truth_table.notebook import NotebookTable
 
-__all__ = ["open_cells", "open_cost", "open_run", "open_table"]
+__all__ = [
+    "cluster_progress",
+    "lessons_so_far",
+    "open_cells",
+    "open_cost",
+    "open_lesson",
+    "open_run",
+    "open_table",
+]
 
 
 def open_run(name: str, cluster: str = "auto", **parameters: str) -> NotebookRun:
@@ -42,3 +52,24 @@ def open_cost() -> Cost:
     from lab.mtls_cost import notebook
 
     return notebook.open_cost()
+
+
+def open_lesson(name: str, cluster: str = "auto") -> NotebookLesson:
+    """Open a lesson; see `lab.lessons.notebook`."""
+    from lab.lessons import notebook
+
+    return notebook.open_lesson(name, cluster)
+
+
+def lessons_so_far() -> Table:
+    """Return what was predicted in each lesson and what was true; see `lab.lessons.summary`."""
+    from lab.lessons import summary
+
+    return summary.table()
+
+
+def cluster_progress() -> Text:
+    """Return whether the cluster is up, or how far its start is."""
+    from lab.notebook import background
+
+    return background.cluster_progress()

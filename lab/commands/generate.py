@@ -7,11 +7,13 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from lab import failures
 from lab.commands import explain
 from lab.common import files
+from lab.lessons import pages
 from lab.model import store
 from lab.notebook import execute
 from lab.truth_table import page
@@ -113,6 +115,10 @@ def _tags(cell: dict[str, dict[str, list[str]]]) -> list[str]:
     return cell["metadata"].get("tags", [])
 
 
+def _text(text: str) -> Callable[[], str]:
+    return lambda: text
+
+
 def main(argv: list[str]) -> int:
     """Write `notebooks` or `readme` anew, or `verify` that nothing generated is out of date."""
     if argv == ["notebooks"]:
@@ -125,6 +131,7 @@ def main(argv: list[str]) -> int:
         SYMPTOMS: explain.page,
         REPORTED: reported,
         PICTURE: picture,
+        **{path: _text(text) for path, text in pages.written().items()},
     }
     if argv == ["readme"]:
         for path, make in written.items():

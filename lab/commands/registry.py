@@ -31,6 +31,10 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "compare": "compare two runs",
         "bundle": "pack a run into one archive, with secrets removed from its text",
     },
+    "Learn": {
+        "learn": "open the course in JupyterLab, while a cluster starts in the background",
+        "lessons": "run every lesson's notebook on a cluster, and say whether each still holds",
+    },
     "Clusters": {
         "up": "start the standing cluster, which later runs use",
         "down": "stop it, and remove everything it made",

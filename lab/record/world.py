@@ -98,15 +98,23 @@ class LiveWorld:
 
 
 def deploy(
-    cluster: Cluster, world: World, run: str, failure: str, mesh: Mapping[str, Any]
+    cluster: Cluster,
+    world: World,
+    run: str,
+    failure: str,
+    mesh: Mapping[str, Any],
+    *,
+    namespace: str = "",
 ) -> LiveWorld:
     """Apply a world's namespace, policy, Services and workloads; nothing is waited for.
 
     The post's world takes the post's own namespace name where it is free. mesh: the mesh's settings
     (clusters/mesh.py), which say what label injects sidecars and which access log is written.
+    namespace: its name, where that is free.
     """
     own = f"with-istio-{failure.replace('_', '-')}-{world.name}-{run[-4:]}"
     names = ["with-istio", own] if world.name == "posted" else [own]
+    names = [namespace, f"{namespace}-{run[-4:]}"] if namespace else names
     labels = {RUN_LABEL: run, FAILURE_LABEL: failure, BY_LABEL: me(), **mesh["injection"]}
     live = LiveWorld(world, _namespace(cluster, names, labels), run)
     if not access_log.has_our_fields(mesh["config"]):

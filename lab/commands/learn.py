@@ -1,0 +1,27 @@
+"""`istio-lab learn`: the course in JupyterLab, while a cluster starts in the background."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+from lab.commands.arguments import add_cluster
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Take `--cluster`, and what follows `--`, which is given to JupyterLab."""
+    add_cluster(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start the cluster, open JupyterLab on this machine only, and return its code."""
+    from lab.lessons import pages
+    from lab.notebook import background
+
+    background.start(options.cluster)
+    print(background.cluster_progress(options.cluster), flush=True)
+    root = ["--allow-root"] if os.name == "posix" and os.getuid() == 0 else []
+    words = ["-m", "jupyter", "lab", "--ip", "127.0.0.1", *root, *options.words, str(pages.COURSE)]
+    return subprocess.call([sys.executable, *words])
