@@ -99,6 +99,11 @@ RUN ?= latest
 report: env ## write a run as one HTML page: RUN=latest, a run's name, recorded, or several
 	@$(BIN)/python -m lab report $(subst $(comma), ,$(RUN))
 
+.PHONY: site
+SITE ?= dist/site
+site: env ## write what needs no cluster as a static site, in dist/site (SITE=FOLDER PAGES=FOLDER)
+	@$(BIN)/python -m lab site $(SITE) $(if $(PAGES),--pages $(PAGES))
+
 ##@ Clusters
 
 .PHONY: up down status

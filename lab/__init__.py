@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from lab.render.display import Table, Text
     from lab.truth_table.live import PinnedCells
     from lab.truth_table.notebook import NotebookTable
+    from lab.truth_table.one_call import OneCall
 
 __all__ = [
     "cluster_progress",
     "lessons_so_far",
+    "open_call",
     "open_cells",
     "open_cost",
     "open_lesson",
@@ -45,6 +47,13 @@ def open_cells(cluster: str = "auto") -> PinnedCells:
     from lab.truth_table import live
 
     return live.open_cells(cluster)
+
+
+def open_call() -> OneCall:
+    """Return the explorer of single calls; see `lab.truth_table.one_call`."""
+    from lab.truth_table import one_call
+
+    return one_call.open_call()
 
 
 def open_cost() -> Cost:

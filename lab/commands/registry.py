@@ -29,6 +29,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "Share and compare": {
         "report": "write a run, or several side by side, as one HTML page",
         "compare": "compare two runs",
+        "site": "write what needs no cluster as a static site: atlas, truth table, lessons' texts",
         "bundle": "pack a run into one archive, with secrets removed from its text",
     },
     "Learn": {

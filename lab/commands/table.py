@@ -57,6 +57,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cells", default="*", metavar="PATTERN", help="only these: `h2/*`, `*/strict/sidecar`"
     )
+    parser.add_argument(
+        "--core",
+        action="store_true",
+        help="only the core; record keeps its mesh, by which calls are walked without a cluster",
+    )
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="N drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of the draw; default: 0")
     parser.add_argument(
@@ -109,7 +114,7 @@ def _run(options: argparse.Namespace) -> int:
     agreed = f"{1 - len(wrong) / len(rows):.2%}" if rows else "none"
     print(f"{len(rows)} cells measured in {time.monotonic() - began:.0f} s, {agreed} as foretold")
     print(f"{store.from_here(folder)}: {results.CSV}, {results.PARQUET}, {table_page.INDEX}")
-    if options.cells != "*":
+    if options.cells != "*" or options.core:
         known = results.load(page.RECORDED)
         for line in compare.departures(results.load(folder), known):
             print(line)
@@ -121,8 +126,9 @@ def _run(options: argparse.Namespace) -> int:
 def _options(options: argparse.Namespace) -> str:
     """Return the options that chose cells, as they are typed; empty: all were measured."""
     cells = "" if options.cells == "*" else f"--cells {shlex.quote(options.cells)}"
+    core = "--core" if options.core else ""
     sample = f"--sample {options.sample} --seed {options.seed}" if options.sample else ""
-    return " ".join(filter(None, (cells, sample, "--alone" if options.alone else "")))
+    return " ".join(filter(None, (core, cells, sample, "--alone" if options.alone else "")))
 
 
 def _chosen(options: argparse.Namespace) -> list[Cell]:
@@ -131,7 +137,8 @@ def _chosen(options: argparse.Namespace) -> list[Cell]:
 
     from lab.truth_table import plan
 
-    found = [cell for cell in plan.cells() if fnmatchcase(cell.key, options.cells)]
+    whole = plan.core() if options.core else plan.cells()
+    found = [cell for cell in whole if fnmatchcase(cell.key, options.cells)]
     if not found:
         raise BadArguments(f"no cell is named {options.cells!r}", hint="istio-lab table run --help")
     if options.sample and options.sample < len(found):

@@ -13,6 +13,7 @@ from lab.model import store
 
 FOLDER = store.ROOT / "notebooks" / "lessons"
 COURSE = FOLDER / "00_course.ipynb"
+EXPLORER = FOLDER / "explorer.ipynb"
 INSTRUCTOR = store.ROOT / "docs" / "lessons.md"
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -136,7 +137,9 @@ def course() -> str:
             "diagnose and read hints and solution. Nothing can be repaired there. **With one**, a "
             "lesson starts in seconds, and all of it works. A cluster runs on Linux.\n",
             "If you know Istio, take the test: open a lesson, and diagnose before you look. Where "
-            "you are right, skip it.",
+            "you are right, skip it.\n",
+            "[Explorer](explorer.ipynb): what becomes of a single call, by port name, protocol, "
+            "policy and caller.",
         ]
     )
     return _written(
@@ -162,6 +165,47 @@ What you predicted and what was true, in a file of your own beside these noteboo
 `lessons.json`."""
 
 
+def explorer() -> str:
+    """Return the notebook in which single calls are chosen, walked and made."""
+    return _written(
+        [
+            ("md", _EXPLORER),
+            ("code", "import lab\n\ncall = lab.open_call()\ncall"),
+            ("md", _CHOOSE),
+            ("code", 'call.choose(port_name="udp", sends="line", policy="permissive").walk()'),
+            ("code", "call.measured()"),
+            ("md", _WAIT),
+            ("code", 'call.choose(port_name="none", sends="server-first").walk()'),
+            ("code", "call.measured()"),
+            ("md", _NOW),
+            ("code", "call.call()"),
+        ]
+    )
+
+
+_EXPLORER = """\
+# One call: what becomes of it
+
+Choose how a Service's port is named, what the client sends, the server's policy, and whether the
+caller has a sidecar. The model walks the call through the configuration that the proxies held when
+the truth table was measured; the table below the picture has what the packets showed. The choices
+are lists: the Tab key goes from one to the next, the arrow keys change it."""
+_CHOOSE = """\
+## Without widgets
+
+Where no list shows, as on a page that is only read, choose by words. A line over TCP, at a port
+named `udp`: will it be mutual TLS?"""
+_WAIT = """\
+## A call that hangs
+
+The server speaks first, and the port has no name. Who waits for whom?"""
+_NOW = """\
+## For real
+
+The call that is chosen is made on a cluster, in a mesh of its own, which takes about half a minute.
+Where no cluster runs, the cell says so."""
+
+
 def _written(cells: list[tuple[str, str]]) -> str:
     """Return cells as a notebook's file."""
     made = [_cell(number, kind, source) for number, (kind, source) in enumerate(cells)]
@@ -180,7 +224,7 @@ def _cell(number: int, kind: str, source: str) -> dict[str, Any]:
 def written() -> dict[Path, str]:
     """Return every file of the course, and its text."""
     lessons = {path(name): notebook(exercises.load(name)) for name in exercises.names()}
-    return {COURSE: course(), INSTRUCTOR: instructor(), **lessons}
+    return {COURSE: course(), EXPLORER: explorer(), INSTRUCTOR: instructor(), **lessons}
 
 
 def instructor() -> str:

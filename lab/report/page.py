@@ -270,13 +270,17 @@ def _pair(number: int, left: ReportedRun, right: ReportedRun) -> dict[str, Any]:
     }
 
 
-def render(template: str, above: Path, **shown: Any) -> str:
-    """Return a template filled in. above: the folder that runs lie in, for names of files."""
-    return _environment(above).get_template(template).render(**shown)
+def render(template: str, above: Path, *, also: Path | None = None, **shown: Any) -> str:
+    """Return a template filled in. above: the folder that runs lie in, for names of files.
+
+    also: a folder of more templates.
+    """
+    folders = [TEMPLATES, *([also] if also else [])]
+    return _environment(above, folders).get_template(template).render(**shown)
 
 
-def _environment(above: Path) -> jinja2.Environment:
-    """Return the environment of the templates.
+def _environment(above: Path, folders: Sequence[Path]) -> jinja2.Environment:
+    """Return the environment of the templates in some folders.
 
     above: the folder that runs lie in; names of files are shown from there on.
     """
@@ -284,7 +288,7 @@ def _environment(above: Path) -> jinja2.Environment:
 
     made = jinja2.Environment(
         autoescape=True,
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(folders),
         undefined=jinja2.StrictUndefined,
         finalize=finalize((above, store.runs(), store.ROOT)),
         trim_blocks=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.common import files
 from lab.model import store
@@ -35,6 +36,6 @@ def write(
     path: Path, title: str, lede: str, parts: Sequence[Part], facts: Mapping[str, str]
 ) -> Path:
     """Write the page, and return its file. facts: what it shows, and what that was made on."""
-    shown = {"title": title, "lede": lede, "parts": parts, "facts": facts}
+    shown: dict[str, Any] = {"title": title, "lede": lede, "parts": parts, "facts": facts}
     files.write_text(path, page.render("pictures.html", store.runs(), **shown))
     return path

@@ -8,8 +8,9 @@ from pathlib import Path
 from lab.common import files
 from lab.common.errors import BadArguments
 from lab.model.pins import Stack, minor
-from lab.truth_table import compare, pinned, plan, results, verdict
+from lab.truth_table import compare, kept_mesh, pinned, plan, results, verdict
 from lab.truth_table.pinned import Measured
+from lab.truth_table.recorded import of_run
 from lab.truth_table.verdict import Table
 
 
@@ -17,8 +18,9 @@ def keep(folder: Path) -> str:
     """Keep the table in a run's folder; return what was done, in a sentence.
 
     A whole table takes the place of the recorded one, and what is known of other stacks goes with
-    that. Of the pinned cells alone only their stack is kept: raises BadArguments with the cells
-    that are otherwise. Raises BadEvidence where the recordings are damaged.
+    that. Of the core alone its mesh is kept, and of the pinned cells alone their stack: raises
+    BadArguments with cells that are otherwise. Raises BadEvidence where the recordings are
+    damaged.
     """
     table = verdict.stored(folder)
     stack = Stack(table.cluster, minor(table.stack["istio"]), (table.stack["envoy"],))
@@ -28,6 +30,12 @@ def keep(folder: Path) -> str:
         about = (table.run, table.recorded_at, table.cluster, table.stack)
         _write(Measured(*about, (stack,)))
         return f"the recorded table is that of {table.run}; its pins speak of {stack}"
+    if table.rows.keys() == {cell.key for cell in plan.core()}:
+        if other := results.differing([table.rows, results.load(pinned.RECORDED)]):
+            raise BadArguments(f"these cells are not as recorded: {', '.join(sorted(other)[:6])}")
+        (recorded,) = of_run(folder)
+        kept_mesh.keep(recorded)
+        return f"the mesh of {table.run} is kept: calls of the core are walked by it"
     refuse_other(table)
     known = pinned.measured()
     if stack in known.stacks or known.covers(table.stack, table.cluster):
