@@ -59,15 +59,17 @@ def _ran(name: str, folder: Path, private: Path) -> str:
     place.mkdir()
     own = place / "lessons.json"
     arguments = [f"lessons/{name}", str(place), str(private), json.dumps({})]
-    with (place / "notebook.log").open("wb") as log:
-        code = subprocess.run(
+    with (
+        (place / "notebook.log").open("wb") as log,
+        subprocess.Popen(
             [sys.executable, "-m", "lab.notebook.execute", *arguments],
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE,  # never written to: it ends when this process does
             stdout=log,
             stderr=log,
             env={**os.environ, progress.VARIABLE: str(own)},
-            check=False,
-        ).returncode
+        ) as notebook,
+    ):
+        code = notebook.wait()
     wrong = _wrong(name, own, code, place)
     print(f"  {name:<20} {wrong or 'holds':<40} {time.monotonic() - began:5.1f} s", flush=True)
     return wrong
