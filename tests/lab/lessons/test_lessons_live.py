@@ -9,7 +9,7 @@ import pytest
 
 from clusters.embedded.cluster import Embedded
 from lab.lessons import exercises, snapshot
-from lab.lessons.lesson import Lesson
+from lab.lessons.lesson import Lesson, Repair
 from lab.lessons.live import LiveLesson
 from lab.lessons.notebook import NotebookLesson
 from lab.render.display import Table, Text
@@ -82,3 +82,36 @@ def test_a_lesson_says_what_is_still_wrong_and_when_it_is_right(live: LiveLesson
     assert state(lesson.check()) == "Not yet"
     after = snapshot.take(live._cluster.kube, live.namespace, live._kinds)
     assert snapshot.names(after) == snapshot.names(before)
+
+
+STRAY = """\
+kubectl create configmap stray --from-literal=a=b
+kubectl run stray --image=lab/client --labels sidecar.istio.io/inject=false -- sleep infinity
+kubectl delete service tcp-echo
+kubectl delete peerauthentication default
+kubectl annotate deployment tcp-echo stray=yes
+kubectl apply -f - <<'EOT'
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: stray}
+spec: {host: stray, trafficPolicy: {tls: {mode: DISABLE}}}
+EOT
+"""
+
+
+@pytest.mark.parametrize("live", [SAMPLE], indirect=True)
+def test_a_reset_leaves_nothing_and_brings_back_everything(live: LiveLesson) -> None:
+    before = snapshot.take(live._cluster.kube, live.namespace, live._kinds)
+    live.repair(Repair("what a learner might do", STRAY))
+    changed = live.reset()
+    assert changed == [
+        "ConfigMap stray is deleted",
+        "Deployment tcp-echo is as it was",
+        "DestinationRule stray is deleted",
+        "PeerAuthentication default is made again",
+        "Pod stray is deleted",
+        "Service tcp-echo is made again",
+    ]
+    after = snapshot.take(live._cluster.kube, live.namespace, live._kinds)
+    assert snapshot.names(after) == snapshot.names(before)
+    assert live.reset() == []
