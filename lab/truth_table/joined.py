@@ -59,7 +59,7 @@ def _ports(recorded: Recorded, call: Call) -> list[str]:
         each = recorded.connections(call.caller).values()
         found = [(one.began, address_text(one.client)) for own in each for one in own
                  if one.server == to]  # fmt: skip
-    first, last = float(call.told["started"]) - 0.05, call.ended + 0.05
+    first, last = call.connecting - 0.05, call.ended + 0.05
     return [own.rpartition(":")[2] for began, own in sorted(found) if first <= began <= last]
 
 
@@ -131,7 +131,7 @@ class Joined:
     def _unclaimed(self, pod: Pod) -> list[Connection]:
         """Return connections of a pod's proxy in the time of the call that no line names."""
         there, named = self.recorded.connections(pod), self.recorded.claimed(pod)
-        first, last = float(self.told["started"]) - 0.05, self.call.ended + 0.05
+        first, last = self.call.connecting - 0.05, self.call.ended + 0.05
         return [
             one
             for address, each in there.items()

@@ -68,6 +68,14 @@ class Call:
         return f"{self.caller.ip}:{self.told['source']}"
 
     @property
+    def connecting(self) -> float:
+        """Return since when a proxy may have its connection, Unix seconds.
+
+        `started` is noted after the caller has its own end of it, and late where it is busy.
+        """
+        return float(self.told.get("connecting", self.told["started"]))
+
+    @property
     def ended(self) -> float:
         """Return when it had ended, Unix seconds."""
         return float(self.told["started"]) + float(self.told["seconds"])

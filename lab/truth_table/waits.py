@@ -74,7 +74,7 @@ class Waits:
         pod, port = group
         same = self._groups[pod, port]
         readings = [one for one in self._recorded.readings if one.pod == pod]
-        before = [one for one in readings if one.ended < min(_starts(same))]
+        before = [one for one in readings if one.ended < min(each.connecting for each in same)]
         during = [
             one
             for one in readings

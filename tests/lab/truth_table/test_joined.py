@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.truth_table import results
 from lab.truth_table.joined import Joined
-from lab.truth_table.recorded import Recorded
+from lab.truth_table.recorded import CALLS, Recorded
 
 RECORDED = Path(__file__).parent / "recorded"
 REMOTE = "downstream_remote_address"
@@ -50,3 +51,15 @@ def test_a_line_of_another_host_is_not_joined(tmp_path: Path) -> None:
 def test_a_connection_without_a_line_does_not_get_that_of_a_later_one(tmp_path: Path) -> None:
     found = joined(tmp_path, {THIRD: f"{HOST}:13772"}, without=FIRST)
     assert (found[FIRST], found[THIRD]) == ("None", f"{HOST}:13772")
+
+
+def test_a_connection_that_a_proxy_made_while_its_caller_was_late_is_the_calls(
+    tmp_path: Path,
+) -> None:
+    """A caller notes late that it was connected where its threads outnumber the processors."""
+    copy = Path(shutil.copytree(RECORDED, tmp_path / "truth_table"))
+    was = {row.cell.key: row.measured for row in results.judge(Recorded(copy))}
+    calls = [*map(json.loads, (copy / CALLS).read_text().splitlines())]
+    late = ({**one, "connecting": one["started"], "started": one["started"] + 0.2} for one in calls)
+    (copy / CALLS).write_text("".join(json.dumps(one) + "\n" for one in late))
+    assert {row.cell.key: row.measured for row in results.judge(Recorded(copy))} == was

@@ -102,6 +102,26 @@ def test_a_reading_before_or_after_the_calls_proves_nothing(folder: Path) -> Non
     assert rows[IN_CLIENT].agrees
 
 
+def test_a_reading_while_a_call_connects_is_no_reading_before_it(folder: Path) -> None:
+    calls = Recorded(folder).calls
+    first = min(float(call.second.told["started"]) for call in calls if call.second)
+    edit_calls(
+        folder,
+        lambda told: (
+            {"second": {**told["second"], "connecting": first - 0.02}} if "second" in told else {}
+        ),
+    )
+    read(folder, {OUTBOUND: 1}, {INBOUND: 3})
+    stored = json.loads((folder / GAUGES).read_text())
+    connecting = [
+        {**one, "began": first - 0.011, "ended": first - 0.001} for one in stored if one["gauges"]
+    ]
+    (folder / GAUGES).write_text(json.dumps([*stored, *connecting]))
+    rows = {row.cell.key: row for row in results.judge(Recorded(folder))}
+    assert rows[IN_CLIENT].gauge == "1 of 1 wait in the client's proxy"
+    assert {rows[key].gauge for key in IN_SERVER} == {"3 of 3 wait in the server's proxy"}
+
+
 def test_a_call_that_hangs_once_and_is_answered_then_is_unknown(folder: Path) -> None:
     answered = {"outcome": "answered", "answer": ""}
     edit_calls(folder, lambda told: {"second": {**told, **answered}} if told.get("second") else {})
