@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 __all__ = [
     "cluster_progress",
     "lessons_so_far",
+    "lessons_to_skip",
     "open_call",
     "open_cells",
     "open_cost",
     "open_lesson",
     "open_run",
     "open_table",
+    "reset_cluster",
+    "start_cluster",
+    "this_machine",
 ]
 
 
@@ -77,8 +81,36 @@ def lessons_so_far() -> Table:
     return summary.table()
 
 
-def cluster_progress() -> Text:
+def lessons_to_skip(**diagnoses: str) -> Table | Text:
+    """Ask for a diagnosis of each lesson's report, or score them; see `lab.lessons.placement`."""
+    from lab.lessons import placement
+
+    return placement.lessons_to_skip(**diagnoses)
+
+
+def this_machine() -> Table:
+    """Return on which kinds of cluster the lab runs here; see `lab.notebook.background`."""
+    from lab.notebook import background
+
+    return background.this_machine()
+
+
+def start_cluster(cluster: str = "auto") -> Text:
+    """Start a cluster in the background; see `lab.notebook.background`."""
+    from lab.notebook import background
+
+    return background.start_cluster(cluster)
+
+
+def cluster_progress(cluster: str = "auto") -> Text:
     """Return whether the cluster is up, or how far its start is."""
     from lab.notebook import background
 
-    return background.cluster_progress()
+    return background.cluster_progress(cluster)
+
+
+def reset_cluster(cluster: str = "auto") -> Text:
+    """Remove the cluster and start a new one; see `lab.notebook.background`."""
+    from lab.notebook import background
+
+    return background.reset_cluster(cluster)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -152,15 +153,19 @@ def test_copies_of_notebooks_have_no_link_to_files_that_are_not_copied(
     python: Path, home: Path
 ) -> None:
     assert lab(python, home, "notebooks", "copies").returncode == 0
-    copies = sorted((home / "copies").iterdir())
-    assert [path.name for path in copies] == sorted(
-        path.name for path in (store.ROOT / "notebooks").glob("*.ipynb")
-    )
-    assert not [path.name for path in copies if "](../" in path.read_text()]
+    folder, notebooks = home / "copies", store.ROOT / "notebooks"
+    copies = [path.relative_to(folder) for path in folder.rglob("*.ipynb")]
+    assert {*copies} == {
+        path.relative_to(notebooks)
+        for path in notebooks.rglob("*.ipynb")
+        if ".ipynb_checkpoints" not in path.parts
+    }
     for path in copies:
+        text = (folder / path).read_text()
+        links = [link for link in re.findall(r"\]\(([^)#]*)", text) if "://" not in link]
+        assert [one for one in links if not (folder / path.parent / one).exists()] == []
         cells, there = (
-            json.loads(one.read_text())["cells"]
-            for one in (path, store.ROOT / "notebooks" / path.name)
+            json.loads(one.read_text())["cells"] for one in (folder / path, notebooks / path)
         )
         assert [cell for cell in cells if cell["cell_type"] == "code"] == [
             cell for cell in there if cell["cell_type"] == "code"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from clusters import DEFAULT, KINDS, kind_of, wanted
-from clusters.doctor import machine
+from clusters.doctor import examination, machine
 from clusters.doctor.requirement import Requirement
 from clusters.embedded.requirements import FOR_OFFICIAL, WITHOUT_ROOT
 from clusters.entries.entry import ClusterKind
-from lab.common import places
 
 FOR_TESTS = {  # program: Debian's package
     "tshark": "tshark",
@@ -51,9 +50,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _report(kind: ClusterKind, options: argparse.Namespace) -> int:
-    found = examine(kind, options.tests)
+    found = _examine(kind, options.tests)
     if options.fix and machine.remedy(found) and machine.install(found):
-        found = examine(kind, options.tests)
+        found = _examine(kind, options.tests)
     lacking = [one.what for one in found if not one.good]
     for requirement in found:
         if not (requirement.good and options.quiet):
@@ -63,24 +62,17 @@ def _report(kind: ClusterKind, options: argparse.Namespace) -> int:
         print(f"\nTo install all that is missing:\n  {command}")
     if kind.name == DEFAULT and not (options.quiet or options.tests):
         print("\nClusters that run on this machine:")
-        for one in KINDS.values():
-            print(f"  {one.written:<13} {one.runs_here(lacking)}")
+        for written, whether in examination.clusters_here():
+            print(f"  {written:<13} {whether}")
     return 1 if lacking else 0
 
 
-def examine(kind: ClusterKind, for_tests: bool) -> list[Requirement]:
+def _examine(kind: ClusterKind, for_tests: bool) -> list[Requirement]:
     """Return all that a kind of cluster needs of this machine. for_tests: and `make test`."""
-    found = [machine.system(kind.name if kind.needs_linux else ""), machine.python()]
-    if places.INSTALLED and kind.made_by_lab:
-        found.append(machine.packages())
-    if not machine.is_linux():
-        return found
-    programs = {**kind.programs()}
-    if for_tests:
-        programs |= FOR_TESTS
-        for other in KINDS.values():
-            programs |= other.programs() if other.tested_here() else {}
-    return [*found, *machine.programs(programs), *kind.examine()]
+    programs = {**FOR_TESTS} if for_tests else {}
+    for other in KINDS.values():
+        programs |= other.programs() if for_tests and other.tested_here() else {}
+    return examination.examine(kind, programs)
 
 
 def _show(requirement: Requirement) -> None:

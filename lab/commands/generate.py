@@ -107,6 +107,8 @@ def executed(path: Path) -> str:
     cells = [cell for cell in ran["cells"] if "injected-parameters" not in _tags(cell)]
     for cell, original in zip(cells, source["cells"], strict=True):
         cell["metadata"], cell["id"] = original["metadata"], original["id"]
+        if execute.YOURS in _tags(cell):
+            cell["outputs"], cell["execution_count"] = [], None
     ran["cells"], ran["metadata"] = cells, source["metadata"]
     return json.dumps(ran, indent=1, ensure_ascii=False) + "\n"
 

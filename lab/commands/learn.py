@@ -1,4 +1,4 @@
-"""`istio-lab learn`: the course in JupyterLab, while a cluster starts in the background."""
+"""`istio-lab learn`: the first page in JupyterLab, while a cluster starts in the background."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start the cluster, open JupyterLab on this machine only, and return its code."""
-    from lab.lessons import pages
-    from lab.notebook import background
+    from lab.notebook import background, execute
 
-    background.start(options.cluster)
-    print(background.cluster_progress(options.cluster), flush=True)
+    print(background.start_cluster(options.cluster), flush=True)
+    first = execute.NOTEBOOKS / execute.FIRST
     root = ["--allow-root"] if os.name == "posix" and os.getuid() == 0 else []
-    words = ["-m", "jupyter", "lab", "--ip", "127.0.0.1", *root, *options.words, str(pages.COURSE)]
+    words = ["-m", "jupyter", "lab", "--ip", "127.0.0.1", *root, *options.words, str(first)]
     return subprocess.call([sys.executable, *words])

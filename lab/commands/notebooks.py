@@ -14,9 +14,8 @@ from lab.common.errors import BadArguments, NeedsUnmet
 from lab.common.text import printable
 from lab.notebook import execute
 
-FIRST = "00_start_here.ipynb"
-_OUTSIDE = re.compile(r"!?\[([^\]]*)\]\(\.\./[^)]*\)")
-"""A link of Markdown to a file outside the notebooks' folder, or a picture there."""
+_OUTSIDE = re.compile(r"!?\[([^\]]*)\]\((?:\.\./)+(?!\w+\.ipynb\))[^)]*\)")
+"""A link of Markdown to a file that is no notebook, or a picture there."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if lacking:
         print(f"To open them, {places.set_up()}")
         return 0
-    words = [sys.executable, "-m", "jupyter", "lab", str(options.folder / FIRST)]
+    words = [sys.executable, "-m", "jupyter", "lab", str(options.folder / execute.FIRST)]
     print(printable(f"Next: {shlex.join(words)}"))
     return 0
 
@@ -43,7 +42,9 @@ def copy(folder: Path) -> list[Path]:
     Raises BadArguments where one would replace another file, before any is written, and NeedsUnmet
     where the folder cannot be written.
     """
-    texts = {folder / path.name: _without_links(path) for path in _notebooks()}
+    texts = {
+        folder / path.relative_to(execute.NOTEBOOKS): _without_links(path) for path in _notebooks()
+    }
     try:
         for path, text in texts.items():
             if path.exists() and path.read_text() != text:
@@ -65,4 +66,5 @@ def _without_links(path: Path) -> str:
 
 
 def _notebooks() -> list[Path]:
-    return sorted(execute.NOTEBOOKS.glob("*.ipynb"))
+    every = execute.NOTEBOOKS.rglob("*.ipynb")
+    return sorted(path for path in every if ".ipynb_checkpoints" not in path.parts)

@@ -23,15 +23,20 @@ def held(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
 @contextlib.contextmanager
 def tried(path: Path) -> Iterator[bool]:
     """Hold a file's lock alone if nobody holds it now; yield whether it is held."""
-    try:
-        lock = _open(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock = None
+    lock = taken(path)
     try:
         yield lock is not None
     finally:
         if lock is not None:
             os.close(lock)
+
+
+def taken(path: Path) -> int | None:
+    """Return a file that is locked now, to be closed or inherited; None where it was locked."""
+    try:
+        return _open(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
 
 
 def _open(path: Path, kind: int) -> int | None:

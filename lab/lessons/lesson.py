@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +15,7 @@ from lab.model.scenario import World
 if TYPE_CHECKING:
     from lab.lessons.now import Now
 
+LETTERS = "abcdefgh"
 Must = Literal["mutual TLS", "answered", "refused"]
 Steps = tuple[str, ...]
 """A hint: where to look, what is so there, what to change. Each is shown when it is asked for."""
@@ -96,6 +98,13 @@ class Lesson:
     @property
     def reported(self) -> Asked:
         return self.asked[0]
+
+    @property
+    def choices(self) -> dict[str, Cause]:
+        """Return the causes in the order in which they are shown, each with its letter."""
+        causes = [*self.causes]
+        random.Random(self.name).shuffle(causes)
+        return dict(zip(LETTERS, causes, strict=False))
 
 
 def patch(kind: str, name: str, change: str) -> str:

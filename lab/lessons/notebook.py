@@ -13,7 +13,6 @@ lesson.reset()
 from __future__ import annotations
 
 import os
-import random
 from types import EllipsisType
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from lab.common.suggest import meant
 from lab.judge.observation import Observation
 from lab.lessons import judged, progress
 from lab.lessons.judged import ANSWERS, UNKNOWN, WIRES, Goal
-from lab.lessons.lesson import Asked, Cause, Lesson, Steps
+from lab.lessons.lesson import Asked, Lesson, Steps
 from lab.lessons.progress import Progress
 from lab.render.display import Table, Text
 from lab.render.wording import came_back, shorten
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from lab.lessons.recorded import RecordedLesson
 
 NO_CLUSTER = "cannot be checked: no cluster runs here, so nothing can be repaired"
-LETTERS = "abcdefgh"
 
 
 def open_lesson(name: str, cluster: str = "auto") -> NotebookLesson:
@@ -65,7 +63,9 @@ class NotebookLesson:
     ) -> None:
         self._source, self._live, self._why = source, live, why
         self.lesson: Lesson = source.lesson
-        self._progress = Progress(progress.now())
+        before = progress.read().get(self.lesson.name)
+        # A prediction that is made after the call has been seen is none.
+        self._progress = Progress(progress.now(), {**before.predicted} if before else {})
         self._given: dict[Steps, int] = {}
         self._save()
 
@@ -76,13 +76,15 @@ class NotebookLesson:
         return self.about()._repr_html_()
 
     def about(self) -> Text:
-        """Show the report, and where this runs."""
+        """Show the report, where this runs, and what was predicted already."""
         there = f"namespace {self._live.namespace}" if self._live else "no cluster"
+        predicted = ", ".join(self._progress.predicted.values())
         return Text(
             (
                 self.lesson.title,
                 f"A colleague reports: {self.lesson.report}",
                 f"{self._source.where}; {there} ({self._why})",
+                *([f"You predicted: {predicted}."] if predicted else []),
             )
         )
 
@@ -98,7 +100,7 @@ class NotebookLesson:
                 raise BadArguments(
                     f"no such prediction: {told!r}; {meant(told, words)}there is {', '.join(words)}"
                 )
-        self._progress.predicted = {key: told for key, told, _ in given if isinstance(told, str)}
+        self._progress.predicted |= {key: told for key, told, _ in given if isinstance(told, str)}
         self._save()
         if len(self._progress.predicted) < 2:
             return Text(
@@ -108,7 +110,8 @@ class NotebookLesson:
                     f"wire, what crosses the network between the pods: {', '.join(WIRES)}",
                 )
             )
-        return Text(("Your prediction is noted. lesson.call() makes the call.",))
+        noted = ", ".join(self._progress.predicted.values())
+        return Text((f"Your prediction is noted: {noted}. lesson.call() makes the call.",))
 
     def call(self) -> Table:
         """Make the reported call now, and score the prediction by what was captured."""
@@ -133,14 +136,14 @@ class NotebookLesson:
 
     def causes(self) -> Text:
         """Show the diagnoses to choose from, each with its letter."""
-        lines = [f"{letter}) {cause.says}" for letter, cause in self._choices().items()]
+        lines = [f"{letter}) {cause.says}" for letter, cause in self.lesson.choices.items()]
         return Text(("What is the cause?", *lines))
 
     def diagnose(self, letter: str | EllipsisType = ...) -> Text:
         """Give the letter of one of the causes; without one they are shown."""
         if not isinstance(letter, str):
             return self.causes()
-        choices = self._choices()
+        choices = self.lesson.choices
         if letter not in choices:
             raise BadArguments(f"no diagnosis {letter!r}: there is {', '.join(choices)}")
         chosen = choices[letter]
@@ -226,11 +229,6 @@ class NotebookLesson:
             self._progress.solved = progress.now()
         self._save()
         return shown
-
-    def _choices(self) -> dict[str, Cause]:
-        causes = [*self.lesson.causes]
-        random.Random(self.lesson.name).shuffle(causes)
-        return dict(zip(LETTERS, causes, strict=False))
 
     def _save(self) -> None:
         progress.write(self.lesson.name, self._progress)

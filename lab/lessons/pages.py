@@ -136,8 +136,6 @@ def course() -> str:
             "**Without a cluster** (macOS, Windows, no rights) you predict, see a recorded call, "
             "diagnose and read hints and solution. Nothing can be repaired there. **With one**, a "
             "lesson starts in seconds, and all of it works. A cluster runs on Linux.\n",
-            "If you know Istio, take the test: open a lesson, and diagnose before you look. Where "
-            "you are right, skip it.\n",
             "[Explorer](explorer.ipynb): what becomes of a single call, by port name, protocol, "
             "policy and caller.",
         ]
@@ -147,6 +145,8 @@ def course() -> str:
             ("md", text),
             ("md", _CLUSTER),
             ("code", "import lab\n\nlab.cluster_progress()"),
+            ("md", _SKIP),
+            ("code", "lab.lessons_to_skip()"),
             ("md", _PROGRESS),
             ("code", "lab.lessons_so_far()"),
         ]
@@ -158,11 +158,17 @@ _CLUSTER = """\
 
 `make learn` starts it in the background. Run the next cell to see how far it is. Meanwhile each \
 lesson works with its recorded part: open it again when the cluster is up."""
+_SKIP = """\
+## If you know Istio: what to skip
+
+The next cell shows each report with four diagnoses. Give your letters, as in \
+`lab.lessons_to_skip(plaintext_port="b", excluded_port="d")`. A lesson whose cause you name from \
+its report alone can be skipped."""
 _PROGRESS = """\
 ## What you have done
 
-What you predicted and what was true, in a file of your own beside these notebooks: \
-`lessons.json`."""
+What you predicted and what was true, and how long each repair took. It is kept in a file of your \
+own, `notebooks/lessons.json`. Run the cell again when you have done a lesson."""
 
 
 def explorer() -> str:
@@ -259,7 +265,8 @@ This page is for who gives the course: it has the answers. It is written from th
   missing is the most frequent wrong answer. The lesson tells the two apart.
 - **Without a cluster** (macOS, Windows) predictions are scored by a recorded call; nothing can be
   repaired.
-- What each learner did is in `lessons.json`, beside the notebooks: a file of their own.
+- What each learner did is in `notebooks/lessons.json`, a file of their own; the course's last cell
+  shows it.
 - A lesson's namespace is made as it was by `lesson.reset()`, and removed when its notebook is
   closed.
 """

@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.common import decode, files
 from lab.common.errors import BadEvidence
+from lab.notebook import execute
 
 FILE = "lessons.json"
 VARIABLE = "LAB_LESSONS"
@@ -46,8 +47,10 @@ class Progress:
 
 
 def path() -> Path:
-    """Return the learner's file: LAB_LESSONS, else beside the notebook."""
-    return Path(os.environ.get(VARIABLE) or FILE)
+    """Return the learner's file: LAB_LESSONS, else beside the notebooks' first page."""
+    above = Path.cwd().parent
+    here = above if (above / execute.FIRST).exists() else Path.cwd()
+    return Path(os.environ.get(VARIABLE) or here / FILE)
 
 
 def now() -> str:

@@ -13,8 +13,18 @@ def table() -> Table:
     """Return a row for each lesson. Raises BadEvidence where the learner's file is none."""
     done = progress.read()
     rows = tuple(_row(name, done.get(name)) for name in exercises.names())
-    solved = sum(bool(one.solved) for one in done.values())
-    return Table("", _HEADER, rows, f"{solved} of {len(rows)} lessons are solved.")
+    return Table("", _HEADER, rows, _whole([*done.values()], len(rows)))
+
+
+def _whole(done: list[Progress], lessons: int) -> str:
+    solved = [one.minutes for one in done if one.minutes is not None]
+    scored = [
+        told == one.true[key] for one in done for key, told in one.predicted.items() if one.true
+    ]
+    return (
+        f"{len(solved)} of {lessons} lessons are solved, in {sum(solved):.0f} minutes. "
+        f"{sum(scored)} of {len(scored)} predictions were right."
+    )
 
 
 def _row(name: str, one: Progress | None) -> tuple[str, ...]:

@@ -26,6 +26,9 @@ from lab.model import store
 from lab.model.failure import Failure
 
 NOTEBOOKS = store.ROOT / "notebooks"
+FIRST = "00_start_here.ipynb"
+YOURS = "yours"
+"""Tag of a cell whose output is its reader's, or their machine's: it is committed without."""
 KERNEL = "python3"
 _KERNEL = {
     "argv": [sys.executable, "-m", "lab.notebook.kernel", "-f", "{connection_file}"],

@@ -14,6 +14,7 @@ from lab.common.errors import BadArguments, BadEvidence
 from lab.lessons import exercises, judged, pages, progress
 from lab.lessons.lesson import Asked
 from lab.lessons.recorded import RecordedLesson
+from lab.render.display import Table
 
 NAMES = exercises.names()
 
@@ -81,6 +82,39 @@ def test_one_of_four_diagnoses_is_right_and_each_says_what_shows_it(name: str) -
     said = [str(lesson.diagnose(letter)) for letter in "abcd"]
     assert sum(one.startswith("Right: ") for one in said) == 1
     assert len({*said}) == 4
+
+
+def test_a_prediction_stays_when_the_lesson_is_opened_again(own_file: Path) -> None:
+    lab.open_lesson(NAMES[0], cluster="recorded").predict(answer="hangs", wire="TLS")
+    again = lab.open_lesson(NAMES[0], cluster="recorded")
+    assert "You predicted: hangs, TLS." in repr(again)
+    again.predict(answer=..., wire=...)
+    assert [row[1] for row in again.call().rows] == ["hangs", "TLS"]
+    again.predict(wire="plaintext")
+    told = lab.lessons_so_far()
+    assert told.rows[0][1:3] == ("hangs, plaintext", "answered, plaintext")
+    assert told.note.endswith("lessons are solved, in 0 minutes. 1 of 2 predictions were right.")
+
+
+def test_who_names_the_cause_from_a_report_alone_may_skip_its_lesson() -> None:
+    asked = str(lab.lessons_to_skip())
+    assert all(f"{name}: {exercises.load(name).report}" in asked for name in NAMES)
+    right = {
+        name: letter
+        for name in NAMES
+        for letter, cause in exercises.load(name).choices.items()
+        if cause is exercises.load(name).causes[0]
+    }
+    scored = lab.lessons_to_skip(**right)
+    assert isinstance(scored, Table)
+    assert {row[2] for row in scored.rows} == {"skip it"}
+    assert scored.note == f"{len(NAMES)} of {len(NAMES)} are right."
+    wrong = next(letter for letter in "abcd" if letter != right[NAMES[0]])
+    scored = lab.lessons_to_skip(**{NAMES[0]: wrong})
+    assert isinstance(scored, Table)
+    assert scored.rows[0][2] == "take it"
+    with pytest.raises(BadArguments, match="no diagnosis 'e': there is a, b, c, d"):
+        lab.lessons_to_skip(**{NAMES[0]: "e"})
 
 
 def test_words_that_are_no_prediction_are_refused_with_those_that_there_are() -> None:
