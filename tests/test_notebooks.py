@@ -18,9 +18,10 @@ NOTEBOOKS = sorted(execute.NOTEBOOKS.glob("*.ipynb"))
 
 @pytest.fixture
 def executed(
-    nb_regression: NBRegressionFixture, monkeypatch: pytest.MonkeyPatch
+    nb_regression: NBRegressionFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> NBRegressionFixture:
     monkeypatch.setenv("LAB_CLUSTER", "recorded")
+    monkeypatch.setenv("LAB_LESSONS", str(tmp_path / "lessons.json"))
     monkeypatch.setenv("LAB_WIDGETS", "0")
     nb_regression.diff_ignore = (
         "/metadata",

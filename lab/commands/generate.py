@@ -13,7 +13,7 @@ from pathlib import Path
 from lab import failures
 from lab.commands import explain
 from lab.common import files
-from lab.lessons import pages
+from lab.lessons import pages, progress
 from lab.model import store
 from lab.notebook import execute
 from lab.truth_table import page
@@ -101,6 +101,7 @@ def executed(path: Path) -> str:
     """Return a notebook executed from recorded evidence, without times and machine's names."""
     os.environ["LAB_CLUSTER"] = "recorded"
     with tempfile.TemporaryDirectory() as folder:
+        os.environ[progress.VARIABLE] = str(Path(folder) / progress.FILE)
         execute.execute(path.stem, Path(folder), Path(folder), {})
         ran = json.loads((Path(folder) / "notebook.ipynb").read_text())
     source = json.loads(path.read_text())

@@ -17,10 +17,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start the cluster, open JupyterLab on this machine only, and return its code."""
+    from lab.model import store
     from lab.notebook import background, execute
 
     print(background.start_cluster(options.cluster), flush=True)
-    first = execute.NOTEBOOKS / execute.FIRST
+    # So the address that JupyterLab prints leads there too, not only the browser that it opens.
+    first = (execute.NOTEBOOKS / execute.FIRST).relative_to(store.ROOT).as_posix()
+    where = f"--LabApp.default_url=/lab/tree/{first}"
     root = ["--allow-root"] if os.name == "posix" and os.getuid() == 0 else []
-    words = ["-m", "jupyter", "lab", "--ip", "127.0.0.1", *root, *options.words, str(first)]
-    return subprocess.call([sys.executable, *words])
+    words = ["-m", "jupyter", "lab", "--ip", "127.0.0.1", *root, where, *options.words]
+    return subprocess.call([sys.executable, *words], cwd=store.ROOT)

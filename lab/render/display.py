@@ -53,6 +53,8 @@ class Table:
         return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
+_WRAPPED = "white-space:pre-wrap; word-break:normal; overflow-wrap:anywhere"
+"""JupyterLab breaks lines within words."""
 _CODE = "font-family: var(--jp-code-font-family, monospace)"  # JupyterLab's, else any
 _BYTES = re.compile(r"[0-9a-f]{2}( [0-9a-f]{2})+(\n|$)")
 _NAME = re.compile(r"\S{24,}")
@@ -127,7 +129,7 @@ class Text:
         return "\n".join(self.lines)
 
     def _repr_html_(self) -> str:
-        return f"<pre style='{_CODE}'>{html.escape(repr(self))}</pre>"
+        return f"<pre style='{_CODE}; {_WRAPPED}'>{html.escape(repr(self))}</pre>"
 
 
 @dataclass(frozen=True)
@@ -145,5 +147,6 @@ class Picture:
         import base64
 
         data = base64.b64encode(self.svg.encode()).decode()
-        image = f'<img alt="{html.escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
+        source = f"data:image/svg+xml;base64,{data}"
+        image = f'<img style="max-width:100%" alt="{html.escape(self.alt)}" src="{source}">'
         return image + self.table._repr_html_()

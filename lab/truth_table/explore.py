@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.render.display import Picture
+from lab.render.widgets import by_keyboard
 from lab.truth_table import figure
 from lab.truth_table.axes import CALLERS, POLICIES
 from lab.truth_table.cells import DEFAULTS
@@ -72,7 +73,7 @@ class Explorer:
             pick = ipywidgets.Dropdown(options=values, value=self._fixed[name], description=label)
             pick.observe(lambda change, name=name: self._show(shown, name, change["new"]), "value")
             filters.append(pick)
-        return ipywidgets.VBox([ipywidgets.HBox(filters), shown])
+        return by_keyboard([ipywidgets.HBox(filters), shown])
 
     def _show(self, shown: Any, name: str, value: str) -> None:
         shown.value = self.choose(**{name: value})._repr_html_()

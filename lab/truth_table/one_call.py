@@ -9,6 +9,7 @@ from typing import Any
 from lab.common.errors import BadArguments, LabError
 from lab.common.suggest import meant
 from lab.render.display import Picture, Table, Text
+from lab.render.widgets import by_keyboard
 from lab.truth_table import path_figure, results
 from lab.truth_table.axes import CALLERS, PAYLOADS, POLICIES, PORT_NAMES
 from lab.truth_table.cells import Cell
@@ -119,7 +120,7 @@ class OneCall:
         button = ipywidgets.Button(description="Make the call now")
         said = ipywidgets.HTML()
         button.on_click(lambda _: self._call_now(button, said))
-        return ipywidgets.VBox([ipywidgets.HBox(picks), shown, button, said])
+        return by_keyboard([ipywidgets.HBox(picks), shown, button, said])
 
     def _show(self, shown: Any, axis: str, value: str) -> None:
         shown.value = self.choose(**{axis: value})._html()
