@@ -58,9 +58,9 @@ class Notebook:
         self.page.wait_for_function(IDLE, timeout=60_000)
         self.page.keyboard.press("Escape")
 
-    def source(self) -> str:
-        """Return the source of the cell that the keyboard is at."""
-        return self.page.locator(f"{ACTIVE} .cm-content").inner_text()
+    def code(self) -> str:
+        """Return the code of the cell that the keyboard is at; empty: it is a text."""
+        return "".join(self.page.locator(f"{ACTIVE}.jp-CodeCell .cm-content").all_inner_texts())
 
     def run(self) -> str:
         """Run that cell and go to the next; return what the cell shows."""
@@ -78,9 +78,9 @@ class Notebook:
         self.page.keyboard.press("ArrowUp")
 
     def run_to(self, words: str) -> None:
-        """Run cells until the keyboard is at one whose source has these words."""
+        """Run cells until the keyboard is at one whose code has these words."""
         for _ in range(40):
-            if words in self.source():
+            if words in self.code():
                 return
             self.run()
         raise AssertionError(f"no cell has {words}")
