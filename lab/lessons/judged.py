@@ -47,6 +47,14 @@ def answer(seen: Observation) -> str:
     return "hangs" if record.outcome == "hang" else "fails"
 
 
+def told(seen: Observation) -> str:
+    """Return how a call ended, in the client's own words where it has any."""
+    error = (seen.record.error or "").partition("\n")[0]
+    if seen.record.outcome == "answered":
+        return f"status {seen.record.status}" if seen.record.status else "answered"
+    return error or came_back(seen.record)
+
+
 def wire(seen: Observation) -> str:
     """Return what crossed the network, one of WIRES."""
     return _WIRE[seen.security]
@@ -58,10 +66,15 @@ def goal(asked: Asked, seen: Observation) -> Goal:
         return Goal(asked, "cannot be checked", f"its answer was lost: {seen.record.lost}")
     came = answer(seen)
     if asked.must == "refused":
-        told = f"it is answered, and crosses as {wire(seen)}"
-        return Goal(asked, "not yet", told) if came == "answered" else Goal(asked, "so", "refused")
+        if came != "answered":
+            return Goal(asked, "so", f"refused: {told(seen)}")
+        return Goal(asked, "not yet", f"it is answered, and crosses as {wire(seen)}")
     if came != "answered":
-        return Goal(asked, "not yet", f"it is not answered: {came_back(seen.record)}")
+        return Goal(asked, "not yet", f"it {came}: {told(seen)}")
+    return _answered(asked, seen)
+
+
+def _answered(asked: Asked, seen: Observation) -> Goal:
     if asked.words and asked.words not in seen.record.received:
         return Goal(
             asked, "not yet", f"its answer does not say {asked.words}: another end answered"
@@ -78,14 +91,11 @@ def _secured(asked: Asked, seen: Observation) -> Goal:
         case "unknown":
             return Goal(asked, "cannot be checked", f"how it crosses is not known: {seen.wire.why}")
         case "plaintext" | "mixed":
-            told = (
-                "it is answered, and crosses in plaintext: the symptom is gone, and anybody on the "
-            )
-            return Goal(asked, "not yet", f"{told}way can read it")
+            says = "it is answered, but crosses in plaintext: anybody on the way can read it"
+            return Goal(asked, "not yet", says)
         case _:
-            told = f"it is answered, and crosses as {wire(seen)}: the server's sidecar saw no "
-            "certificate"
-            return Goal(asked, "not yet", told)
+            says = f"it is answered, and crosses as {wire(seen)}: the server's sidecar saw no "
+            return Goal(asked, "not yet", f"{says}certificate")
 
 
 def whole(goals: list[Goal]) -> Literal["correct", "not yet", "cannot be checked"]:

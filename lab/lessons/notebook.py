@@ -24,7 +24,7 @@ from lab.lessons.judged import ANSWERS, UNKNOWN, WIRES, Goal
 from lab.lessons.lesson import Asked, Lesson, Steps
 from lab.lessons.progress import Progress
 from lab.render.display import Table, Text
-from lab.render.wording import came_back, shorten
+from lab.render.wording import shorten
 
 if TYPE_CHECKING:
     from lab.lessons.live import LiveLesson
@@ -91,7 +91,7 @@ class NotebookLesson:
     def predict(self, answer: str | EllipsisType = ..., wire: str | EllipsisType = ...) -> Text:
         """Say what will come of the reported call, before it is made.
 
-        answer: what the client gets. wire: what crosses the network. Raises BadArguments for words
+        answer: what the caller gets. wire: what crosses the network. Raises BadArguments for words
         that are none of those that this shows without them.
         """
         given = (("answer", answer, ANSWERS), ("wire", wire, WIRES))
@@ -106,8 +106,10 @@ class NotebookLesson:
             return Text(
                 (
                     "Predict, before you look:",
-                    f"answer, what the client gets: {', '.join(ANSWERS)}",
-                    f"wire, what crosses the network between the pods: {', '.join(WIRES)}",
+                    f"answer, what the caller gets: {', '.join(ANSWERS)}; a status of 400 or more "
+                    "fails",
+                    f"wire, what crosses the network between the pods: {', '.join(WIRES)}; in TLS "
+                    "the server shows a certificate, in mutual TLS both ends do",
                 )
             )
         noted = ", ".join(self._progress.predicted.values())
@@ -120,17 +122,16 @@ class NotebookLesson:
         true = _true(seen)
         self._progress.true = self._progress.true or true
         self._save()
-        predicted = self._progress.predicted
+        # What is called again after a repair is not what was predicted.
+        predicted = self._progress.predicted if true == self._progress.true else {}
         rows = [
             (name, predicted.get(key, "nothing"), true[key], _score(predicted.get(key), true[key]))
-            for key, name in (("answer", "the client"), ("wire", "on the wire"))
+            for key, name in (("answer", "the caller"), ("wire", "on the wire"))
         ]
         typed = shorten(seen.record.typed) if seen else asked.command
-        came = (
-            f"{came_back(seen.record)} {seen.record.error}".strip()
-            if seen
-            else "its answer was lost"
-        )
+        came = judged.told(seen) if seen else "its answer was lost"
+        if seen and seen.security == "mixed":
+            came += f". A part of what crossed can be read: {seen.wire.why}"
         header = ("what", "you predicted", "what was seen", "")
         return Table(f"{asked.source}$ {typed}", header, tuple(rows), came)
 
@@ -189,11 +190,10 @@ class NotebookLesson:
         self._progress.hints += 1
         self._save()
         for steps in self.lesson.hints(self._source.now()):
-            shown = self._given[steps] = min(self._given.get(steps, 0) + 1, len(steps))
-            return Text(steps[:shown])
-        return Text(
-            ("Nothing is left that a hint is written for. lesson.check() makes the calls.",)
-        )
+            shown = self._given[steps] = self._given.get(steps, 0) + 1
+            last = ("That was the last hint of this. lesson.solution() repairs it.",)
+            return Text((*steps[:shown], *(last if shown > len(steps) else ())))
+        return Text(("The hints find nothing more to repair. lesson.check() makes the calls.",))
 
     def solution(self) -> Text:
         """Show one right way, as it is typed; where a cluster runs, do it."""

@@ -49,7 +49,7 @@ def notebook(lesson: Lesson) -> str:
             ("md", _DIAGNOSE),
             ("code", "lesson.diagnose(...)"),
             ("md", _REPAIR),
-            ("code", "# !kubectl edit, patch, apply or delete"),
+            ("code", "# !kubectl patch, apply or delete (kubectl edit: in a terminal)"),
             ("code", "lesson.check()"),
             ("md", _HINT),
             ("code", "lesson.hint()"),
@@ -79,12 +79,13 @@ the cell shows, in quotes, and run it again."""
 _CALL = """\
 ## Make the call
 
-The call is made now, and its packets are captured at both pods. On the right: what was seen."""
+The call is made now, and its packets are captured at both pods. The table has what you predicted, \
+and what was seen."""
 _LOOK = """\
 ## Look
 
 Find out why. `kubectl` and `istioctl` use this lesson's namespace, in a cell after `!` and in a \
-terminal that `istio-lab shell` opens."""
+terminal that `istio-lab shell` opens. An EnvoyFilter named `lab-check` is the lesson's own."""
 _DIAGNOSE = """\
 ## Diagnose
 

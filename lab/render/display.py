@@ -148,5 +148,5 @@ class Picture:
 
         data = base64.b64encode(self.svg.encode()).decode()
         source = f"data:image/svg+xml;base64,{data}"
-        image = f'<img style="max-width:100%" alt="{html.escape(self.alt)}" src="{source}">'
+        image = f'<img alt="{html.escape(self.alt)}" style="max-width:100%" src="{source}">'
         return image + self.table._repr_html_()

@@ -43,7 +43,8 @@ def hints(now: Now) -> Iterator[Steps]:
             f"connection "
             "goes past their sidecar to the application, which speaks plaintext. Clients are not "
             "told.",
-            "Take the port out of the annotation.",
+            "Take the port out of the annotation of the pods: in the Deployment it is in "
+            "spec.template.metadata, and not in its own metadata.",
         )
 
 
@@ -53,7 +54,8 @@ LESSON = Lesson(
     minutes=12,
     learned="find who answers a sidecar's TLS, and tell a healed symptom from a healed mesh",
     report="Since this morning's release of orders, client gets 503 for each request. From the pod "
-    "stranger, which has no sidecar, the same curl is answered. Orders itself logs no error.",
+    "stranger, which has no sidecar, the same curl is answered. Orders logs nothing but "
+    "a few invalid requests.",
     failure="wrong_version_number",
     recorded="excluded",
     world=d.world(
@@ -75,7 +77,8 @@ LESSON = Lesson(
     causes=(
         Cause(
             "the server's sidecar does not take the port, and the client's speaks TLS to it",
-            "The pod is annotated so; the application logs nothing, for it gets a ClientHello.",
+            "The pod is annotated so. The application logs an invalid request line: it is a "
+            "ClientHello.",
         ),
         Cause(
             "the server demands mTLS, and the client has no certificate",
@@ -93,17 +96,26 @@ LESSON = Lesson(
     look=(
         "kubectl exec deploy/client -c client -- curl -sS -i http://orders:8000/get",
         "kubectl exec deploy/stranger -- curl -sS -i http://orders:8000/get",
-        "kubectl logs deploy/client -c istio-proxy --tail 3",
+        "kubectl logs deploy/client -c istio-proxy --tail 3  # upstream_transport_failure_reason",
+        "kubectl logs deploy/orders -c orders --tail 5",
         "kubectl get deployment orders -o yaml",
     ),
     hints=hints,
     solution=Repair("remove the annotation", excluded("null")),
-    others=(Repair("exclude another port", excluded('"9999"')),),
+    others=(
+        Repair("exclude another port", excluded('"9999"')),
+        Repair("exclude none", excluded('""')),
+    ),
     wrong=(
         Wrong(
             "tell clients to speak plaintext",
             apply(d.without_tls("orders")),
             hint="the symptom is gone, and so is mTLS",
+        ),
+        Wrong(
+            "take the annotation from the Deployment, and not from its pods",
+            f"kubectl annotate deployment orders {d.EXCLUDED_PORTS}-",
+            hint="spec.template.metadata",
         ),
         Wrong(
             "accept plaintext at the server",

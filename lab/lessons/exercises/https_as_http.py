@@ -18,17 +18,25 @@ def port(name: str, more: str = "") -> str:
     return patch("service", "b", f"{{spec: {{ports: [{declared}]}}}}")
 
 
+SERVER = {
+    "STRICT": "The server's sidecar answers that with its own certificate, which your CA did not "
+    "sign, and demands one of the mesh.",
+    "PERMISSIVE": "The server's sidecar takes TLS of the mesh, or plaintext: it resets the rest.",
+    "DISABLE": "The server's sidecar takes nothing but plaintext.",
+}
+"""What becomes of TLS that a client's sidecar passed on, by the server's mode."""
+
+
 def hints(now: Now) -> Iterator[Steps]:
     """Yield which sidecar expects something else than TLS."""
     asked = now.port("b", 8443)
     if asked and asked.speaks in port_protocols.HTTP:
         yield (
-            "Ask both sidecars: kubectl logs deploy/a -c istio-proxy --tail 1, and the same of b. "
-            "The client's names PassthroughCluster.",
+            "Ask the client's sidecar: kubectl logs deploy/a -c istio-proxy --tail 1. It names "
+            "PassthroughCluster. The server's has no line of a handshake that failed.",
             f"Your Service's port {asked.told}: the client's sidecar expects HTTP there, finds "
             f"TLS, and "
-            "passes it on without mTLS. The server's sidecar answers that with its own "
-            "certificate, which your CA did not sign, and demands one of the mesh.",
+            f"passes it on without mTLS. {SERVER[now.mode('b', 8400)]}",
             "Declare the port as what the application speaks: https, tls, or tcp.",
         )
     if now.tls("b") in ("SIMPLE", "DISABLE"):
@@ -45,8 +53,8 @@ LESSON = Lesson(
     minutes=15,
     learned="run a service with TLS of its own in a mesh",
     report="Service a calls b over HTTPS with our own certificates, as it did before the mesh. "
-    "Since the namespace is STRICT, curl says that it cannot get the issuer of the certificate. "
-    "But our certificates are valid, and the CA is the same as ever.",
+    "Since both have sidecars, curl says: self-signed certificate in certificate chain. But our "
+    "certificates are valid, and the CA is the same as ever.",
     failure="https_in_mtls",
     recorded="https",
     world=d.world(
@@ -70,17 +78,16 @@ LESSON = Lesson(
         Cause(
             "the port is declared as HTTP, so the client's sidecar passes TLS on as it is, "
             "without mTLS",
-            "Its log names PassthroughCluster; curl is shown the certificate of the server's "
-            "sidecar.",
+            "The log of a's sidecar names PassthroughCluster, and b's sidecar answers curl's TLS "
+            "with the mesh's certificate.",
         ),
         Cause(
             "the own certificates are not signed by the mesh's authority",
-            "Nothing in the mesh verifies them; curl is shown the certificate of the server's "
-            "sidecar.",
+            "Nothing in the mesh verifies them: curl -svk shows another certificate than b's.",
         ),
         Cause(
             "the certificate of b has expired",
-            "curl never saw it: it was shown the certificate of the server's sidecar.",
+            "curl never saw it: curl -svk shows another certificate than b's.",
         ),
         Cause(
             "TLS in mTLS is not possible",
@@ -90,7 +97,7 @@ LESSON = Lesson(
     ),
     look=(
         "kubectl get service b -o yaml",
-        "kubectl exec deploy/a -c a -- curl -sSv --cacert /etc/own-tls/ca.pem https://b:8443/",
+        "kubectl exec deploy/a -- curl -svk https://b:8443/  # issuer: O=cluster.local is the mesh",
         "kubectl logs deploy/a -c istio-proxy --tail 3",
         "istioctl proxy-config listener deploy/a --port 8443",
     ),
@@ -98,6 +105,7 @@ LESSON = Lesson(
     solution=Repair("name the port https-b", port("https-b")),
     others=(
         Repair("name it tcp-b", port("tcp-b")),
+        Repair("name it b-https, which begins with no protocol", port("b-https")),
         Repair("set appProtocol: https", port("http-b", ", appProtocol: https")),
     ),
     wrong=(
@@ -107,6 +115,11 @@ LESSON = Lesson(
             hint="expects HTTP there, finds TLS",
         ),
         Wrong(
+            "accept plaintext at the server",
+            patch("peerauthentication", "default", "{spec: {mtls: {mode: PERMISSIVE}}}"),
+            hint="it resets the rest",
+        ),
+        Wrong(
             "let the client's sidecar speak TLS",
             apply(d.destination_rule("b", "{tls: {mode: SIMPLE, insecureSkipVerify: true}}")),
             hint="expects HTTP there, finds TLS",
@@ -114,5 +127,6 @@ LESSON = Lesson(
         Wrong("name it http2-b", port("http2-b"), hint="is named http2-b"),
     ),
     remember="A port is declared as what the application itself sends. TLS of its own is then "
-    "carried inside the mesh's, and both sidecars see nothing but bytes.",
+    "carried inside the mesh's, and both sidecars see nothing but bytes. Where a port is not "
+    "declared, Istio detects TLS.",
 )

@@ -25,9 +25,10 @@ def hints(now: Now) -> Iterator[Steps]:
             "Ask the client's sidecar for the Service: "
             "istioctl proxy-config cluster deploy/client --port 8000",
             "It does not know httpbin: the Sidecar resource of the client names "
-            f"{', '.join(known)}, and no host of this namespace. What a sidecar does not know it "
+            f"{', '.join(known)}, which is not its full name. What a sidecar does not know it "
             "passes on as it is.",
-            "Egress hosts are NAMESPACE/HOST; ./* is every host of its own namespace.",
+            "Egress hosts are NAMESPACE/HOST, with a host's full name, as in "
+            f"./httpbin.{now.namespace}.svc.cluster.local; ./* is every host of its own namespace.",
         )
     if now.tls("httpbin") == "DISABLE":
         yield (
@@ -43,7 +44,7 @@ LESSON = Lesson(
     minutes=12,
     learned="tell a call that a sidecar carries from one that it passes on",
     report="To save memory we limited what client's sidecar is told. Everything works as before. "
-    "But in the graph its calls to httpbin have lost their lock.",
+    "But in the graph its calls to httpbin have lost the lock that it draws for mutual TLS.",
     failure="sidecar_scope",
     recorded="limited",
     world=d.world(
@@ -85,14 +86,19 @@ LESSON = Lesson(
     look=(
         "kubectl get sidecars.networking.istio.io,peerauthentication -o yaml",
         "kubectl exec deploy/client -c client -- curl -sS -i http://httpbin:8000/get",
-        "kubectl logs deploy/client -c istio-proxy --tail 3",
-        "istioctl proxy-config cluster deploy/client --port 8000",
+        "kubectl logs deploy/client -c istio-proxy --tail 3  # upstream_cluster: where it went",
+        "istioctl proxy-config cluster deploy/client --port 8000  # no row: not known",
+        "istioctl analyze",
     ),
     hints=hints,
     solution=Repair("name the hosts of the own namespace", hosts('["./*", "istio-system/*"]')),
     others=(
         Repair("remove the Sidecar", "kubectl delete sidecars.networking.istio.io client"),
         Repair("name all hosts", hosts('["*/*"]')),
+        Repair(
+            "name the one host by its full name",
+            hosts('["istio-system/*", "*/httpbin.{namespace}.svc.cluster.local"]'),
+        ),
     ),
     wrong=(
         Wrong(
@@ -105,8 +111,14 @@ LESSON = Lesson(
             patch("peerauthentication", "default", "{spec: {mtls: {mode: STRICT}}}"),
             hint="It does not know httpbin",
         ),
+        Wrong(
+            "name the host by the Service's name",
+            hosts('["istio-system/*", "./httpbin"]'),
+            hint="which is not its full name",
+        ),
         Wrong("name another namespace", hosts('["default/*"]'), hint="default/*"),
     ),
     remember="A Sidecar resource is a list of what is known. What is left out is reached all the "
-    "same, in plaintext, as long as unknown traffic is passed on.",
+    "same, in plaintext, as long as unknown traffic is passed on. Without the resource "
+    "a sidecar knows every host, at the price of its memory.",
 )

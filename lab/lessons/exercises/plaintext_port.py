@@ -67,17 +67,17 @@ LESSON = Lesson(
     asked=(Asked("pay", "client", "tcp-echo:9000", "say tcp-echo 9000 {marker}", "mutual TLS"),),
     causes=(
         Cause(
-            "Istio does not take the port for TCP, so that the client's sidecar has no cluster "
-            "for it",
-            "istioctl proxy-config cluster lists none, and the call goes by PassthroughCluster.",
+            "Istio does not take the port for TCP, so the client's sidecar does not know it",
+            "The port's name begins with udp. istioctl proxy-config cluster lists none for it, "
+            "and the call goes by PassthroughCluster.",
         ),
         Cause(
             "the server accepts plaintext, so the client sends it",
-            "Where both ends have a sidecar, the client's uses mTLS whether or not it is demanded.",
+            "To a port that it knows, a client's sidecar uses mTLS whether or not it is demanded.",
         ),
         Cause(
             "mutual TLS covers HTTP and no TCP",
-            "It covers every TCP connection that a sidecar has a cluster for.",
+            "It covers every TCP connection to a port that the sidecar knows.",
         ),
         Cause(
             "the DestinationRule has the wrong host",
@@ -87,8 +87,8 @@ LESSON = Lesson(
     look=(
         "kubectl get service,destinationrule,peerauthentication -o yaml",
         "kubectl exec deploy/client -c client -- say tcp-echo 9000 hello",
-        "kubectl logs deploy/client -c istio-proxy --tail 3",
-        "istioctl proxy-config cluster deploy/client --port 9000",
+        "kubectl logs deploy/client -c istio-proxy --tail 3  # upstream_cluster: where it went",
+        "istioctl proxy-config cluster deploy/client --port 9000  # no row: not known",
     ),
     hints=hints,
     solution=Repair("name the port tcp-payments", port("tcp-payments")),
@@ -98,6 +98,7 @@ LESSON = Lesson(
             port("udp-payments", ", appProtocol: tcp"),
         ),
         Repair("give the port no name", port('""')),
+        Repair("name it payments, which begins with no protocol", port("payments")),
     ),
     wrong=(
         Wrong(
@@ -108,6 +109,7 @@ LESSON = Lesson(
         Wrong("give it another name of the same kind", port("udp-echo"), hint="is named udp-echo"),
         Wrong("name it as HTTP", port("http-payments"), hint="waits for a request of HTTP"),
     ),
-    remember="A port's name says which protocol Istio takes it for. What no sidecar has a cluster "
-    "for passes through as it is, and no policy of the client's holds for it.",
+    remember="A port's name, or its appProtocol, says which protocol Istio takes it for. A "
+    "connection to a port that the client's sidecar does not know passes through as it is; a "
+    "DestinationRule does not change that.",
 )

@@ -33,8 +33,8 @@ def hints(now: Now) -> Iterator[Steps]:
         )
     yield (
         "Ask the server's sidecar which modes it knows for the port at which the application "
-        "listens: istioctl x describe pod POD, or istioctl proxy-config listener deploy/httpbin "
-        "--port 15006",
+        "listens: istioctl x describe pod, as in lesson.look(), or istioctl proxy-config listener "
+        "deploy/httpbin --port 15006",
         told,
         "Numbers of portLevelMtls are those at which the workload listens, and not the Service's.",
     )
@@ -76,7 +76,7 @@ LESSON = Lesson(
         ),
         Cause(
             "STRICT lets plaintext in from the same namespace",
-            "It does not ask where a caller is, but what it shows.",
+            "STRICT asks for a certificate of the mesh, wherever the caller is.",
         ),
     ),
     look=(
@@ -110,6 +110,6 @@ LESSON = Lesson(
         ),
         Wrong("name port 80 too", ports("{80: {mode: STRICT}}"), hint="its pods listen at 8080"),
     ),
-    remember="A policy of a port that nobody listens at is accepted without a warning. Only a "
-    "call from outside of the mesh shows that it is not in force.",
+    remember="portLevelMtls has the numbers at which pods listen. Another number is accepted "
+    "without a warning, and without effect. Only a call from outside of the mesh shows that.",
 )

@@ -41,7 +41,7 @@ def test_a_first_prediction_is_scored_and_the_lesson_knows_of_it(
     page.back()
     page.write('lesson.predict(answer="answered", wire="mutual TLS")')
     scored = page.run().splitlines()
-    assert "the client\tanswered\tanswered\tright" in scored
+    assert "the caller\tanswered\tanswered\tright" in scored
     assert "on the wire\tmutual TLS\tplaintext\twrong" in scored
     kept = json.loads((folder / "notebooks" / "lessons.json").read_text())["lessons"]
     assert kept["plaintext_port"]["true"] == {"answer": "answered", "wire": "plaintext"}

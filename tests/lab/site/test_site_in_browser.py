@@ -89,7 +89,7 @@ def test_the_truth_table_is_filtered_by_keyboard(browser: Browser, site: Path) -
 
 def test_a_lessons_answers_are_folded_and_open_by_keyboard(browser: Browser, site: Path) -> None:
     page = Seen(browser, site / "lessons" / "plaintext_port.html").page
-    cause = page.get_by_text("Right: istioctl proxy-config cluster lists none")
+    cause = page.get_by_text("Right: The port's name begins with udp.")
     assert not cause.is_visible()
     fold = page.locator("details", has=cause)
     fold.locator("summary").press("Enter")

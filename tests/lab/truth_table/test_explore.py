@@ -17,7 +17,7 @@ RECORDED = Path(__file__).parent / "recorded"
 
 def filters(explorer: Explorer) -> tuple[dict[str, Any], Any]:
     """The widget's filters by name, and what shows the heat map."""
-    box, shown = explorer._widget().children
+    box, shown, *_ = explorer._widget().children
     return {one.description: one for one in box.children}, shown
 
 
