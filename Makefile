@@ -79,8 +79,7 @@ reproduce: preview env ## reproduce every failure on a real mesh, and show the v
 
 .PHONY: lab
 lab: env ## open the notebooks in JupyterLab, on this machine only
-	$(BIN)/jupyter lab --ip 127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
-	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --ip 127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 ##@ Learn
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from clusters import DEFAULT, KINDS, kind_of, wanted
-from clusters.doctor import examination, machine
+from clusters import DEFAULT, KINDS, examination, kind_of, wanted
+from clusters.doctor import machine
 from clusters.doctor.requirement import Requirement
 from clusters.embedded.requirements import FOR_OFFICIAL, WITHOUT_ROOT
 from clusters.entries.entry import ClusterKind

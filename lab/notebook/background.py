@@ -24,7 +24,7 @@ def log() -> Path:
 
 def this_machine() -> Table:
     """Return on which kinds of cluster the lab runs here, and why not on the others."""
-    from clusters.doctor import examination
+    from clusters import examination
 
     rows = tuple(examination.clusters_here())
     return Table("", ("cluster", "runs on this machine"), rows)
@@ -83,7 +83,7 @@ def _why_none(word: str) -> str:
     kind = kind_of(word)
     if kind.replayed:
         return "No cluster is asked for"
-    from clusters.doctor import examination
+    from clusters import examination
 
     whether = dict(examination.clusters_here())[kind.written]
     return "" if whether.startswith("yes") else f"No cluster can run here ({whether})"

@@ -56,8 +56,9 @@ def test_a_call_is_chosen_from_lists_and_the_walk_follows(
     notebook = Notebook(browser, first_page.replace("00_start_here", "lessons/explorer"))
     notebook.run_to("lab.open_call()")
     notebook.run()
-    notebook.back()
     page, keys = notebook.page, notebook.page.keyboard
+    page.wait_for_selector(".lab-widgets select")  # a widget is drawn after its cell has run
+    notebook.back()
     lists = "[...document.querySelectorAll('.lab-widgets select')].map(one => one.value)"
     measured = ".lab-widgets tr:has(td:text-is('outcome')) td:last-child:text-is('{}')"
     keys.press("Tab")
