@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import browser
 import kept
 import pytest
 import selection
@@ -32,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(50_000, 20, 20)  # as lab.commands.line does
     config.pluginmanager.register(selection)
     config.pluginmanager.register(kept)
+    config.pluginmanager.register(browser)
     if hasattr(config, "workerinput"):
         # In the process that starts the workers, pytest imports readline, which sets them.
         for name in ("COLUMNS", "LINES"):

@@ -10,15 +10,7 @@ import pytest
 from jupyterlab import Notebook, served
 from playwright.sync_api import Browser
 
-from lab.kiali.picture import chromium
-
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser import Seen
 from playwright.sync_api import Browser
 
-from lab.kiali.picture import chromium
 from lab.model import store
 from lab.report import page
 
@@ -40,12 +38,6 @@ CONTRASTS = """
   return [...found];
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

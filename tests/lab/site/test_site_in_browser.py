@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import Seen
 from playwright.sync_api import Browser
 
-from lab.kiali.picture import chromium
 from lab.site import build
 
 pytestmark = pytest.mark.browser
@@ -26,12 +24,6 @@ KINDS = (
     "lessons/plaintext_port.html",
 )
 """A page of each kind, and the longest ones."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
