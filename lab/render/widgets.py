@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 _CLASS = "lab-widgets"
-_KEYS = f"""
-document.addEventListener("focusin", ({{target}}) =>
-  target.closest(".{_CLASS}") && target.setAttribute("data-lm-suppress-shortcuts", "true"));
-"""
+_KEYS = f"""{{
+  const keep = ({{target}}) =>
+    target?.closest(".{_CLASS}") && target.setAttribute("data-lm-suppress-shortcuts", "true");
+  document.addEventListener("focusin", keep);
+  keep({{target: document.activeElement}});
+}}"""
 
 
 def by_keyboard(parts: list[Any]) -> Any:

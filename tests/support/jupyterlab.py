@@ -64,13 +64,14 @@ class Notebook:
 
     def run(self) -> str:
         """Run that cell and go to the next; return what the cell shows."""
-        cell = self.page.locator(ACTIVE)
-        number = cell.get_attribute("data-windowed-list-index")
+        number = self.page.locator(ACTIVE).get_attribute("data-windowed-list-index")
+        cell = self.page.locator(f"[data-windowed-list-index='{number}']")
+        prompt = cell.locator(".jp-InputPrompt")
+        prompt.evaluate("one => one.textContent = ''")  # the number of a run before may be the same
         self.page.keyboard.press("Shift+Enter")
-        self.page.wait_for_timeout(100)
-        self.page.wait_for_function(IDLE, timeout=120_000)
-        shown = self.page.locator(f"[data-windowed-list-index='{number}'] .jp-OutputArea-output")
-        return "\n".join(shown.all_inner_texts())
+        if "jp-CodeCell" in str(cell.get_attribute("class")):
+            prompt.get_by_text(re.compile(r"\[\d+\]")).wait_for(timeout=120_000)
+        return "\n".join(cell.locator(".jp-OutputArea-output").all_inner_texts())
 
     def back(self) -> None:
         """Go to the cell before, with the keyboard at the cell, not in it."""

@@ -49,11 +49,13 @@ def test_a_call_is_chosen_from_lists_and_the_walk_follows(
     notebook.run_to("lab.open_call()")
     notebook.run()
     page, keys = notebook.page, notebook.page.keyboard
-    page.wait_for_selector(".lab-widgets select")  # a widget is drawn after its cell has run
+    drawn = "document.querySelectorAll('.lab-widgets select').length === 4"
+    page.wait_for_function(drawn)  # widgets are drawn after their cell has run
     notebook.back()
     lists = "[...document.querySelectorAll('.lab-widgets select')].map(one => one.value)"
     measured = ".lab-widgets tr:has(td:text-is('outcome')) td:last-child:text-is('{}')"
     keys.press("Tab")
+    page.wait_for_function("document.activeElement.dataset.lmSuppressShortcuts")
     assert page.evaluate(lists) == ["http", "http1.1", "strict", "sidecar"]
     page.wait_for_selector(measured.format("arrives"))
     keys.type("udp")  # in a command's place: of these keys JupyterLab has its own
